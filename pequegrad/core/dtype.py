@@ -1,0 +1,127 @@
+"""dtypes are NumPy dtypes (bfloat16 comes from ml_dtypes); promotion is JAX's lattice with weak types.
+
+>>> from pequegrad.core.dtype import dt
+>>> dt.float32
+dtype('float32')
+"""
+import numpy as np
+
+from .errors import DtypeError
+
+# name -> code in runtime/include/pequegrad.h; the order is that of the header.
+NAMES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+         "float16", "bfloat16", "float32", "float64")  # fmt: skip
+
+
+class DtypeNamespace:
+    """`dt.float32`, `dt.bfloat16`, ...: the dtypes that tensors can have."""
+
+    def __init__(self):
+        for name in NAMES:
+            if name != "bfloat16":
+                setattr(self, "bool_" if name == "bool" else name, np.dtype(name))
+        self.bool = self.bool_
+
+    def __getattr__(self, name):
+        if name != "bfloat16":
+            raise AttributeError(f"dt has no {name!r}; it has {', '.join(NAMES)}")
+        import ml_dtypes  # 15 ms that most programs never need
+
+        self.bfloat16 = np.dtype(ml_dtypes.bfloat16)
+        CODES[self.bfloat16] = NAMES.index("bfloat16")
+        return self.bfloat16
+
+    def __iter__(self):
+        return (getattr(self, name) for name in NAMES)
+
+
+dt = DtypeNamespace()
+CODES = {np.dtype(name): code for code, name in enumerate(NAMES) if name != "bfloat16"}
+
+
+def code(dtype):
+    """The runtime's number of a dtype."""
+    return CODES[dtype]
+
+
+def canonical(dtype):
+    """The NumPy dtype for anything that names one: 'float32', np.float32, float, dt.bfloat16, ...
+
+    Raises DtypeError for what pequegrad has no tensors of.
+    """
+    if dtype is float:  # Python's own types stand for the 32-bit default, as in JAX
+        return dt.float32
+    if dtype is int:
+        return dt.int32
+    if isinstance(dtype, str) and dtype == "bfloat16":
+        return dt.bfloat16
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found in CODES:
+        return found
+    if found is not None and found.name == "bfloat16":
+        return dt.bfloat16
+    raise DtypeError(f"{dtype!r} is not a dtype of pequegrad.", fix=f"use one of {', '.join(NAMES)}.")
+
+
+def is_float(dtype):
+    return dtype.kind == "f" or dtype.name == "bfloat16"  # ml_dtypes say kind 'V'
+
+
+def is_integer(dtype):
+    return dtype.kind in "iu"
+
+
+# ---- promotion -------------------------------------------------------------------------------------
+
+# Direct successors in JAX's type promotion lattice; "int" and "float" are the weak (Python) types.
+# https://docs.jax.dev/en/latest/jep/9407-type-promotion.html
+_SUCCESSORS = {
+    "bool": ("int",), "int": ("uint8", "int8"),
+    "uint8": ("int16", "uint16"), "uint16": ("int32", "uint32"), "uint32": ("int64", "uint64"), "uint64": ("float",),
+    "int8": ("int16",), "int16": ("int32",), "int32": ("int64",), "int64": ("float",),
+    "float": ("bfloat16", "float16"), "bfloat16": ("float32",), "float16": ("float32",),
+    "float32": ("float64",), "float64": (),
+}  # fmt: skip
+
+
+def _above(name):
+    found, todo = set(), [name]
+    while todo:
+        top = todo.pop()
+        if top not in found:
+            found.add(top)
+            todo.extend(_SUCCESSORS[top])
+    return found
+
+
+_ABOVE = {name: _above(name) for name in _SUCCESSORS}
+_WEAK_DEFAULT = {"int": "int32", "float": "float32"}
+_cache = {}
+
+
+def _vertex(dtype, weak_type):
+    if not weak_type or dtype.kind == "b":
+        return dtype.name
+    return "float" if is_float(dtype) else "int"
+
+
+def promote(*operands):
+    """The common (dtype, weak_type) of operands given as (dtype, weak_type) pairs."""
+    result = _cache.get(operands)
+    if result is None:
+        vertices = {_vertex(dtype, weak) for dtype, weak in operands}
+        common = set.intersection(*(_ABOVE[v] for v in vertices))
+        least = next(v for v in common if _ABOVE[v] >= common)  # the bound that all others lie above
+        weak = least in _WEAK_DEFAULT
+        if len(set(operands)) == 1:
+            name = operands[0][0].name
+        elif weak:  # all operands are weak (or bool): the widest of those of this kind, else the default
+            kind = [d for d, w in operands if w and _vertex(d, w) == least]
+            name = max(kind, key=lambda d: d.itemsize).name if kind else _WEAK_DEFAULT[least]
+        else:
+            name = least
+        result = _cache[operands] = (canonical(name), weak)
+    return result

@@ -1,0 +1,83 @@
+"""Every error pequegrad raises. Each derives from the built-in that fits and from PequegradError.
+
+A message says what went wrong, where in the user's code, from which values, and how to fix it.
+"""
+import linecache
+import os
+import sys
+
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+def user_line(skip=0):
+    """The innermost line outside this package, as 'file.py:12 in f:   code', or '' if there is none."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame = frame.f_back
+    if frame is None:
+        return ""
+    code, line = frame.f_code, frame.f_lineno
+    text = linecache.getline(code.co_filename, line).strip()
+    return f"{os.path.basename(code.co_filename)}:{line} in {code.co_name}:   {text}"
+
+
+class PequegradError(Exception):
+    """Base of all errors of this package: `what` happened, `origin` of the values, and the `fix`."""
+
+    def __init__(self, what, *, origin=None, fix=None):
+        lines = [what]
+        if where := user_line():
+            lines.append(f"  where: {where}")
+        if origin:
+            lines.append(f"  from:  {origin}")
+        if fix:
+            lines.append(f"  fix:   {fix}")
+        super().__init__("\n".join(lines))
+
+
+class ShapeError(PequegradError, ValueError):
+    """Shapes or axes that do not fit an operation."""
+
+
+class IndexingError(PequegradError, IndexError):
+    """An index out of range, or of a form that arrays do not take."""
+
+
+class DtypeError(PequegradError, TypeError):
+    """An unknown dtype, or one that an operation does not work on."""
+
+
+class ArgumentError(PequegradError, TypeError):
+    """An argument of the wrong kind or value."""
+
+
+class DeviceError(PequegradError, RuntimeError):
+    """A device that is not there, or that failed."""
+
+
+class DeviceMismatchError(DeviceError):
+    """Operands that live on different devices."""
+
+
+class OutOfMemoryError(PequegradError, MemoryError):
+    """A device has no memory left for an array. The process can go on."""
+
+
+class TracerError(PequegradError, TypeError):
+    """A value was needed where only its shape and dtype are known (inside jit, vmap, loop bodies)."""
+
+
+class GradientError(PequegradError, ValueError):
+    """A derivative that does not exist or can no longer be computed."""
+
+
+class ModelFileError(PequegradError, ValueError):
+    """A model file that is truncated, of another format, or that does not fit the module."""
+
+
+class DataFileError(PequegradError, FileNotFoundError):
+    """A data file that is missing or not what it should be."""
+
+
+class MissingPackageError(PequegradError, ImportError):
+    """An optional package is needed for this."""

@@ -1,0 +1,180 @@
+"""Evaluation: pending nodes become one program, and the runtime runs it in one call.
+
+Which values does a run keep? Those that anything outside it still refers to: a handle of the user, or
+a pending node that was not asked for. CPython's reference counts say so exactly and cost nothing while
+the graph is built. A run for a tracked tensor keeps all its values, since a later grads() reads them.
+"""
+import os
+import threading
+from operator import attrgetter
+from sys import getrefcount
+
+from ..runtime import library
+from .errors import ArgumentError, TracerError
+from .node import LINEAR, TRACKED, Cut, check_readable_frame, placeholder, state
+
+OUTPUT = -1  # Spec.op of the primitive that picks one result of several: no instruction of its own
+
+_by_number = attrgetter("number")
+_lock = threading.RLock()
+os.register_at_fork(after_in_child=lambda: globals().update(_lock=threading.RLock()))
+
+
+def evaluate(roots, drop_history=False, reader="this"):
+    """Computes the values of the nodes `roots` and of all they need, in one program.
+
+    drop_history: the roots become leaves, and what only their history refers to is not kept.
+    reader: what needs the value, for the message of TracerError.
+    """
+    with _lock:
+        uses, order = _pending(roots, reader)
+        if order:
+            order.sort(key=_by_number)
+            keep_all = not drop_history and any(node.flags & TRACKED for node in roots)
+            _run(order, uses, keep_all)
+        if drop_history and not state.gradient_frames:
+            for node in roots:
+                _cut_history(node)
+
+
+def _pending(roots, reader):
+    """All uncomputed nodes that `roots` need, with the number of references between them."""
+    uses, order, stack = {}, [], []
+    for node in roots:
+        if node.frame is not None or node.flags & LINEAR:
+            raise no_value(node, reader)
+        if node.value is None and node not in uses:
+            uses[node] = -1  # counts as a reference from outside: a root is always kept
+            stack.append(node)
+    while stack:
+        node = stack.pop()
+        order.append(node)
+        for source in node.inputs:
+            if source.value is None:
+                if source in uses:
+                    uses[source] += 1
+                else:
+                    uses[source] = 1
+                    stack.append(source)
+    device = order[0].spec.device if order else None
+    for node in roots:
+        if node.value is None and node.spec.device is not device:
+            raise ArgumentError("Values on different devices cannot be evaluated together.", fix="evaluate them one device at a time.")  # fmt: skip
+    return uses, order
+
+
+def assemble(order):
+    """The program of the nodes in `order` (ascending numbers): (code, input nodes, slot of each node, slots).
+
+    References to slots and inputs are as pequegrad.h describes: slot, or ~k for input k.
+    """
+    code, inputs, slots = [], [], {}
+    append, slot_of = code.append, slots.get
+    n_slots = 0
+    for node in order:
+        spec = node.spec
+        op = spec.op
+        if op <= 0:
+            if op == OUTPUT:
+                _pick_output(node, slots, inputs)
+                continue
+            op = spec.prepare()
+        append(op)
+        append(n_slots)
+        slots[node] = n_slots
+        n_slots += 1
+        if spec.n_outputs != 1:
+            code.extend(range(n_slots, n_slots + spec.n_outputs - 1))
+            n_slots += spec.n_outputs - 1
+        for source in node.inputs:
+            slot = slot_of(source)
+            if slot is None:
+                slot = slots[source] = ~len(inputs)
+                inputs.append(source)
+            append(slot)
+    return code, inputs, slots, n_slots
+
+
+def _pick_output(node, slots, inputs):
+    (source,) = node.inputs
+    if source.value is None:
+        slots[node] = slots[source] + node.spec.params["index"]
+    else:
+        node.value = source.value[node.spec.params["index"]]
+        slots[node] = ~len(inputs)
+        inputs.append(node)
+
+
+def _external(order, uses, slots):
+    """The nodes that something besides this run refers to."""
+    return [node for node in order if getrefcount(node) - uses[node] > _INTERNAL]
+
+
+class _Probe:
+    """Stands for a node, to learn how many references _external itself sees."""
+
+
+_INTERNAL = -1
+_probe = [_Probe()]
+while _external(_probe, dict.fromkeys(_probe, 0), dict.fromkeys(_probe, 0)):
+    _INTERNAL += 1
+
+
+def _run(order, uses, keep_all):
+    code, inputs, slots, n_slots = assemble(order)
+    keep = order if keep_all else _external(order, uses, slots)
+    refs = []
+    for node in keep:
+        slot = slots[node]
+        refs.extend(range(slot, slot + node.spec.n_outputs))
+    values = library.execute(order[0].spec.device, code, n_slots, [node.value for node in inputs], refs)
+    position = 0
+    for node in keep:
+        n = node.spec.n_outputs
+        if type(node.aval) is tuple:
+            node.value = tuple(values[position : position + n])
+        elif node.value is None:
+            node.value = values[position]
+        position += n
+        node.depth = 0
+        if not node.flags & TRACKED:
+            node.inputs = ()
+
+
+def _cut_history(node):
+    """Makes a computed node a leaf. Remembers what it depended on, so that grads() can say so."""
+    if node.flags & TRACKED and node.inputs:
+        sources, seen, stack = [], {node}, [node]
+        while stack:
+            current = stack.pop()
+            if not current.inputs or current.cut is not None:
+                sources.append(current)
+            for source in current.inputs:
+                if source.flags & TRACKED and source not in seen:
+                    seen.add(source)
+                    stack.append(source)
+        node.cut = Cut("eval()", sources)
+    node.inputs = ()
+
+
+def no_value(node, reader):
+    """The TracerError for reading a node that only stands for a value."""
+    check_readable_frame(node)
+    if node.frame is None:
+        return TracerError(f"{reader} needs a value, but this is the tangent of a linear function: it has none.")
+    arguments, seen, stack = [], {node}, [node]
+    while stack:
+        current = stack.pop()
+        if current.spec.primitive is placeholder:
+            arguments.append(current)
+        for source in current.inputs:
+            if source not in seen:
+                seen.add(source)
+                stack.append(source)
+    names = [node.frame.argument_names.get(a, "an argument") for a in sorted(arguments, key=_by_number)]
+    depends = f"depends on {', '.join(names[:3])} of {node.frame.function}" if names else f"was made inside {node.frame.function}"  # fmt: skip
+    return TracerError(
+        f"{reader} needs a value, but this {node.aval} is traced by {node.frame.transform}.",
+        origin=f"{node.spec.primitive.title} ({node.aval}) {depends}",
+        fix="use pg.where(condition, a, b) instead of `if`, or mark the argument static (static_argnums).",
+    )

@@ -1,0 +1,97 @@
+"""GraphTrace: a closed graph, what tracing a function gives. jit, vmap and export work on it."""
+from operator import attrgetter
+
+from .node import constant
+
+
+class GraphTrace:
+    """inputs (placeholder nodes), captures (outer Tensors that are read), nodes in order, outputs (nodes).
+
+    `rebound` are outer handles that the function gave new values: (Tensor, Node) pairs; their nodes are
+    further outputs.
+    """
+
+    def __init__(self, name, inputs, captures, outputs, rebound=()):
+        self.name = name
+        self.inputs = inputs
+        self.captures = captures  # list of (Node, Tensor)
+        self.outputs = outputs
+        self.rebound = list(rebound)
+        self.nodes = _reachable(self.results, {*inputs, *(node for node, _ in captures)})
+
+    @property
+    def results(self):
+        """All nodes whose values leave the graph."""
+        return [*self.outputs, *(node for _, node in self.rebound)]
+
+    def __str__(self):
+        """One line per node: `c: float32[3] = add(a, b)`."""
+        names = {}
+
+        def name(node):
+            if node.spec.primitive is constant:
+                return repr(node.spec.params["value"])
+            if node not in names:
+                names[node] = _letters(len(names))
+            return names[node]
+
+        def typed(node):
+            aval = node.aval
+            return f"{name(node)}: {', '.join(map(str, aval)) if type(aval) is tuple else aval}"
+
+        head = f"{self.name}({', '.join(map(typed, self.inputs))})"
+        if captured := ", ".join(typed(node) for node, _ in self.captures):
+            head += f" captures ({captured})"
+        lines = [head + ":"]
+        for node in self.nodes:
+            shown = [name(source) for source in node.inputs]
+            shown += [f"{key}={value}" for key, value in node.spec.params.items()]
+            lines.append(f"    {typed(node)} = {node.spec.primitive.name}({', '.join(shown)})")
+        lines.append(f"    return {', '.join(map(name, self.outputs))}")
+        if self.rebound:
+            lines.append(f"    rebind {', '.join(f'a {h.dtype.name}{list(h.shape)} to {name(n)}' for h, n in self.rebound)}")
+        return "\n".join(lines)
+
+    def structure(self):
+        """A hashable form that is equal for equal graphs, whatever the nodes' numbers."""
+        position = {}
+        for node in (*self.inputs, *(node for node, _ in self.captures), *self.nodes):
+            position[node] = len(position)
+
+        def at(node):
+            if node in position:
+                return position[node]
+            return "constant", repr(node.spec.params["value"]), node.aval
+
+        heads = tuple(node.aval for node in (*self.inputs, *(node for node, _ in self.captures)))
+        body = tuple((n.spec.primitive.name, repr(n.spec.params), tuple(map(at, n.inputs))) for n in self.nodes)
+        return heads, body, tuple(map(at, self.results))
+
+
+def _reachable(results, boundary):
+    seen, stack, found = set(boundary), [], []
+    for node in results:
+        if node not in seen:
+            seen.add(node)
+            stack.append(node)
+    while stack:
+        node = stack.pop()
+        if node.spec.primitive is constant:
+            continue
+        found.append(node)
+        for source in node.inputs:
+            if source not in seen:
+                seen.add(source)
+                stack.append(source)
+    found.sort(key=attrgetter("number"))
+    return found
+
+
+def _letters(n):
+    """a, b, ..., z, aa, ab, ..."""
+    text = ""
+    while True:
+        text = chr(ord("a") + n % 26) + text
+        n = n // 26 - 1
+        if n < 0:
+            return text

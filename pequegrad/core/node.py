@@ -1,0 +1,294 @@
+"""The lazy graph: avals, nodes, and the frames that say to which transform a node belongs.
+
+A Node is one application of a primitive: its `spec` (primitive, parameters, avals: shared by all equal
+applications), its inputs, and, once computed, its value. Nodes never change what they stand for.
+Creation numbers are a topological order of the graph: a node is always newer than its inputs.
+"""
+import itertools
+import threading
+import weakref
+
+from .errors import TracerError
+
+# ---- avals -----------------------------------------------------------------------------------------
+
+
+class Aval:
+    """Abstract value: all that is known of an array before it is computed. Equal avals are identical."""
+
+    __slots__ = ("shape", "dtype", "weak_type", "device", "ndim", "size", "weak_pair")
+
+    def __str__(self):
+        return f"{self.dtype.name}[{','.join(map(str, self.shape))}]"
+
+    __repr__ = __str__
+
+    def update(self, *, shape=None, dtype=None, weak_type=None, device=None):
+        """This aval with some fields replaced."""
+        return make_aval(
+            self.shape if shape is None else shape,
+            self.dtype if dtype is None else dtype,
+            self.device if device is None else device,
+            self.weak_type if weak_type is None else weak_type,
+        )
+
+
+_avals = {}
+_AVALS_KEPT = 1 << 17
+
+
+def make_aval(shape, dtype, device, weak_type=False):
+    """The one Aval of this shape (tuple of ints), dtype, device and weak type."""
+    key = shape, dtype, device, weak_type
+    aval = _avals.get(key)
+    if aval is None:
+        if len(_avals) >= _AVALS_KEPT:  # a table for speed: forgetting only costs repeated inference
+            _avals.clear()
+        aval = Aval()
+        aval.shape, aval.dtype, aval.device, aval.weak_type = shape, dtype, device, weak_type
+        aval.ndim, aval.size = len(shape), 1
+        for n in shape:
+            aval.size *= n
+        aval.weak_pair = dtype, weak_type
+        _avals[key] = aval
+    return aval
+
+
+# ---- specs -----------------------------------------------------------------------------------------
+
+
+class Spec:
+    """A primitive applied to avals: result aval, parameters, and (prepared on first use) its kernel."""
+
+    __slots__ = ("primitive", "params", "inputs", "aval", "device", "n_outputs", "op", "_operation")
+
+    def __init__(self, primitive, params, inputs, aval, op=0):
+        self.primitive = primitive
+        self.params = params  # dict
+        self.inputs = inputs  # tuple of avals
+        self.aval = aval  # Aval, or a tuple of them for several results
+        outputs = self.outputs
+        self.device = outputs[0].device
+        self.n_outputs = len(outputs)
+        self.op = op  # address of the prepared kernel; 0 = not prepared yet
+        self._operation = None  # its owner
+
+    @property
+    def outputs(self):
+        return self.aval if type(self.aval) is tuple else (self.aval,)
+
+    def prepare(self):
+        """Prepares the kernel in the runtime and returns its address."""
+        from ..runtime import library
+
+        kernel, params = self.primitive.lower(*self.inputs, **self.params)
+        self._operation = library.Operation(kernel, params, self.inputs, self.outputs, self.device)
+        self.op = self._operation.address
+        return self.op
+
+
+# ---- frames ----------------------------------------------------------------------------------------
+
+
+class Frame:
+    """One transform at work on a function whose arguments are placeholders (jit, vmap).
+
+    All nodes made while it is the innermost frame belong to it. `captures` are the outer values it
+    reads, by the handle that was used; `rebound` the outer handles that were given new values
+    (a parameter, the random state): inputs and outputs of the traced graph that nobody wrote down.
+    """
+
+    def __init__(self, transform, function):
+        self.transform = transform  # "jit", "vmap"
+        self.function = function  # name, for messages
+        self.outer = None
+        self.open = False
+        self.argument_names = {}  # placeholder Node -> "argument `x`", for messages
+        self.captures = {}  # Node -> Tensor
+        self.rebound = {}  # Tensor -> the Node it had before
+        self.guards = []  # (object, attribute, value) that the trace depended on
+
+    def __enter__(self):
+        self.outer, state.frame = state.frame, self
+        self.outer_mask, state.flags_mask = state.flags_mask, ~0
+        self.open = True
+        return self
+
+    def __exit__(self, *exc):
+        state.frame, state.flags_mask = self.outer, self.outer_mask
+        self.open = False
+        for handle, node in self.rebound.items():
+            handle._node = node
+
+    def capture(self, handle):
+        """Notes that `handle`, whose value comes from outside, is read in this frame."""
+        node = handle._node
+        if node not in self.captures:
+            check_readable_frame(node)
+            self.captures[node] = handle
+
+
+class GradientFrame:
+    """A derivative at work on a function whose arguments are identity nodes: readable, but history is kept."""
+
+    def __enter__(self):
+        state.gradient_frames += 1
+        self.outer_mask, state.flags_mask = state.flags_mask, ~0
+
+    def __exit__(self, *exc):
+        state.gradient_frames -= 1
+        state.flags_mask = self.outer_mask
+
+
+class _State(threading.local):
+    frame = None  # innermost open Frame
+    flags_mask = ~0  # without TRACKED under no_grad()
+    gradient_frames = 0  # open GradientFrames
+
+
+state = _State()
+
+
+def check_readable_frame(node):
+    """Raises if `node` belongs to a frame that has ended: it leaked out of its transform."""
+    frame = node.frame
+    if frame is not None and not frame.open:
+        raise TracerError(
+            f"{node.spec.primitive.title} of shape {list(node.aval.shape)} leaked out of {frame.transform} of "
+            f"{frame.function}: it only had a value while that function was traced.",
+            fix="return it from the function instead of storing it outside.",
+        )
+
+
+# ---- nodes -----------------------------------------------------------------------------------------
+
+TRACKED = 1  # its history may be asked for by grads()
+LINEAR = 2  # depends on a tangent placeholder: has no value, only a transpose
+
+MAX_PENDING = 1000  # longest chain of uncomputed nodes before values are computed on the way
+
+_next_number = itertools.count(1).__next__
+
+
+class Node:
+    """`primitive(*inputs, **params)`; see the module's docstring."""
+
+    __slots__ = ("spec", "aval", "inputs", "value", "number", "flags", "depth", "frame", "cut", "__weakref__")
+
+    def __init__(self, spec, inputs):
+        frame = state.frame
+        flags = depth = 0
+        for node in inputs:
+            flags |= node.flags
+            if node.depth > depth:
+                depth = node.depth
+            if node.frame is not frame:
+                enter_frame(node, frame)
+        self.spec = spec
+        self.aval = spec.aval
+        self.inputs = inputs
+        self.value = None  # DeviceArray, or a tuple of them for several results
+        self.number = _next_number()
+        self.flags = flags & state.flags_mask
+        self.depth = depth + 1  # longest chain of pending nodes that ends here
+        self.frame = frame
+        self.cut = None  # Cut, if history was dropped here
+        if depth >= MAX_PENDING and frame is None and not flags & LINEAR:
+            from .evaluate import evaluate
+
+            evaluate((self,))
+
+    def __repr__(self):
+        return f"<{self.spec.primitive.title} #{self.number} {self.aval}>"
+
+
+def enter_frame(node, frame):
+    """An input of a new node comes from another frame than the node: it must be readable there."""
+    if node.spec.primitive is constant:
+        return
+    check_readable_frame(node)
+    if frame is not None and node not in frame.captures:
+        from .tensor import wrap  # a node without a handle of the user: it cannot be rebound
+
+        frame.captures[node] = wrap(node)
+
+
+class Cut:
+    """Why a node has no history, and which live nodes it nevertheless depends on."""
+
+    __slots__ = ("reason", "sources")
+
+    def __init__(self, reason, nodes):
+        self.reason = reason
+        sources, seen = set(), set()
+        for node in nodes:
+            sources.add(weakref.ref(node))
+            if node.cut is not None and id(node.cut) not in seen:
+                seen.add(id(node.cut))
+                sources.update(ref for ref in node.cut.sources if ref() is not None)
+        self.sources = sources
+
+    def depends_on(self, node):
+        return weakref.ref(node) in self.sources
+
+
+# ---- nodes without inputs --------------------------------------------------------------------------
+
+
+class LeafPrimitive:
+    """What a node without inputs is called; leaves have no rules."""
+
+    def __init__(self, title):
+        self.title = self.name = title
+        self.specs = {}
+
+    def spec(self, aval):
+        found = self.specs.get(aval)
+        if found is None:
+            if len(self.specs) >= _AVALS_KEPT:
+                self.specs.clear()
+            found = self.specs[aval] = Spec(self, {}, (), aval)
+        return found
+
+
+array = LeafPrimitive("Array")  # a value given from outside
+placeholder = LeafPrimitive("Placeholder")  # an argument of a traced function
+constant = LeafPrimitive("Constant")  # a Python number; params: value
+
+
+def leaf(value, aval, flags=0):
+    """A node that holds `value` (a DeviceArray)."""
+    return _bare(array.spec(aval), value, flags & state.flags_mask)
+
+
+def placeholder_node(aval, flags):
+    """A node that stands for an argument; belongs to the innermost frame."""
+    node = _bare(placeholder.spec(aval), None, flags)
+    node.frame = state.frame
+    return node
+
+
+def _bare(spec, value, flags):
+    node = object.__new__(Node)
+    node.spec, node.aval, node.inputs, node.value = spec, spec.aval, (), value
+    node.number, node.flags, node.depth, node.frame, node.cut = _next_number(), flags, 0, None, None
+    return node
+
+
+_constants = {}
+
+
+def scalar_constant(number, dtype, device, weak_type=False):
+    """The node of a Python number as a 0-d array. Kept in a table: numbers recur in programs."""
+    key = number, type(number), dtype, device, weak_type
+    node = _constants.get(key)
+    if node is None or number == 0:  # 0.0 and -0.0 are equal keys but different numbers
+        from ..runtime import library
+
+        aval = make_aval((), dtype, device, weak_type)
+        value = library.array_from_number(number, dtype, device)
+        node = _bare(Spec(constant, {"value": number}, (), aval), value, 0)
+        if len(_constants) > 4096:
+            _constants.clear()
+        _constants[key] = node
+    return node

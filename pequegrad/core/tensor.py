@@ -1,0 +1,224 @@
+"""Tensor: a handle on a node of the lazy graph.
+
+Its methods and operators come from pequegrad.ops (see ops/methods.py); here is only what a handle is,
+how values get in and out, and what happens to history.
+"""
+import numpy as np
+
+from ..runtime import library
+from . import dtype as dtypes
+from .device import device as devices
+from .errors import ArgumentError, DtypeError, ShapeError
+from .evaluate import evaluate, no_value
+from .node import TRACKED, leaf, make_aval, state
+
+_new = object.__new__
+
+
+class Tensor:
+    """An n-dimensional array whose value is computed when it is needed.
+
+    Tensor(data, dtype=None, device=device.cpu): `data` is copied. Python numbers and lists of them become
+    float32 (booleans: bool), NumPy arrays and scalars keep their dtype. What is computed from a Tensor
+    keeps its history for `grads`, except under `no_grad()`.
+
+    >>> t = Tensor([1, 2, 3]) + 1
+    >>> t.shape, t.dtype
+    ((3,), dtype('float32'))
+    >>> t.numpy()
+    array([2., 3., 4.], dtype=float32)
+    """
+
+    __slots__ = ("_node", "_rebound", "__weakref__")
+    __array_priority__ = 1000  # ndarray + Tensor is a Tensor
+    __array_ufunc__ = None
+
+    def __init__(self, data, dtype=None, device=None):
+        place = devices.cpu if device is None else devices(device)
+        if isinstance(data, Tensor):
+            raise ArgumentError("Tensor(data) takes numbers or a NumPy array, got a Tensor.", fix="use x.detach(), x.astype(dtype) or x.to(device).")  # fmt: skip
+        data = _to_numpy(data, None if dtype is None else dtypes.canonical(dtype))
+        aval = make_aval(data.shape, data.dtype, place)
+        self._node = leaf(library.array_from_host(data, place), aval, TRACKED)
+
+    # ---- what is known without computing -----------------------------------------------------------
+
+    @property
+    def shape(self):
+        """Sizes, a tuple of ints."""
+        return self._node.aval.shape
+
+    @property
+    def dtype(self):
+        """A NumPy dtype."""
+        return self._node.aval.dtype
+
+    @property
+    def device(self):
+        """The device that holds, or will hold, the value."""
+        return self._node.aval.device
+
+    @property
+    def ndim(self):
+        return self._node.aval.ndim
+
+    @property
+    def size(self):
+        """Number of elements."""
+        return self._node.aval.size
+
+    @property
+    def nbytes(self):
+        """Bytes of the value, dense."""
+        return self._node.aval.size * self._node.aval.dtype.itemsize
+
+    @property
+    def weak_type(self):
+        """True if the dtype comes from a Python number and gives way to other dtypes in promotion."""
+        return self._node.aval.weak_type
+
+    @property
+    def evaled(self):
+        """True once the value has been computed."""
+        return self._node.value is not None
+
+    def __len__(self):
+        if not self.shape:
+            raise ShapeError("A 0-d tensor has no length.", fix="use .size, or float(x).")
+        return self.shape[0]
+
+    def __repr__(self):
+        node = self._node
+        text = (
+            f"Tensor(shape={list(self.shape)}, dtype={self.dtype.name}, device={self.device}, "
+            f"evaled={int(self.evaled)}, primitive={node.spec.primitive.title}, id={node.number}"
+        )
+        if node.value is not None:
+            value = library.array_to_host(node.value, node.aval)
+            text += f", value={np.array2string(value, separator=', ', threshold=20, edgeitems=3)}"
+        return text + ")"
+
+    # ---- values ------------------------------------------------------------------------------------
+
+    def eval(self):
+        """Computes the value, drops the history, and returns this tensor."""
+        evaluate((self._node,), drop_history=True, reader="eval()")
+        return self
+
+    def numpy(self):
+        """The value as a new NumPy array. Keeps the history."""
+        return self._read(".numpy()")
+
+    def item(self):
+        """The value of a tensor with one element as a Python number."""
+        return self._scalar("item()").item()
+
+    def tolist(self):
+        """The value as nested lists of Python numbers."""
+        return self._read("tolist()").tolist()
+
+    def detach(self):
+        """The same value without history."""
+        node = self._node
+        if node.value is not None and node.frame is None:
+            return wrap(leaf(node.value, node.aval))
+        from ..primitives.control import stop_gradient
+
+        return stop_gradient(self)
+
+    def _read(self, reader):
+        node = self._node
+        if node.value is None:
+            evaluate((node,), reader=reader)
+        elif node.frame is not None:
+            raise no_value(node, reader)
+        return library.array_to_host(node.value, node.aval)
+
+    def _scalar(self, reader):
+        if self.size != 1:
+            raise ShapeError(f"{reader} needs a tensor with one element, got shape {list(self.shape)}.", fix="reduce it, index it, or use .numpy().")  # fmt: skip
+        return self._read(reader).reshape(())
+
+    def __array__(self, dtype=None, copy=None):
+        value = self._read("np.asarray()")
+        return value if dtype is None else value.astype(dtype, copy=False)
+
+    def __float__(self):
+        return float(self._scalar("float()"))
+
+    def __int__(self):
+        return int(self._scalar("int()"))
+
+    def __bool__(self):
+        if self.size != 1:
+            raise ShapeError(f"The truth value of a tensor of shape {list(self.shape)} is ambiguous.", fix="use x.any() or x.all().")  # fmt: skip
+        return bool(self._scalar("`if` (or bool())"))
+
+    def __index__(self):
+        if not dtypes.is_integer(self.dtype) or self.ndim:
+            raise DtypeError(f"Only 0-d integer tensors can be used as an index, this is {self._node.aval}.")
+        return int(self._scalar("use as an index"))
+
+    def __format__(self, spec):
+        return format(self.item() if self.size == 1 else self.numpy(), spec) if spec else repr(self)
+
+    def __iter__(self):
+        if not self.shape:
+            raise ShapeError("A 0-d tensor cannot be iterated over.")
+        return (self[i] for i in range(self.shape[0]))
+
+    __hash__ = object.__hash__  # by identity, although == is elementwise
+
+    # ---- handles -----------------------------------------------------------------------------------
+
+    def _rebind(self, node):
+        """Makes this handle stand for another node. Graphs built before keep the node they were built with."""
+        old, frame = self._node, state.frame
+        if frame is not None and old.frame is not frame:
+            frame.rebound.setdefault(self, old)
+        self._node = node
+        self._rebound = node.number
+
+    def __copy__(self):
+        return wrap(self._node)
+
+    def __deepcopy__(self, memo):
+        copied = wrap(self._node)
+        memo[id(self)] = copied
+        return copied
+
+    def __reduce__(self):
+        return _from_numpy, (self.numpy(), self.dtype.name, str(self.device).lower(), bool(self._node.flags & TRACKED))
+
+
+def wrap(node):
+    """A new handle on `node`."""
+    tensor = _new(Tensor)
+    tensor._node = node
+    return tensor
+
+
+def tensor_from_numpy(data, device, *, weak_type=False, tracked=False):
+    """A leaf with a copy of the NumPy array `data`."""
+    aval = make_aval(data.shape, data.dtype, device, weak_type)
+    return wrap(leaf(library.array_from_host(data, device), aval, TRACKED if tracked else 0))
+
+
+def _from_numpy(data, dtype, device, tracked):
+    return tensor_from_numpy(data.astype(dtypes.canonical(dtype), copy=False), devices(device), tracked=tracked)
+
+
+def _to_numpy(data, dtype):
+    """`data` as a NumPy array of a dtype that tensors have."""
+    if hasattr(data, "__array__"):
+        found = np.asarray(data)
+    else:
+        try:
+            found = np.asarray(data)
+        except ValueError as error:
+            raise ShapeError(f"The nested lists do not form an array: {error}.", fix="make all rows equally long.") from None
+        if found.dtype.kind in "iuf" or not found.size:
+            return found.astype(dtype or np.float32)
+    if found.dtype.kind not in "biufV":
+        raise DtypeError(f"Cannot make a Tensor from {type(data).__name__} of dtype {found.dtype}.", fix="convert it to numbers first.")  # fmt: skip
+    return found.astype(dtype or dtypes.canonical(found.dtype), copy=False)

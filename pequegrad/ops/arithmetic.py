@@ -1,0 +1,234 @@
+"""Operators and elementwise functions on tensors, numbers and arrays: JAX's type promotion, NumPy's broadcasting."""
+from ..core import dtype as dtypes
+from ..core.dtype import dt, is_float, is_integer, promote
+from ..core.errors import DtypeError
+from ..core.node import Node, scalar_constant, state
+from ..core.tensor import Tensor
+from ..primitives import elementwise as p
+from ..primitives.elementwise import convert_to
+from .creation import as_tensor
+
+# ---- promotion ---------------------------------------------------------------------------------------
+
+
+def promoted(*operands):
+    """The operands as tensors of their common dtype, on one device."""
+    place = next((x.device for x in operands if isinstance(x, Tensor)), None)
+    tensors = [as_tensor(x, place) for x in operands]
+    dtype, weak = promote(*[x._node.aval.weak_pair for x in tensors])
+    return [convert_to(x, dtype, weak and x.weak_type) for x in tensors]
+
+
+def floating(x):
+    """`x` as a tensor of a floating dtype: integers and bool become float32."""
+    x = as_tensor(x)
+    return x if is_float(x.dtype) else convert_to(x, dt.float32, x.weak_type)
+
+
+def _binary(primitive, doc):
+    def function(x, y):
+        return primitive(*promoted(x, y))
+
+    function.__name__, function.__doc__ = primitive.name, doc
+    return function
+
+
+def _binary_floating(primitive, doc):
+    def function(x, y):
+        x, y = promoted(x, y)
+        return primitive(floating(x), floating(y))
+
+    function.__name__, function.__doc__ = primitive.name, doc
+    return function
+
+
+def _unary_floating(primitive):
+    def function(x):
+        return primitive(floating(x))
+
+    function.__name__, function.__doc__ = primitive.name, primitive.__doc__ + ", elementwise; integers become float32."
+    return function
+
+
+def _unary(primitive):
+    def function(x):
+        return primitive(as_tensor(x))
+
+    function.__name__, function.__doc__ = primitive.name, primitive.__doc__ + ", elementwise."
+    return function
+
+
+# ---- functions ---------------------------------------------------------------------------------------
+
+exp, exp2, expm1, log, log1p, sqrt, rsqrt, cbrt = map(_unary_floating, (p.exp, p.exp2, p.expm1, p.log, p.log1p, p.sqrt, p.rsqrt, p.cbrt))  # fmt: skip
+sin, cos, tan, asin, acos, atan = map(_unary_floating, (p.sin, p.cos, p.tan, p.asin, p.acos, p.atan))
+sinh, cosh, tanh, asinh, acosh, atanh = map(_unary_floating, (p.sinh, p.cosh, p.tanh, p.asinh, p.acosh, p.atanh))
+sigmoid, erf, erfc, erf_inv = map(_unary_floating, (p.logistic, p.erf, p.erfc, p.erf_inv))
+sign, logical_not = map(_unary, (p.sign, p.not_))
+
+add = _binary(p.add, "x + y, elementwise.")
+subtract = _binary(p.sub, "x - y, elementwise.")
+multiply = _binary(p.mul, "x * y, elementwise.")
+divide = _binary_floating(p.div, "x / y, elementwise; integers become float32.")
+maximum = _binary(p.max_, "The larger of x and y, elementwise; nan if either is nan.")
+minimum = _binary(p.min_, "The smaller of x and y, elementwise; nan if either is nan.")
+equal = _binary(p.eq, "x == y, elementwise.")
+not_equal = _binary(p.ne, "x != y, elementwise.")
+less = _binary(p.lt, "x < y, elementwise.")
+less_equal = _binary(p.le, "x <= y, elementwise.")
+greater = _binary(p.gt, "x > y, elementwise.")
+greater_equal = _binary(p.ge, "x >= y, elementwise.")
+bitwise_and = _binary(p.and_, "x & y on bool or integers, elementwise.")
+bitwise_or = _binary(p.or_, "x | y on bool or integers, elementwise.")
+bitwise_xor = _binary(p.xor, "x ^ y on bool or integers, elementwise.")
+left_shift = _binary(p.shift_left, "x << y on integers, elementwise.")
+arctan2 = _binary_floating(p.atan2, "The angle of the points (y, x) in radians; the first argument is y.")
+
+
+def right_shift(x, y):
+    """x >> y on integers, elementwise; keeps the sign of signed integers."""
+    x, y = promoted(x, y)
+    return (p.shift_right_logical if x.dtype.kind == "u" else p.shift_right_arithmetic)(x, y)
+
+
+def negative(x):
+    """-x, elementwise."""
+    return p.neg(as_tensor(x))
+
+
+def abs(x):
+    """|x|, elementwise."""
+    x = as_tensor(x)
+    return x if x.dtype.kind in "bu" else p.abs_(x)
+
+
+def _rounding(primitive, doc):
+    def function(x):
+        x = as_tensor(x)
+        return primitive(x) if is_float(x.dtype) else x
+
+    function.__name__, function.__doc__ = primitive.name, doc
+    return function
+
+
+floor = _rounding(p.floor, "The largest integer <= x, elementwise, in the dtype of x.")
+ceil = _rounding(p.ceil, "The smallest integer >= x, elementwise, in the dtype of x.")
+round = _rounding(p.round_, "The nearest integer, halves to even, elementwise, in the dtype of x.")
+trunc = _rounding(p.trunc, "The integer part, elementwise, in the dtype of x.")
+
+
+def isfinite(x):
+    """False for infinities and nan, elementwise."""
+    x = floating(x)
+    return p.is_finite(x)
+
+
+def isnan(x):
+    """True for nan, elementwise."""
+    x = as_tensor(x)
+    return p.ne(x, x)
+
+
+def remainder(x, y):
+    """x % y with the sign of y, as in Python."""
+    x, y = promoted(x, y)
+    r = p.rem(x, y)
+    if x.dtype.kind == "u":
+        return r
+    zero = 0
+    wrong_sign = p.and_(p.ne(r, zero), p.ne(p.lt(r, zero), p.lt(y, zero)))
+    return p.select(wrong_sign, p.add(r, y), r)
+
+
+def floor_divide(x, y):
+    """x // y, rounded toward minus infinity."""
+    x, y = promoted(x, y)
+    if is_float(x.dtype):
+        return p.floor(p.div(x, y))
+    q = p.div(x, y)
+    if x.dtype.kind == "u":
+        return q
+    inexact = p.and_(p.ne(p.rem(x, y), 0), p.ne(p.lt(x, 0), p.lt(y, 0)))
+    return p.select(inexact, p.sub(q, 1), q)
+
+
+def power(x, y):
+    """x ** y. A Python int as the exponent multiplies; other exponents use exp and log."""
+    if type(y) is int and isinstance(x, Tensor):
+        if is_integer(x.dtype) and y < 0:
+            raise DtypeError(f"power: {x._node.aval} to the negative power {y}.", fix="convert it: x.astype(dt.float32).")
+        if y == 1:
+            return x
+        return p.integer_pow(x, exponent=y) if y != 2 else p.mul(x, x)
+    x, y = promoted(x, y)
+    if not is_float(x.dtype):
+        raise DtypeError(f"power: an integer array as exponent, {y._node.aval}, is not supported for {x._node.aval}.", fix="convert x: x.astype(dt.float32).")  # fmt: skip
+    return p.pow_(x, y)
+
+
+def where(condition, x, y):
+    """x where `condition` is true, else y; all three broadcast."""
+    x, y = promoted(x, y)
+    condition = as_tensor(condition, x.device)
+    condition = condition if condition.dtype.kind == "b" else p.ne(condition, 0)
+    return p.select(condition, x, y)
+
+
+def clip(x, min=None, max=None):
+    """x with values below `min` and above `max` replaced by them; None is no bound."""
+    x = as_tensor(x)
+    if min is not None:
+        x = maximum(x, min)
+    return x if max is None else minimum(x, max)
+
+
+def astype(x, dtype):
+    """x converted to `dtype`; x itself if it has it."""
+    return convert_to(as_tensor(x), dtypes.canonical(dtype))
+
+
+# ---- operators ---------------------------------------------------------------------------------------
+
+
+def operator(primitive, general, floating_only=False):
+    """The method of Tensor for `x op y`: two tensors or a tensor and a number of fitting types at full speed.
+
+    Everything else (promotion, arrays, errors, and integers if floating_only) goes through `general`.
+    """
+    specs, new = primitive.specs, object.__new__
+
+    def method(self, other):
+        x = self._node
+        kind = type(other)
+        if kind is Tensor:
+            y = other._node
+        elif kind is float or kind is int:
+            aval = x.aval
+            if aval.weak_type or (aval.dtype.kind != "f" and (kind is float or aval.dtype.kind not in "iu")):
+                return general(self, other)
+            y = scalar_constant(other, aval.dtype, aval.device, True)
+        else:
+            return general(self, other) if is_operand(other) else NotImplemented
+        spec = specs.get((x.aval, y.aval))
+        if spec is None or state.frame is not None or (floating_only and x.aval.dtype.kind != "f"):
+            return general(self, other)
+        tensor = new(Tensor)
+        tensor._node = Node(spec, (x, y))
+        return tensor
+
+    return method
+
+
+def reflected(general):
+    """The method of Tensor for `y op x` where y is not a Tensor."""
+
+    def method(self, other):
+        return general(other, self) if is_operand(other) else NotImplemented
+
+    return method
+
+
+def is_operand(x):
+    """What operators accept besides tensors."""
+    return isinstance(x, (bool, int, float, Tensor)) or hasattr(x, "__array__")
+

@@ -1,0 +1,111 @@
+"""Making tensors from data, shapes and numbers."""
+import math
+
+import numpy as np
+
+from ..core import dtype as dtypes
+from ..core.device import device as devices
+from ..core.dtype import dt
+from ..core.errors import ArgumentError, ShapeError
+from ..core.node import scalar_constant
+from ..core.tensor import Tensor, tensor_from_numpy, wrap
+from ..primitives.elementwise import add, convert_to, eq, mul
+from ..primitives.shape import broadcast_in_dim, iota
+
+_NUMBERS = {bool: (dt.bool_, False), int: (dt.int32, True), float: (dt.float32, True)}
+
+
+def as_tensor(x, device=None):
+    """`x` as a Tensor: tensors as they are, Python numbers weakly typed, NumPy arrays copied, lists as Tensor(x)."""
+    if isinstance(x, Tensor):
+        return x
+    place = devices.cpu if device is None else devices(device)
+    if type(x) in _NUMBERS:
+        dtype, weak = _NUMBERS[type(x)]
+        return wrap(scalar_constant(x, dtype, place, weak))
+    if isinstance(x, (np.ndarray, np.generic)) or hasattr(x, "__array__"):
+        data = np.asarray(x)
+        return tensor_from_numpy(data.astype(dtypes.canonical(data.dtype), copy=False), place)
+    if isinstance(x, (list, tuple)):
+        return Tensor(x, device=place)
+    raise ArgumentError(f"Cannot make a tensor from {type(x).__name__}.", fix="pass a tensor, an array, a number or a list.")
+
+
+def shape_of(shape, *rest):
+    """A shape given as f(2, 3), f((2, 3)) or f(6) as a tuple of ints >= 0."""
+    if rest or isinstance(shape, (int, np.integer)):
+        shape = (shape, *rest)
+    try:
+        shape = tuple(n.__index__() for n in shape)
+    except (AttributeError, TypeError):
+        raise ShapeError(f"{shape!r} is not a shape.", fix="give ints, or a tuple of ints.") from None
+    if any(n < 0 for n in shape):
+        raise ShapeError(f"Shape {list(shape)} has a negative size.")
+    return shape
+
+
+def full(shape, value, dtype=None, device=None):
+    """An array of this shape with `value` (a Python number) everywhere; float32 unless dtype says otherwise."""
+    place = devices.cpu if device is None else devices(device)
+    if dtype is None:
+        dtype = dt.bool_ if isinstance(value, bool) else dt.float32
+    scalar = wrap(scalar_constant(value, dtypes.canonical(dtype), place))
+    return broadcast_in_dim(scalar, shape=shape_of(shape), axes=())
+
+
+def zeros(shape, dtype=None, device=None):
+    """Zeros of this shape, float32 unless dtype says otherwise."""
+    return full(shape, 0, dtype, device)
+
+
+def ones(shape, dtype=None, device=None):
+    """Ones of this shape, float32 unless dtype says otherwise."""
+    return full(shape, 1, dtype, device)
+
+
+def zeros_like(x, dtype=None):
+    """Zeros of the shape, dtype and device of `x`."""
+    return full(x.shape, 0, dtype or x.dtype, x.device)
+
+
+def ones_like(x, dtype=None):
+    """Ones of the shape, dtype and device of `x`."""
+    return full(x.shape, 1, dtype or x.dtype, x.device)
+
+
+def full_like(x, value, dtype=None):
+    """`value` everywhere, in the shape, dtype and device of `x`."""
+    return full(x.shape, value, dtype or x.dtype, x.device)
+
+
+def arange(start, stop=None, step=1, dtype=None, device=None):
+    """start, start + step, ... below `stop`; arange(n) counts from 0. int32 for ints, float32 with a float among them."""
+    if stop is None:
+        start, stop = 0, start
+    if step == 0:
+        raise ArgumentError("arange: step is 0.", fix="give a step that is not zero.")
+    if dtype is None:
+        dtype = dt.float32 if any(isinstance(v, float) for v in (start, stop, step)) else dt.int32
+    dtype = dtypes.canonical(dtype)
+    place = devices.cpu if device is None else devices(device)
+    size = max(0, math.ceil((stop - start) / step))
+    x = iota(shape=(size,), dtype=dtype, axis=0, device=place)
+    x = mul(x, step) if step != 1 else x
+    return add(x, start) if start != 0 else x
+
+
+def linspace(start, stop, num=50, endpoint=True, dtype=None, device=None):
+    """`num` evenly spaced numbers from start to stop."""
+    dtype = dtypes.canonical(dtype or dt.float32)
+    steps = max(num - 1 if endpoint else num, 1)
+    x = arange(num, dtype=dt.float64, device=device)
+    x = add(mul(x, (stop - start) / steps), start)
+    return convert_to(x, dtype)
+
+
+def eye(n, m=None, dtype=None, device=None):
+    """Ones on the diagonal of an (n, m) array of zeros; m = n unless given."""
+    shape = shape_of((n, n if m is None else m))
+    place = devices.cpu if device is None else devices(device)
+    row, column = (iota(shape=shape, dtype=dt.int32, axis=axis, device=place) for axis in (0, 1))
+    return convert_to(eq(row, column), dtypes.canonical(dtype or dt.float32))

@@ -1,0 +1,326 @@
+"""x[index], x[index] = value, x.at[index] and what is built from gather and scatter.
+
+Every index form of NumPy: ints, slices, None, Ellipsis, integer arrays, bool masks, and their mixtures.
+Integer arrays out of range read the nearest element and are not written, as in JAX; Python ints raise.
+"""
+import numpy as np
+
+from ..core.dtype import dt, is_integer
+from ..core.errors import ArgumentError, DtypeError, IndexingError, ShapeError
+from ..core.node import state
+from ..core.tensor import Tensor
+from ..primitives import elementwise as e
+from ..primitives import indexing as p
+from ..primitives import shape as s
+from .arithmetic import promoted
+from .creation import as_tensor
+from .shape import broadcast_to, concatenate, expand_dims, normalize_axis
+
+# ---- what an index means -----------------------------------------------------------------------------
+
+
+class _Plan:
+    """An index in three steps: a strided slice with reversals, a gather along some axes, a final shape.
+
+    start, limit, step, reversed: per axis of x. arrays: (axis, integer tensor) pairs. position: where the axes
+    of the arrays' common shape go among the axes that remain. kept: axes of x that remain (not ints, not arrays).
+    layout: the result's axes as ("kept", axis), ("new",) or ("arrays",).
+    """
+
+    def __init__(self, x, index):
+        index = index if isinstance(index, tuple) else (index,)
+        index = [self._item(i, x) for i in index]
+        index = self._expand_masks(index)
+        consumed = sum(1 for i in index if i is not None and i is not Ellipsis)
+        if consumed > x.ndim:
+            raise IndexingError(f"{consumed} indices for an array with {x.ndim} axes, {x._node.aval}.")
+        if sum(1 for i in index if i is Ellipsis) > 1:
+            raise IndexingError("An index can have only one Ellipsis (...).")
+        if Ellipsis not in [i for i in index if not isinstance(i, Tensor)]:
+            index.append(Ellipsis)
+        at = next(k for k, i in enumerate(index) if i is Ellipsis)
+        index[at : at + 1] = [slice(None)] * (x.ndim - consumed)
+
+        self.start, self.limit, self.step, self.reversed = [], [], [], []
+        self.arrays, self.layout = [], []
+        has_arrays = any(isinstance(i, Tensor) for i in index)
+        array_places = []
+        axis = 0
+        for item in index:
+            if item is None:
+                self.layout.append(("new",))
+                continue
+            n = x.shape[axis]
+            if isinstance(item, slice):
+                self._slice(item, n, axis)
+                self.layout.append(("kept", axis))
+            elif isinstance(item, Tensor) or has_arrays:  # beside arrays an int is an array, too
+                array_places.append(len(self.layout))
+                self.layout.append(("array",))
+                if isinstance(item, int):
+                    item = as_tensor(np.int32(self._integer(item, n, axis)), x.device)
+                self.arrays.append((axis, item))
+                self._span(0, n, 1)
+            else:
+                item = self._integer(item, n, axis)
+                self._span(item, item + 1, 1)
+            axis += 1
+        if array_places:  # NumPy: in place if the arrays are adjacent, else in front
+            adjacent = array_places[-1] - array_places[0] == len(array_places) - 1
+            where = array_places[0] if adjacent else 0
+            rest = [entry for entry in self.layout if entry != ("array",)]
+            rest.insert(where, ("arrays",))
+            self.layout = rest
+
+    def _item(self, item, x):
+        if item is None or item is Ellipsis or isinstance(item, slice):
+            return item
+        if isinstance(item, (bool, np.bool_)):
+            return as_tensor(np.asarray(item), x.device)
+        if isinstance(item, (int, np.integer)):
+            return int(item)
+        if isinstance(item, (list, np.ndarray)):
+            item = as_tensor(np.asarray(item, dtype=None if len(item) else np.int32), x.device)
+        if not isinstance(item, Tensor) or not (item.dtype.kind == "b" or is_integer(item.dtype)):
+            kind = item._node.aval if isinstance(item, Tensor) else type(item).__name__
+            raise IndexingError(f"{kind} is not an index.", fix="use ints, slices, None, ..., integer or bool arrays.")
+        return item
+
+    def _expand_masks(self, index):
+        """Bool masks become the integer arrays of their true elements (which needs their values)."""
+        expanded = []
+        for item in index:
+            if isinstance(item, Tensor) and item.dtype.kind == "b":
+                mask = item._read("indexing with a bool mask")
+                if not mask.ndim:  # x[True] is x[None] with a length of 1 or 0
+                    raise IndexingError("A 0-d bool is not an index here.", fix="use x[None] or where().")
+                expanded += [as_tensor(i.astype(np.int32), item.device) for i in np.nonzero(mask)]
+                continue
+            expanded.append(item)
+        return expanded
+
+    def _integer(self, item, n, axis):
+        if not -n <= item < n:
+            raise IndexingError(f"Index {item} is out of range for axis {axis} of size {n}.", fix=f"use {-n} to {n - 1}." if n else None)  # fmt: skip
+        return item % n
+
+    def _slice(self, item, n, axis):
+        try:
+            start, stop, step = item.indices(n)
+        except (TypeError, ValueError) as error:
+            raise IndexingError(f"{item} is not a slice: {error}.", fix="use ints or None in slices.") from None
+        count = len(range(start, stop, step))
+        if step < 0:  # the same elements in ascending order, then reversed
+            start, step = start + (count - 1) * step if count else 0, -step
+            self.reversed.append(axis)
+        if not count:
+            start = 0
+        self._span(start, start + (count - 1) * step + 1 if count else start, step)
+
+    def _span(self, start, limit, step):
+        self.start.append(start)
+        self.limit.append(limit)
+        self.step.append(step)
+
+    def sliced_shape(self):
+        return tuple(-(-(b - a) // c) for a, b, c in zip(self.start, self.limit, self.step))
+
+
+def _index_vectors(plan, shape):
+    """(indices with the index vector last, axes they address, their common shape)."""
+    axes = tuple(axis for axis, _ in plan.arrays)
+    arrays = [e.convert_to(a, dt.int64 if a.dtype.itemsize == 8 else dt.int32) for _, a in plan.arrays]
+    arrays = promoted(*arrays)
+    try:
+        common = np.broadcast_shapes(*[a.shape for a in arrays])
+    except ValueError:
+        raise IndexingError(f"Index arrays of shapes {', '.join(str(list(a.shape)) for a in arrays)} do not broadcast.") from None  # fmt: skip
+    columns = []
+    for axis, a in zip(axes, arrays):
+        wrapped = e.select(e.lt(a, 0), e.add(a, shape[axis]), a)  # negative indices count from the end
+        columns.append(expand_dims(broadcast_to(wrapped, common), -1))
+    return concatenate(columns, -1), axes, common
+
+
+def _dimension_numbers(plan, ndim, axes, common):
+    """XLA's numbers for a gather whose result has the arrays' axes where the layout puts them."""
+    before = next(k for k, entry in enumerate([v for v in plan.layout if v[0] != "new"]) if entry == ("arrays",))
+    n_offset = ndim - len(axes)
+    # ints beside arrays are arrays, so the axes that remain are exactly those that are not addressed
+    offset = tuple(range(before)) + tuple(range(before + len(common), n_offset + len(common)))
+    return {"offset_dims": offset, "collapsed_slice_dims": axes, "operand_batching_dims": (), "start_indices_batching_dims": (), "start_index_map": axes}  # fmt: skip
+
+
+def _result_shape(plan, sliced, common):
+    shape = []
+    for entry in plan.layout:
+        if entry == ("new",):
+            shape.append(1)
+        elif entry == ("arrays",):
+            shape.extend(common)
+        else:
+            shape.append(sliced[entry[1]])
+    return tuple(shape)
+
+
+# ---- reading -----------------------------------------------------------------------------------------
+
+
+def getitem(x, index):
+    """x[index]: see the module's docstring."""
+    if type(index) is int and x.ndim and -x.shape[0] <= index < x.shape[0]:  # the common case
+        return s.reshape(s.slice_axis(x, 0, index % x.shape[0], index % x.shape[0] + 1), shape=x.shape[1:])
+    plan = _Plan(x, index)
+    out, common = x, ()
+    if plan.sliced_shape() != x.shape:
+        out = s.slice_(x, start=tuple(plan.start), limit=tuple(plan.limit), step=tuple(plan.step))
+    if plan.reversed:
+        out = s.rev(out, axes=tuple(plan.reversed))
+    sliced = out.shape
+    if plan.arrays:
+        indices, axes, common = _index_vectors(plan, x.shape)
+        numbers = _dimension_numbers(plan, x.ndim, axes, common)
+        sizes = tuple(1 if i in axes else n for i, n in enumerate(sliced))
+        if any(x.shape[a] == 0 for a in axes) and indices.size:
+            raise IndexingError(f"An axis of size 0 of {x._node.aval} is indexed with {indices.size // len(axes)} positions.")
+        sizes = tuple(min(a, b) for a, b in zip(sizes, sliced))
+        out = p.gather(out, indices, slice_sizes=sizes, mode="clip", **numbers)
+    return s.reshape_to(out, _result_shape(plan, sliced, common))
+
+
+# ---- writing -----------------------------------------------------------------------------------------
+
+
+def update(x, index, value, combine="set"):
+    """x with x[index] replaced by, or combined with, `value`: "set", "add", "mul", "min", "max"."""
+    value = as_tensor(value, x.device)
+    if value.dtype != x.dtype:
+        value = e.convert_to(value, x.dtype)
+    plan = _Plan(x, index)
+    sliced = plan.sliced_shape()
+    if plan.arrays:
+        indices, axes, common = _index_vectors(plan, x.shape)
+    else:
+        common = ()
+    target = _result_shape(plan, sliced, common)
+    try:
+        value = broadcast_to(_drop_leading_ones(value, len(target)), target)
+    except ShapeError:
+        raise ShapeError(f"A value of shape {list(value.shape)} does not fit x[index] of shape {list(target)}.", fix="the value must broadcast to the indexed part.") from None  # fmt: skip
+    value = s.reshape_to(value, _without_new(plan, sliced, common))
+    if not plan.arrays:
+        value = s.reshape_to(value, sliced)
+        if plan.reversed:
+            value = s.rev(value, axes=tuple(plan.reversed))
+        place = {"start": tuple(plan.start), "step": tuple(plan.step)}
+        if combine != "set":
+            old = s.slice_(x, start=tuple(plan.start), limit=tuple(plan.limit), step=tuple(plan.step))
+            value = {"add": e.add, "mul": e.mul, "min": e.min_, "max": e.max_}[combine](old, value)
+        return s.slice_update(x, value, **place)
+    if any(a or b != n or c != 1 for a, b, c, n in zip(plan.start, plan.limit, plan.step, x.shape)) or plan.reversed:
+        # part of x is addressed by arrays, part by slices: update the slice, then put it back
+        whole = tuple(slice(a, b, c) for a, b, c in zip(plan.start, plan.limit, plan.step))
+        part = s.slice_(x, start=tuple(plan.start), limit=tuple(plan.limit), step=tuple(plan.step))
+        flips = tuple(plan.reversed)
+        part = s.rev(part, axes=flips) if flips else part
+        part = _scatter(part, plan, indices, axes, common, value, combine)
+        part = s.rev(part, axes=flips) if flips else part
+        return update(x, whole, part)
+    return _scatter(x, plan, indices, axes, common, value, combine)
+
+
+def _scatter(x, plan, indices, axes, common, value, combine):
+    numbers = _dimension_numbers(plan, x.ndim, axes, common)
+    return p.scatter(
+        x, indices, value, combine=combine, mode="drop", unique_indices=False,
+        update_window_dims=numbers["offset_dims"], inserted_window_dims=axes, operand_batching_dims=(),
+        scatter_indices_batching_dims=(), scatter_dims_to_operand_dims=axes,
+    )  # fmt: skip
+
+
+def _without_new(plan, sliced, common):
+    shape = []
+    for entry in plan.layout:
+        if entry == ("arrays",):
+            shape.extend(common)
+        elif entry != ("new",):
+            shape.append(sliced[entry[1]])
+    return tuple(shape)
+
+
+def _drop_leading_ones(value, ndim):
+    """NumPy lets the value of an assignment have extra leading axes of size 1."""
+    extra = value.ndim - ndim
+    if extra > 0 and all(n == 1 for n in value.shape[:extra]):
+        return s.reshape(value, shape=value.shape[extra:])
+    return value
+
+
+def setitem(x, index, value):
+    """x[index] = value: the handle x gets a new value; graphs built before keep the old one."""
+    value = as_tensor(value, x.device)
+    if state.frame is not None:
+        from ..primitives.base import note_captures
+
+        note_captures((x,))
+    x._rebind(update(x, index, value)._node)
+
+
+class At:
+    """x.at[index]: `.set(v)`, `.add(v)`, `.multiply(v)`, `.min(v)`, `.max(v)` return a changed copy, `.get()` reads."""
+
+    __slots__ = ("x", "index")
+
+    def __init__(self, x, index=None):
+        self.x, self.index = x, index
+
+    def __getitem__(self, index):
+        return At(self.x, index)
+
+    def get(self):
+        return getitem(self.x, self.index)
+
+    def set(self, value):
+        return update(self.x, self.index, value, "set")
+
+    def add(self, value):
+        return update(self.x, self.index, value, "add")
+
+    def multiply(self, value):
+        return update(self.x, self.index, value, "mul")
+
+    def min(self, value):
+        return update(self.x, self.index, value, "min")
+
+    def max(self, value):
+        return update(self.x, self.index, value, "max")
+
+
+# ---- functions ---------------------------------------------------------------------------------------
+
+
+def take_along_axis(x, indices, axis):
+    """out[..., j, ...] = x[..., indices[..., j, ...], ...] along `axis`; other axes of x and indices are equal."""
+    x, indices = as_tensor(x), as_tensor(indices)
+    axis = normalize_axis(axis, x.ndim, "take_along_axis")
+    if not is_integer(indices.dtype):
+        raise DtypeError(f"take_along_axis: indices must be integers, got {indices._node.aval}.", fix="convert them: i.astype(dt.int32).")  # fmt: skip
+    others = tuple(i for i in range(x.ndim) if i != axis)
+    if indices.ndim != x.ndim or any(indices.shape[i] != x.shape[i] for i in others):
+        raise ShapeError(f"take_along_axis: indices {indices._node.aval} and x {x._node.aval} must agree on all axes but {axis}.")  # fmt: skip
+    wrapped = e.select(e.lt(indices, 0), e.add(indices, x.shape[axis]), indices) if indices.dtype.kind == "i" else indices
+    return p.gather(
+        x, expand_dims(wrapped, -1), offset_dims=(), collapsed_slice_dims=(axis,), operand_batching_dims=others,
+        start_indices_batching_dims=others, start_index_map=(axis,), slice_sizes=(1,) * x.ndim, mode="clip",
+    )  # fmt: skip
+
+
+def one_hot(indices, classes, dtype=dt.float32):
+    """1 at position indices[...] of a new last axis of size `classes`, else 0; out of range: all 0."""
+    indices = as_tensor(indices)
+    if not is_integer(indices.dtype):
+        raise DtypeError(f"one_hot: class numbers must be integers, got {indices._node.aval}.", fix="convert them: y.astype(dt.int32).")  # fmt: skip
+    if not isinstance(classes, (int, np.integer)) or classes < 0:
+        raise ArgumentError(f"one_hot: {classes!r} is not a number of classes.")
+    numbers = s.iota(shape=(int(classes),), dtype=indices.dtype, axis=0, device=indices.device)
+    return e.convert_to(e.eq(expand_dims(indices, -1), numbers), dt.float32 if dtype is None else np.dtype(dtype))

@@ -1,0 +1,103 @@
+"""Stateful random numbers (pg.rand, dropout) on counter-based keys.
+
+Every device has a generator: a key that each draw replaces. Inside jit the key is read and replaced at
+each call, so numbers are fresh there, too; `manual_seed` makes all of them repeat.
+"""
+import math
+import os
+
+import numpy as np
+
+from ..core import dtype as dtypes
+from ..core.device import device as devices
+from ..core.dtype import dt
+from ..core.errors import ArgumentError
+from ..core.node import leaf
+from ..core.tensor import tensor_from_numpy
+from ..primitives import elementwise as e
+from ..primitives.random import random_bits
+from .creation import shape_of
+from .indexing import getitem
+
+_generators = {}  # Device -> Tensor with the key
+
+
+def random_key(seed, device=None):
+    """A key, uint32[2], from an integer seed; the same as jax.random.PRNGKey(seed)'s data."""
+    if not isinstance(seed, (int, np.integer)):
+        raise ArgumentError(f"A seed is an int, not {type(seed).__name__}.")
+    seed = int(seed)
+    words = np.array([seed >> 32 & 0xFFFFFFFF if not -(2**31) <= seed < 2**32 else 0, seed & 0xFFFFFFFF], np.uint32)
+    return tensor_from_numpy(words, devices.cpu if device is None else devices(device))
+
+
+def manual_seed(seed):
+    """Makes all later random numbers, on all devices, a function of this integer."""
+    _seed[0] = seed
+    for place, generator in _generators.items():
+        key = random_key(seed, place)._node
+        generator._rebind(leaf(key.value, key.aval))
+
+
+_seed = [int.from_bytes(os.urandom(4), "little")]
+
+
+def next_key(device):
+    """A fresh key; the generator of `device` moves on."""
+    generator = _generators.get(device)
+    if generator is None:
+        from ..core.node import state
+
+        frame, state.frame = state.frame, None  # the generator itself belongs to no trace
+        try:
+            generator = _generators[device] = random_key(_seed[0], device)
+        finally:
+            state.frame = frame
+    keys = random_bits(generator, shape=(2, 2), dtype=dt.uint32)
+    generator._rebind(getitem(keys, 0)._node)
+    return getitem(keys, 1)
+
+
+def uniform(key, shape, dtype=None, low=0.0, high=1.0):
+    """Floats in [low, high) from a key; bit for bit jax.random.uniform for float32 and float64."""
+    dtype = dtypes.canonical(dtype or dt.float32)
+    if not dtypes.is_float(dtype):
+        raise ArgumentError(f"Random floats have a floating dtype, not {dtype}.")
+    wide = dt.float64 if dtype == dt.float64 else dt.float32
+    word, mantissa = (dt.uint64, 52) if wide == dt.float64 else (dt.uint32, 23)
+    bits = random_bits(key, shape=shape_of(shape), dtype=word)
+    bits = e.shift_right_logical(bits, word.itemsize * 8 - mantissa)
+    x = e.mul(e.convert_to(bits, wide), 2.0**-mantissa)  # exact: k / 2**mantissa
+    if (low, high) != (0.0, 1.0):
+        span = wide.type(high) - wide.type(low)
+        x = e.max_(e.add(e.mul(x, float(span)), float(low)), float(low))
+    return e.convert_to(x, dtype)
+
+
+def normal(key, shape, dtype=None):
+    """Standard normal floats from a key: sqrt(2) * erf_inv(uniform(-1, 1)), as jax.random.normal."""
+    dtype = dtypes.canonical(dtype or dt.float32)
+    wide = dt.float64 if dtype == dt.float64 else dt.float32
+    low = np.nextafter(wide.type(-1), wide.type(0))
+    x = e.mul(e.erf_inv(uniform(key, shape, wide, float(low), 1.0)), math.sqrt(2))
+    return e.convert_to(x, dtype)
+
+
+def rand(*shape, dtype=None, device=None):
+    """Uniform floats in [0, 1): pg.rand((2, 3)) or pg.rand(2, 3)."""
+    place = devices.cpu if device is None else devices(device)
+    return uniform(next_key(place), shape_of(*shape) if shape else (), dtype)
+
+
+def randn(*shape, dtype=None, device=None):
+    """Standard normal floats: pg.randn((2, 3)) or pg.randn(2, 3)."""
+    place = devices.cpu if device is None else devices(device)
+    return normal(next_key(place), shape_of(*shape) if shape else (), dtype)
+
+
+def bernoulli(p, shape, device=None):
+    """Bools that are true with probability p."""
+    place = devices.cpu if device is None else devices(device)
+    return e.lt(uniform(next_key(place), shape), float(p))
+
+

@@ -1,0 +1,130 @@
+"""What a primitive is: a class with its rules, turned into a binder by `@primitive`.
+
+    @primitive
+    class sin(FloatUnary):
+        def derivative(x, out): return cos(x)
+
+`sin(x)` on Tensors makes a node of the lazy graph. The rules, all on Tensors or avals:
+
+    infer(*avals, **params)                  the result's Aval (or a tuple), or an error with the fix
+    jvp(primals, tangents, out, **params)    tangent of the result; None stands for a zero tangent
+    transpose(ct, *inputs, **params)         linear primitives: one cotangent per input, None where the
+                                             input is not linear (`is_linear` tells)
+    batch(inputs, batched, **params)         the primitive over a new leading axis of the batched inputs;
+                                             the result has that axis, too
+    lower(*avals, **params)                  (kernel name, integer parameters) for the runtime
+    samples(rng)                             (arrays, params) for the tests of all rules
+"""
+from ..core.errors import ArgumentError, DeviceMismatchError
+from ..core.evaluate import OUTPUT
+from ..core.node import LINEAR, Node, Spec, constant, scalar_constant, state
+from ..core.tensor import Tensor, wrap
+
+PRIMITIVES = {}  # name -> Primitive, in order of definition
+
+_SPECS_KEPT = 1 << 16
+
+
+class Primitive:
+    """The binder of a primitive and its rules. Made by `@primitive`."""
+
+    def __init__(self, rules):
+        self.rules = rules
+        self.name = rules.__name__.rstrip("_")
+        self.title = "".join(word.capitalize() for word in self.name.split("_"))
+        self.__doc__ = rules.__doc__
+        self.specs = {}  # avals, params -> Spec: inference is done once
+        PRIMITIVES[self.name] = self
+
+    def __getattr__(self, rule):
+        try:
+            found = getattr(self.rules, rule)
+        except AttributeError:
+            raise AttributeError(f"primitive {self.name} has no rule {rule!r}") from None
+        setattr(self, rule, found)
+        return found
+
+    def __repr__(self):
+        return self.name
+
+    def __call__(self, *operands, **params):
+        try:
+            nodes = tuple([operand._node for operand in operands])
+        except AttributeError:
+            operands = _numbers_to_tensors(self, operands)
+            nodes = tuple([operand._node for operand in operands])
+        avals = tuple([node.aval for node in nodes])
+        spec = self.specs.get((avals, *params.items()) if params else avals)
+        if spec is None:
+            spec = self.make_spec(avals, params)
+        if state.frame is not None:
+            note_captures(operands)
+        node = Node(spec, nodes)
+        if spec.n_outputs == 1:
+            return wrap(node)
+        return outputs(node)
+
+    def make_spec(self, avals, params):
+        """Infers, and remembers, what this primitive gives for these avals."""
+        devices = {aval.device for aval in avals}
+        if len(devices) > 1:
+            described = ", ".join(f"{aval} on {aval.device}" for aval in avals)
+            raise DeviceMismatchError(
+                f"{self.name}: operands are on different devices: {described}.",
+                fix="move them to one device with x.to(device).",
+            )
+        for aval in avals[:1]:
+            aval.device.handle  # noqa: B018  opens it: a device that is not there is reported here
+        spec = Spec(self, params, avals, self.infer(*avals, **params))
+        if len(self.specs) >= _SPECS_KEPT:
+            self.specs.clear()
+        self.specs[(avals, *params.items()) if params else avals] = spec
+        return spec
+
+
+def primitive(rules):
+    """Class decorator: the class of rules becomes a Primitive (its rules need no `self`)."""
+    return Primitive(rules)
+
+
+def note_captures(operands):
+    """Inside a traced function: remembers the handles through which outer values are read."""
+    frame = state.frame
+    for operand in operands:
+        node = operand._node
+        if node.frame is not frame and node.spec.primitive is not constant:
+            frame.capture(operand)
+
+
+def _numbers_to_tensors(primitive, operands):
+    like = next((operand for operand in reversed(operands) if isinstance(operand, Tensor)), None)
+    if like is None or not all(isinstance(operand, (Tensor, bool, int, float)) for operand in operands):
+        kinds = ", ".join(type(operand).__name__ for operand in operands)
+        raise ArgumentError(f"{primitive.name} takes tensors, got ({kinds}).", fix="wrap arrays and lists: Tensor(x).")
+    return [operand if isinstance(operand, Tensor) else number(operand, like) for operand in operands]
+
+
+def number(value, like):
+    """The Python number `value` as a 0-d Tensor of the dtype and device of `like`."""
+    aval = like._node.aval
+    return wrap(scalar_constant(value, aval.dtype, aval.device, True))
+
+
+def is_linear(x):
+    """True for an input that a transpose rule must give a cotangent for."""
+    return bool(x._node.flags & LINEAR)
+
+
+class output:
+    """Names the index-th result of a primitive with several results; costs nothing at run time."""
+
+    name, title = "output", "Output"
+
+
+def outputs(node):
+    """A Tensor for each result of a node with several results."""
+    picked = []
+    for index, aval in enumerate(node.aval):
+        spec = Spec(output, {"index": index}, (), aval, op=OUTPUT)
+        picked.append(wrap(Node(spec, (node,))))
+    return tuple(picked)

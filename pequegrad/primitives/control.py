@@ -1,0 +1,86 @@
+"""Primitives that return their operand and matter to transforms only."""
+from ..core.errors import TracerError
+from ..core.node import TRACKED, Node, leaf, state
+from ..core.tensor import wrap
+from .base import primitive
+
+
+@primitive
+class identity:
+    """x. Transforms of functions make one of each argument: a node that no older graph contains."""
+
+    def infer(x):
+        return x
+
+    def jvp(primals, tangents, out):
+        return tangents[0]
+
+    def batch(inputs, batched):
+        return inputs[0]
+
+    def lower(x):
+        return "alias", ()
+
+    def samples(rng):
+        yield (rng.normal(size=(2, 3)),), {}
+
+
+@primitive
+class stop_gradient:
+    """x without history: constant to every derivative"""
+
+    def infer(x):
+        return x
+
+    def jvp(primals, tangents, out):
+        return None
+
+    def batch(inputs, batched):
+        return stop_gradient(inputs[0])
+
+    def lower(x):
+        return "alias", ()
+
+    def samples(rng):
+        yield (rng.normal(size=(2, 3)),), {}
+
+
+@primitive
+class transfer:
+    """x on another device. Not lazy: the value is computed and copied when the node is made."""
+
+    def infer(x, *, device):
+        return x.update(device=device)
+
+    def jvp(primals, tangents, out, *, device):
+        return transfer(tangents[0], device=device)
+
+    def transpose(ct, x, *, device):
+        return (transfer(ct, device=x.device),)
+
+    def batch(inputs, batched, *, device):
+        return transfer(inputs[0], device=device)
+
+    def samples(rng):
+        from ..core.device import Device
+
+        yield (rng.normal(size=(2, 3)),), {"device": Device("cpu", 1)}
+
+
+def to_device(x, device):
+    """`x` on `device`; x itself if it is there. Gradients flow back to the device of x."""
+    if x.device is device:
+        return x
+    device.handle  # noqa: B018  a device that is not there is reported before anything is computed
+    if state.frame is not None or x._node.frame is not None:
+        raise TracerError(f"A traced function runs on one device: it cannot move {x._node.aval} from {x.device} to {device}.", fix="move the arguments before the call.")  # fmt: skip
+    from ..runtime import library
+
+    node = x._node
+    value = library.array_from_host(x.numpy(), device)
+    moved = leaf(value, node.aval.update(device=device))
+    if node.flags & TRACKED & state.flags_mask:
+        spec = transfer.specs.get((node.aval, ("device", device))) or transfer.make_spec((node.aval,), {"device": device})
+        moved = Node(spec, (node,))
+        moved.value, moved.depth = value, 0
+    return wrap(moved)

@@ -1,0 +1,707 @@
+"""Elementwise primitives: out[i] = f(x[i], y[i], ...).
+
+Operands have one dtype and broadcast as in NumPy (the kernels read broadcast axes with stride 0). Unary
+primitives state only their `derivative`; binary ones one partial derivative per operand.
+"""
+import math
+
+import numpy as np
+
+from ..core.dtype import dt, is_float, is_integer
+from ..core.errors import DtypeError, ShapeError
+from .base import PRIMITIVES, is_linear, number, primitive
+from .shape import broadcast_in_dim, expand_leading, unbroadcast
+
+# ---- rules that elementwise primitives share ---------------------------------------------------------
+
+
+def broadcast_shapes(name, *avals):
+    """The common shape of operands, as in NumPy, or a ShapeError that names them."""
+    shape = avals[0].shape
+    for aval in avals[1:]:
+        if aval.shape != shape and aval.shape != ():
+            try:
+                shape = np.broadcast_shapes(shape, aval.shape)
+            except ValueError:
+                described = " and ".join(str(list(a.shape)) for a in avals)
+                raise ShapeError(
+                    f"{name}: shapes {described} do not broadcast.",
+                    fix="sizes must be equal or 1, aligned at the last axis; reshape or expand_dims one of them.",
+                ) from None
+    return shape
+
+
+class Elementwise:
+    """Shape, batching and lowering of f(x, y, ...) on operands of one dtype."""
+
+    accepts = staticmethod(lambda dtype: True)
+    accepted = "any dtype"
+
+    def __init_subclass__(cls):
+        """A primitive that states `derivative` (one result per operand) gets its jvp from it."""
+        name = cls.__name__.rstrip("_")
+        if "derivative" in vars(cls):
+            cls.jvp = _jvp_from(cls.derivative)
+        if "infer" not in vars(cls):
+            cls.infer = _infer_same(name, cls)
+        cls.batch = lambda inputs, batched, **params: PRIMITIVES[name](*align_batched(inputs, batched), **params)
+        if "lower" not in vars(cls):
+            cls.lower = lambda *avals, **params: (name, ())
+
+
+def _infer_same(name, rules):
+    def infer(*avals, **params):
+        first = avals[0]
+        for aval in avals:
+            if aval.dtype != first.dtype:
+                raise DtypeError(f"{name}: dtypes {' and '.join(a.dtype.name for a in avals)} differ.", fix="convert one: x.astype(dtype).")  # fmt: skip
+        if not rules.accepts(first.dtype):
+            raise DtypeError(f"{name} takes {rules.accepted}, got {first}.", fix="convert it: x.astype(dtype).")
+        weak = all(aval.weak_type for aval in avals)
+        return first.update(shape=broadcast_shapes(name, *avals), weak_type=weak, dtype=rules.result(first.dtype))
+
+    return infer
+
+
+def _jvp_from(derivative):
+    def jvp(primals, tangents, out, **params):
+        total = None
+        partials = derivative(*primals, out, **params)
+        if type(partials) is not tuple:
+            partials = (partials,)
+        for partial, tangent in zip(partials, tangents):
+            if tangent is not None:
+                term = mul(tangent, partial() if callable(partial) else partial)
+                total = term if total is None else add(total, term)
+        return spread(total, out)
+
+    return jvp
+
+
+def spread(tangent, out):
+    """`tangent` broadcast to the shape of `out`: an operand may have been smaller than the result."""
+    if tangent is None or tangent.shape == out.shape:
+        return tangent
+    return broadcast_in_dim(tangent, shape=out.shape, axes=tuple(range(out.ndim - tangent.ndim, out.ndim)))
+
+
+def align_batched(inputs, batched):
+    """Operands with their batch axis in front and equal rank, so that they broadcast against each other."""
+    ndim = max(x.ndim - b for x, b in zip(inputs, batched))
+    return [expand_leading(x, 1, 1 + ndim - x.ndim) if b else x for x, b in zip(inputs, batched)]
+
+
+class Same(Elementwise):
+    """The result has the operands' dtype."""
+
+    result = staticmethod(lambda dtype: dtype)
+
+
+class Floating(Same):
+    accepts = staticmethod(is_float)
+    accepted = "a floating dtype"
+
+    def samples(rng):
+        yield (rng.uniform(0.3, 0.9, (2, 3)),), {}
+
+
+class Numeric(Same):
+    accepts = staticmethod(lambda dtype: dtype.kind != "b")
+    accepted = "a number dtype"
+
+    def samples(rng):
+        yield (rng.normal(size=(2, 3)),), {}
+
+
+class Bits(Same):
+    accepts = staticmethod(lambda dtype: dtype.kind == "b" or is_integer(dtype))
+    accepted = "bool or an integer dtype"
+
+    def jvp(primals, tangents, out):
+        return None
+
+    def samples(rng):
+        yield (rng.integers(0, 100, (2, 3)), rng.integers(0, 100, (3,))), {}
+
+
+class Comparison(Elementwise):
+    result = staticmethod(lambda dtype: dt.bool_)
+
+    def jvp(primals, tangents, out):
+        return None
+
+    def samples(rng):
+        yield (rng.integers(0, 3, (2, 3)).astype("f4"), rng.integers(0, 3, (3,)).astype("f4")), {}
+
+
+# ---- unary -------------------------------------------------------------------------------------------
+
+
+@primitive
+class neg(Numeric):
+    """-x"""
+
+    def jvp(primals, tangents, out):
+        return neg(tangents[0])
+
+    def transpose(ct, x):
+        return (neg(ct),)
+
+
+@primitive
+class abs_(Numeric):
+    """|x|; its derivative at 0 is 0"""
+
+    def derivative(x, out):
+        return sign(x)
+
+
+@primitive
+class sign(Numeric):
+    """-1, 0 or 1; nan for nan"""
+
+    def jvp(primals, tangents, out):
+        return None
+
+
+class Step(Floating):
+    """Piecewise constant: the derivative is zero."""
+
+    def jvp(primals, tangents, out):
+        return None
+
+
+@primitive
+class floor(Step):
+    """The largest integer <= x"""
+
+
+@primitive
+class ceil(Step):
+    """The smallest integer >= x"""
+
+
+@primitive
+class round_(Step):
+    """The nearest integer, halves to even"""
+
+
+@primitive
+class trunc(Step):
+    """The integer part"""
+
+
+@primitive
+class exp(Floating):
+    """e ** x"""
+
+    def derivative(x, out):
+        return out
+
+
+@primitive
+class exp2(Floating):
+    """2 ** x"""
+
+    def derivative(x, out):
+        return mul(out, math.log(2))
+
+
+@primitive
+class expm1(Floating):
+    """exp(x) - 1, exact near 0"""
+
+    def derivative(x, out):
+        return add(out, 1)
+
+
+@primitive
+class log(Floating):
+    """The natural logarithm"""
+
+    def derivative(x, out):
+        return reciprocal(x)
+
+
+@primitive
+class log1p(Floating):
+    """log(1 + x), exact near 0"""
+
+    def derivative(x, out):
+        return reciprocal(add(x, 1))
+
+
+@primitive
+class sqrt(Floating):
+    """The square root"""
+
+    def derivative(x, out):
+        return div(number(0.5, x), out)
+
+
+@primitive
+class rsqrt(Floating):
+    """1 / sqrt(x)"""
+
+    def derivative(x, out):
+        return mul(div(out, x), -0.5)
+
+
+@primitive
+class cbrt(Floating):
+    """The cube root"""
+
+    def derivative(x, out):
+        return div(number(1 / 3, x), mul(out, out))
+
+
+@primitive
+class sin(Floating):
+    """Sine of radians"""
+
+    def derivative(x, out):
+        return cos(x)
+
+
+@primitive
+class cos(Floating):
+    """Cosine of radians"""
+
+    def derivative(x, out):
+        return neg(sin(x))
+
+
+@primitive
+class tan(Floating):
+    """Tangent of radians"""
+
+    def derivative(x, out):
+        return add(mul(out, out), 1)
+
+
+@primitive
+class asin(Floating):
+    """Inverse sine, in radians"""
+
+    def derivative(x, out):
+        return rsqrt(one_minus_square(x))
+
+
+@primitive
+class acos(Floating):
+    """Inverse cosine, in radians"""
+
+    def derivative(x, out):
+        return neg(rsqrt(one_minus_square(x)))
+
+
+@primitive
+class atan(Floating):
+    """Inverse tangent, in radians"""
+
+    def derivative(x, out):
+        return reciprocal(add(mul(x, x), 1))
+
+
+@primitive
+class sinh(Floating):
+    """Hyperbolic sine"""
+
+    def derivative(x, out):
+        return cosh(x)
+
+
+@primitive
+class cosh(Floating):
+    """Hyperbolic cosine"""
+
+    def derivative(x, out):
+        return sinh(x)
+
+
+@primitive
+class tanh(Floating):
+    """Hyperbolic tangent"""
+
+    def derivative(x, out):
+        return one_minus_square(out)
+
+
+@primitive
+class asinh(Floating):
+    """Inverse hyperbolic sine"""
+
+    def derivative(x, out):
+        return rsqrt(add(mul(x, x), 1))
+
+
+@primitive
+class acosh(Floating):
+    """Inverse hyperbolic cosine"""
+
+    def derivative(x, out):
+        return mul(rsqrt(sub(x, 1)), rsqrt(add(x, 1)))
+
+    def samples(rng):
+        yield (rng.uniform(1.5, 3, (2, 3)),), {}
+
+
+@primitive
+class atanh(Floating):
+    """Inverse hyperbolic tangent"""
+
+    def derivative(x, out):
+        return reciprocal(one_minus_square(x))
+
+
+@primitive
+class logistic(Floating):
+    """1 / (1 + exp(-x)), the sigmoid"""
+
+    def derivative(x, out):
+        return mul(out, sub(number(1, out), out))
+
+
+@primitive
+class erf(Floating):
+    """The error function"""
+
+    def derivative(x, out):
+        return mul(exp(neg(mul(x, x))), 2 / math.sqrt(math.pi))
+
+
+@primitive
+class erfc(Floating):
+    """1 - erf(x), exact for large x"""
+
+    def derivative(x, out):
+        return mul(exp(neg(mul(x, x))), -2 / math.sqrt(math.pi))
+
+
+@primitive
+class erf_inv(Floating):
+    """The inverse of erf on (-1, 1)"""
+
+    def derivative(x, out):
+        return mul(exp(mul(out, out)), math.sqrt(math.pi) / 2)
+
+
+@primitive
+class is_finite(Elementwise):
+    """False for infinities and nan"""
+
+    accepts = staticmethod(is_float)
+    accepted = "a floating dtype"
+    result = staticmethod(lambda dtype: dt.bool_)
+
+    def jvp(primals, tangents, out):
+        return None
+
+    def samples(rng):
+        yield (np.array([0.0, np.inf, -np.inf, np.nan]),), {}
+
+
+@primitive
+class not_(Bits):
+    """Logical not on bool, bitwise not on integers"""
+
+    def samples(rng):
+        yield (rng.integers(0, 100, (2, 3)),), {}
+
+
+@primitive
+class integer_pow(Numeric):
+    """x ** exponent for a Python integer, by repeated squaring"""
+
+    def derivative(x, out, *, exponent):
+        if exponent == 0:
+            return mul(out, 0)
+        return mul(integer_pow(x, exponent=exponent - 1), exponent)
+
+    def lower(x, *, exponent):
+        return "integer_pow", (exponent,)
+
+    def samples(rng):
+        for exponent in (0, 1, 2, 5, -2):
+            yield (rng.uniform(0.5, 2, (2, 3)),), {"exponent": exponent}
+
+
+@primitive
+class convert(Elementwise):
+    """x in another dtype. To bool: x != 0; float to integer truncates and saturates, nan gives 0."""
+
+    def infer(x, *, dtype, weak_type):
+        return x.update(dtype=dtype, weak_type=weak_type)
+
+    def jvp(primals, tangents, out, *, dtype, weak_type):
+        return convert(tangents[0], dtype=dtype, weak_type=weak_type) if is_float(dtype) else None
+
+    def transpose(ct, x, *, dtype, weak_type):
+        return (convert_to(ct, x.dtype),)
+
+    def samples(rng):
+        for dtype in (dt.float64, dt.float32, dt.int32):
+            yield (rng.normal(size=(2, 3)) * 10,), {"dtype": dtype, "weak_type": False}
+
+
+# ---- binary ------------------------------------------------------------------------------------------
+
+
+class Binary(Same):
+    def samples(rng):
+        yield (rng.normal(size=(2, 3)), rng.uniform(0.5, 2, (2, 3))), {}
+        yield (rng.normal(size=(2, 1, 3)), rng.uniform(0.5, 2, (4, 1))), {}
+        yield (rng.normal(size=(0, 3)), rng.uniform(0.5, 2, ())), {}
+
+
+@primitive
+class add(Binary):
+    """x + y; on bool: or"""
+
+    def jvp(primals, tangents, out):
+        dx, dy = tangents
+        return spread(dy if dx is None else dx if dy is None else add(dx, dy), out)
+
+    def transpose(ct, x, y):
+        return tuple(unbroadcast(ct, v) if is_linear(v) else None for v in (x, y))
+
+
+@primitive
+class sub(Binary):
+    """x - y; on bool: xor"""
+
+    def jvp(primals, tangents, out):
+        dx, dy = tangents
+        return spread(neg(dy) if dx is None else dx if dy is None else sub(dx, dy), out)
+
+    def transpose(ct, x, y):
+        return (unbroadcast(ct, x) if is_linear(x) else None, unbroadcast(neg(ct), y) if is_linear(y) else None)
+
+
+@primitive
+class mul(Binary):
+    """x * y; on bool: and"""
+
+    def jvp(primals, tangents, out):
+        (x, y), (dx, dy) = primals, tangents
+        terms = [mul(dx, y)] if dx is not None else []
+        if dy is not None:
+            terms.append(mul(x, dy))
+        return terms[0] if len(terms) == 1 else add(*terms)
+
+    def transpose(ct, x, y):
+        return (unbroadcast(mul(ct, y), x), None) if is_linear(x) else (None, unbroadcast(mul(x, ct), y))
+
+
+@primitive
+class div(Binary):
+    """x / y; integers truncate toward zero"""
+
+    def jvp(primals, tangents, out):
+        (x, y), (dx, dy) = primals, tangents
+        terms = [div(dx, y)] if dx is not None else []
+        if dy is not None:
+            terms.append(mul(div(neg(out), y), dy))
+        return terms[0] if len(terms) == 1 else add(*terms)
+
+    def transpose(ct, x, y):
+        return unbroadcast(div(ct, y), x), None
+
+
+@primitive
+class rem(Binary):
+    """The remainder with the sign of x (C's fmod and %)"""
+
+    def derivative(x, y, out):
+        return number(1, x), lambda: neg(trunc(div(x, y)))
+
+
+@primitive
+class pow_(Floating):
+    """x ** y"""
+
+    def derivative(x, y, out):
+        return (
+            lambda: mul(y, pow_(x, sub(y, 1))),
+            # x ** y does not change with y at x = 0 (where log(x) is not finite)
+            lambda: mul(out, log(select(eq(x, 0), number(1, x), x))),
+        )
+
+    def samples(rng):
+        yield (rng.uniform(0.5, 2, (2, 3)), rng.normal(size=(2, 3))), {}
+        yield (rng.uniform(0.5, 2, (2, 3)), rng.normal(size=(3,))), {}
+
+
+@primitive
+class max_(Binary):
+    """The larger; nan if either is nan. Where both are equal each gets half of the derivative."""
+
+    def derivative(x, y, out):
+        return lambda: _share(gt(x, y), eq(x, y), x), lambda: _share(gt(y, x), eq(x, y), x)
+
+
+@primitive
+class min_(Binary):
+    """The smaller; nan if either is nan. Where both are equal each gets half of the derivative."""
+
+    def derivative(x, y, out):
+        return lambda: _share(lt(x, y), eq(x, y), x), lambda: _share(lt(y, x), eq(x, y), x)
+
+
+@primitive
+class atan2(Floating):
+    """The angle of the point (y, x), in radians; the first operand is y"""
+
+    def derivative(y, x, out):
+        square = add(mul(x, x), mul(y, y))
+        return lambda: div(x, square), lambda: neg(div(y, square))
+
+    def samples(rng):
+        yield (rng.normal(size=(2, 3)), rng.normal(size=(3,))), {}
+
+
+@primitive
+class and_(Bits):
+    """Logical and on bool, bitwise on integers"""
+
+
+@primitive
+class or_(Bits):
+    """Logical or on bool, bitwise on integers"""
+
+
+@primitive
+class xor(Bits):
+    """Exclusive or: logical on bool, bitwise on integers"""
+
+
+class Shift(Bits):
+    accepts = staticmethod(is_integer)
+    accepted = "an integer dtype"
+
+    def samples(rng):
+        yield (rng.integers(-100, 100, (2, 3)), rng.integers(0, 20, (3,))), {}
+
+
+@primitive
+class shift_left(Shift):
+    """x * 2**y, wrapping around"""
+
+
+@primitive
+class shift_right_arithmetic(Shift):
+    """x shifted right by y bits, filled with the sign"""
+
+
+@primitive
+class shift_right_logical(Shift):
+    """x shifted right by y bits, filled with zeros"""
+
+
+@primitive
+class eq(Comparison):
+    """x == y"""
+
+
+@primitive
+class ne(Comparison):
+    """x != y"""
+
+
+@primitive
+class lt(Comparison):
+    """x < y"""
+
+
+@primitive
+class le(Comparison):
+    """x <= y"""
+
+
+@primitive
+class gt(Comparison):
+    """x > y"""
+
+
+@primitive
+class ge(Comparison):
+    """x >= y"""
+
+
+# ---- three operands ----------------------------------------------------------------------------------
+
+
+@primitive
+class select(Elementwise):
+    """`on_true` where the bool `which` is true, else `on_false`"""
+
+    def infer(which, on_true, on_false):
+        if which.dtype.kind != "b":
+            raise DtypeError(f"select: the condition must be bool, got {which}.", fix="compare it: x != 0.")
+        if on_true.dtype != on_false.dtype:
+            raise DtypeError(f"select: dtypes {on_true.dtype} and {on_false.dtype} differ.", fix="convert one: x.astype(dtype).")  # fmt: skip
+        return on_true.update(
+            shape=broadcast_shapes("select", which, on_true, on_false),
+            weak_type=on_true.weak_type and on_false.weak_type,
+        )
+
+    def jvp(primals, tangents, out):
+        which, _, _ = primals
+        _, dx, dy = tangents
+        zero = number(0, out)
+        return spread(select(which, zero if dx is None else dx, zero if dy is None else dy), out)
+
+    def transpose(ct, which, x, y):
+        zero = number(0, ct)
+        return (
+            None,
+            unbroadcast(select(which, ct, zero), x) if is_linear(x) else None,
+            unbroadcast(select(which, zero, ct), y) if is_linear(y) else None,
+        )
+
+    def samples(rng):
+        yield (rng.integers(0, 2, (2, 3)).astype(bool), rng.normal(size=(2, 3)), rng.normal(size=(2, 3))), {}
+        yield (rng.integers(0, 2, (2, 1)).astype(bool), rng.normal(size=(3,)), rng.normal(size=())), {}
+
+
+@primitive
+class clamp(Numeric):
+    """min(max(x, low), high)"""
+
+    def jvp(primals, tangents, out):
+        low, x, high = primals
+        dlow, dx, dhigh = tangents
+        zero = number(0, out)
+        inside = and_(gt(x, low), lt(x, high))
+        parts = [select(c, t, zero) for c, t in ((lt(x, low), dlow), (inside, dx), (gt(x, high), dhigh)) if t is not None]
+        total = parts[0]
+        for part in parts[1:]:
+            total = add(total, part)
+        return spread(total, out)
+
+    def samples(rng):
+        yield (np.array(-0.5), rng.normal(size=(2, 3)), np.array(0.5)), {}
+
+
+# ---- shorthands that rules use -----------------------------------------------------------------------
+
+
+def reciprocal(x):
+    return div(number(1, x), x)
+
+
+def one_minus_square(x):
+    return sub(number(1, x), mul(x, x))
+
+
+def _share(wins, ties, like):
+    """1 where an operand of max or min wins, 1/2 at ties, else 0."""
+    return select(ties, number(0.5, like), select(wins, number(1, like), number(0, like)))
+
+
+def convert_to(x, dtype, weak_type=False):
+    """`x` in `dtype`; `x` itself if nothing changes."""
+    if x.dtype == dtype and x.weak_type == weak_type:
+        return x
+    return convert(x, dtype=dtype, weak_type=weak_type)
+

@@ -1,0 +1,158 @@
+"""Reductions over a sorted tuple of axes, which disappear."""
+from ..core.dtype import dt, is_integer
+from ..core.errors import DtypeError, ShapeError
+from .base import number, primitive
+from .elementwise import convert_to, div, eq, mul, select
+from .shape import broadcast_in_dim, iota
+
+
+def keep_axes(x, shape, axes):
+    """x, from which `axes` were reduced, broadcast to `shape` again."""
+    return broadcast_in_dim(x, shape=shape, axes=tuple(i for i in range(len(shape)) if i not in axes))
+
+
+class Reduction:
+    def __init_subclass__(cls):
+        from .base import PRIMITIVES
+
+        name = cls.__name__
+
+        def infer(x, *, axes):
+            if any(not 0 <= a < x.ndim for a in axes) or list(axes) != sorted(set(axes)):
+                raise ShapeError(f"{name}: {list(axes)} are not axes of {x}.", fix=f"use axes between 0 and {x.ndim - 1}, each once.")
+            if not cls.accepts(x.dtype):
+                raise DtypeError(f"{name} takes bool or an integer dtype, got {x}.", fix="compare it first: x != 0.")
+            return x.update(shape=tuple(n for i, n in enumerate(x.shape) if i not in axes))
+
+        cls.infer = infer
+        cls.batch = lambda inputs, batched, *, axes: PRIMITIVES[name](inputs[0], axes=tuple(a + 1 for a in axes))
+        cls.lower = lambda x, *, axes: (name, axes)
+
+    accepts = staticmethod(lambda dtype: True)
+
+    def samples(rng):
+        yield (rng.normal(size=(2, 3, 4)),), {"axes": (1,)}
+        yield (rng.normal(size=(2, 3)),), {"axes": (0, 1)}
+        yield (rng.normal(size=(3,)),), {"axes": ()}
+        yield (rng.normal(size=(0, 3)),), {"axes": (1,)}
+
+
+@primitive
+class reduce_sum(Reduction):
+    """The sum; 0 of nothing; on bool: any"""
+
+    def jvp(primals, tangents, out, *, axes):
+        return reduce_sum(tangents[0], axes=axes)
+
+    def transpose(ct, x, *, axes):
+        return (keep_axes(ct, x.shape, axes),)
+
+
+class Extremum(Reduction):
+    """The derivative is shared equally among the elements that attain the extremum, as in JAX."""
+
+    def jvp(primals, tangents, out, *, axes):
+        (x,), (dx,) = primals, tangents
+        attained = convert_to(eq(x, keep_axes(out, x.shape, axes)), x.dtype)
+        return div(reduce_sum(mul(dx, attained), axes=axes), reduce_sum(attained, axes=axes))
+
+    def samples(rng):
+        yield (rng.normal(size=(2, 3, 4)),), {"axes": (1,)}
+        yield (rng.normal(size=(2, 3)),), {"axes": (0, 1)}
+        yield (rng.normal(size=(3, 2)),), {"axes": (0,)}
+
+
+@primitive
+class reduce_max(Extremum):
+    """The largest element; nan if there is one; -inf or the lowest integer of nothing"""
+
+
+@primitive
+class reduce_min(Extremum):
+    """The smallest element; nan if there is one; inf or the highest integer of nothing"""
+
+
+@primitive
+class reduce_prod(Reduction):
+    """The product; 1 of nothing; on bool: all"""
+
+    def jvp(primals, tangents, out, *, axes):
+        # d prod = sum_i dx_i * prod_{j != i} x_j, with the products of the others from a table
+        # x[j] at (i, j), where j == i is replaced by 1: right for zeros, too.
+        from .shape import expand_leading, reshape, transpose
+
+        (x,), (dx,) = primals, tangents
+        if not axes:
+            return dx
+        kept = tuple(i for i in range(x.ndim) if i not in axes)
+        shape = tuple(x.shape[i] for i in kept)
+        n = 1
+        for a in axes:
+            n *= x.shape[a]
+        flat = [reshape(transpose(v, permutation=kept + axes), shape=shape + (n,)) for v in (x, dx)]
+        ndim = len(shape)
+        table = broadcast_in_dim(expand_leading(flat[0], ndim, 1), shape=shape + (n, n), axes=tuple(range(ndim + 2)))
+        row, column = (iota(shape=(n, n), dtype=dt.int32, axis=k, device=x.device) for k in (0, 1))
+        others = reduce_prod(select(eq(row, column), number(1, x), table), axes=(ndim + 1,))
+        return reduce_sum(mul(flat[1], others), axes=(ndim,))
+
+    def samples(rng):
+        yield (rng.normal(size=(2, 3, 4)),), {"axes": (0, 2)}
+        yield (rng.normal(size=(3,)),), {"axes": ()}
+        yield (rng.normal(size=(2, 3)) * [[0.0, 1, 1], [0, 0, 1]],), {"axes": (1,)}
+
+
+class Logical(Reduction):
+    accepts = staticmethod(lambda dtype: dtype.kind == "b" or is_integer(dtype))
+
+    def jvp(primals, tangents, out, *, axes):
+        return None
+
+    def samples(rng):
+        yield (rng.integers(0, 2, (2, 3)).astype(bool),), {"axes": (1,)}
+        yield (rng.integers(0, 9, (2, 3)),), {"axes": (0, 1)}
+
+
+@primitive
+class reduce_and(Logical):
+    """True if all are; bitwise on integers"""
+
+
+@primitive
+class reduce_or(Logical):
+    """True if any is; bitwise on integers"""
+
+
+class Position:
+    def __init_subclass__(cls):
+        from .base import PRIMITIVES
+
+        name = cls.__name__
+
+        def infer(x, *, axis, dtype):
+            if not 0 <= axis < x.ndim:
+                raise ShapeError(f"{name}: {axis} is not an axis of {x}.", fix=f"use an axis between 0 and {x.ndim - 1}.")
+            if not x.shape[axis]:
+                raise ShapeError(f"{name}: axis {axis} of {x} is empty: nothing has a position there.")
+            return x.update(shape=x.shape[:axis] + x.shape[axis + 1 :], dtype=dtype, weak_type=False)
+
+        cls.infer = infer
+        cls.batch = lambda inputs, batched, *, axis, dtype: PRIMITIVES[name](inputs[0], axis=axis + 1, dtype=dtype)
+        cls.lower = lambda x, *, axis, dtype: (name, (axis,))
+
+    def jvp(primals, tangents, out, *, axis, dtype):
+        return None
+
+    def samples(rng):
+        yield (rng.normal(size=(2, 3, 4)),), {"axis": 1, "dtype": dt.int32}
+        yield (rng.integers(0, 2, (3, 5)).astype("f4"),), {"axis": 1, "dtype": dt.int64}
+
+
+@primitive
+class argmax(Position):
+    """The index of the first largest element along `axis`; of the first nan, if there is one"""
+
+
+@primitive
+class argmin(Position):
+    """The index of the first smallest element along `axis`; of the first nan, if there is one"""

@@ -1,0 +1,1 @@
+"""The binding of the C runtime. Nothing else in pequegrad knows C."""

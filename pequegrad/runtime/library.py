@@ -1,0 +1,196 @@
+"""libpequegrad through cffi: devices, arrays, operations and programs as Python objects.
+
+Every call into C is here. `lib` is looked up at each call, so that tests can count calls.
+"""
+import os
+from array import array
+from importlib.util import find_spec
+
+import numpy as np
+
+from ..core import dtype as dtypes
+from ..core.errors import DeviceError, DtypeError, OutOfMemoryError, PequegradError, ShapeError
+
+try:
+    from ._binding import ffi
+except ModuleNotFoundError as error:
+    if error.name != f"{__package__}._binding":
+        raise
+    raise ImportError("The C runtime of pequegrad is not built.\n  fix:   run `make` in the repository.") from None
+
+PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "libpequegrad.so")
+
+
+def _load():
+    try:
+        # never unloaded: arrays are released, and threads wait, until the very end of the process
+        library = ffi.dlopen(PATH, os.RTLD_NOW | os.RTLD_NODELETE)
+    except OSError as error:
+        raise ImportError(f"{error}\n  fix:   run `make` in the repository.") from None
+    if library.pg_abi_version() != library.PG_ABI_VERSION:
+        raise ImportError(
+            f"{PATH} has ABI version {library.pg_abi_version()}, this Python code needs {library.PG_ABI_VERSION}.\n"
+            f"  fix:   run `make clean && make` in the repository."
+        )
+    return library
+
+
+lib = _load()
+_ERRORS = {lib.PG_ENOMEM: OutOfMemoryError, lib.PG_EINVAL: ShapeError, lib.PG_EDEVICE: DeviceError, lib.PG_EUNSUPPORTED: DtypeError}  # fmt: skip
+_FIXES = {lib.PG_ENOMEM: "use smaller arrays or batches, drop tensors you no longer need, or compute under pg.no_grad()."}
+
+
+def check(status):
+    """Raises the exception of a failed call."""
+    if status:
+        raise _ERRORS.get(status, PequegradError)(ffi.string(lib.pg_last_error()).decode(), fix=_FIXES.get(status))
+
+
+# ---- devices ---------------------------------------------------------------------------------------
+
+
+def open_device(kind, index):
+    """The runtime's pg_device, opened once per process."""
+    out = ffi.new("pg_device **")
+    status = lib.pg_device_open(kind.encode(), index, out)
+    if status:
+        reason = ffi.string(lib.pg_last_error()).decode()
+        fix = "use device.cpu, or `pip install pequegrad[cuda]` on a machine with an NVIDIA GPU." if kind == "cuda" else None
+        raise DeviceError(reason, fix=fix)
+    if kind == "cpu" and "PG_BLAS" not in os.environ:
+        _load_blas()
+    return out[0]
+
+
+def _load_blas():
+    """Takes OpenBLAS from the scipy-openblas32 wheel, without importing it. Without the wheel the own kernel runs."""
+    if lib.pg_cpu_blas()[0] != b"\0":
+        return
+    package = find_spec("scipy_openblas32")
+    if package is not None and package.origin:
+        folder = os.path.join(os.path.dirname(package.origin), "lib")
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+            if name.startswith("libscipy_openblas") and ".so" in name:
+                check(lib.pg_cpu_load_blas(os.path.join(folder, name).encode()))
+                return
+
+
+def memory_stats(device):
+    """A dict of pg_memory_stats (bytes and counts)."""
+    stats = ffi.new("pg_memory_stats *")
+    lib.pg_device_memory_stats(device.handle, stats)
+    return {name: getattr(stats, name) for name, _ in ffi.typeof("pg_memory_stats").fields}
+
+
+# ---- arrays ----------------------------------------------------------------------------------------
+
+
+class DeviceArray:
+    """Owns one pg_array."""
+
+    __slots__ = ("pointer",)
+
+    def __init__(self, pointer):
+        self.pointer = pointer
+
+    def __del__(self, release=lib.pg_array_release):
+        release(self.pointer)
+
+
+def array_from_host(data, device):
+    """A copy of the NumPy array `data` on `device`."""
+    data = np.asarray(data, order="C")
+    out = ffi.new("pg_array **")
+    raw = data.reshape(-1).view(np.uint8) if data.size else np.empty(0, np.uint8)
+    check(lib.pg_array_from_host(device.handle, dtypes.code(data.dtype), data.ndim, data.shape, ffi.from_buffer(raw), out))
+    return DeviceArray(out[0])
+
+
+def array_to_host(value, aval):
+    """A NumPy array with a copy of `value`."""
+    result = np.empty(aval.shape, aval.dtype)
+    raw = result.reshape(-1).view(np.uint8) if result.size else np.empty(0, np.uint8)
+    check(lib.pg_array_to_host(value.pointer, ffi.from_buffer(raw, require_writable=True), raw.size))
+    return result
+
+
+def array_from_number(number, dtype, device):
+    """A 0-d array; integers wrap around, as converted arrays do."""
+    if dtypes.is_integer(dtype) and isinstance(number, int):
+        bits = dtype.itemsize * 8
+        number &= (1 << bits) - 1
+        if dtype.kind == "i" and number >> (bits - 1):
+            number -= 1 << bits
+    with np.errstate(over="ignore"):
+        return array_from_host(np.asarray(number).astype(dtype), device)
+
+
+# ---- operations and programs -----------------------------------------------------------------------
+
+
+def _describe(aval):
+    return (dtypes.code(aval.dtype), aval.ndim, *aval.shape)
+
+
+class Operation:
+    """The prepared kernel of a Spec. Lives as long as the Spec."""
+
+    __slots__ = ("pointer", "address")
+
+    def __init__(self, name, params, inputs, outputs, device):
+        avals = [number for aval in (*inputs, *outputs) for number in _describe(aval)]
+        out = ffi.new("pg_op **")
+        check(
+            lib.pg_op_create(
+                device.handle, name.encode(), len(inputs), len(outputs), avals, len(avals), params, len(params), out
+            )
+        )
+        self.pointer = out[0]
+        self.address = int(ffi.cast("intptr_t", self.pointer))
+
+    def __del__(self, destroy=lib.pg_op_destroy):
+        if hasattr(self, "pointer"):
+            destroy(self.pointer)
+
+
+def _int64(numbers):
+    return ffi.from_buffer("int64_t[]", array("q", numbers))
+
+
+def execute(device, code, n_slots, inputs, output_refs):
+    """Runs `code` once; returns the DeviceArrays that output_refs name."""
+    outputs = ffi.new("pg_array *[]", len(output_refs))
+    status = lib.pg_execute(
+        device.handle, _int64(code), len(code), n_slots, [value.pointer for value in inputs], len(inputs),
+        _int64(output_refs), len(output_refs), outputs,
+    )  # fmt: skip
+    if status:
+        check(status)
+    return [DeviceArray(pointer) for pointer in outputs]
+
+
+class Program:
+    """Code that is run again and again. `specs` keeps its operations alive."""
+
+    __slots__ = ("pointer", "specs", "n_outputs")
+
+    def __init__(self, device, code, n_slots, n_inputs, output_refs, specs):
+        out = ffi.new("pg_program **")
+        check(
+            lib.pg_program_create(
+                device.handle, _int64(code), len(code), n_slots, n_inputs, _int64(output_refs), len(output_refs), out
+            )
+        )
+        self.pointer, self.specs, self.n_outputs = out[0], specs, len(output_refs)
+
+    def run(self, inputs):
+        """The outputs (DeviceArrays) for these inputs (DeviceArrays)."""
+        outputs = ffi.new("pg_array *[]", self.n_outputs)
+        status = lib.pg_program_run(self.pointer, [value.pointer for value in inputs], outputs)
+        if status:
+            check(status)
+        return [DeviceArray(pointer) for pointer in outputs]
+
+    def __del__(self, destroy=lib.pg_program_destroy):
+        if hasattr(self, "pointer"):
+            destroy(self.pointer)

@@ -1,0 +1,275 @@
+"""grads: derivatives of values already computed or pending. fngrad, vjp, jvp, ...: of functions."""
+import functools
+import inspect
+
+from ..core.dtype import is_float
+from ..core.errors import ArgumentError, DtypeError, GradientError, ShapeError
+from ..core.node import TRACKED, GradientFrame, state
+from ..core.tensor import Tensor, wrap
+from ..primitives.base import number
+from ..primitives.control import identity
+from ..primitives.shape import broadcast_in_dim, zeros_like
+from .derivative import backward, dependent_nodes, forward
+from .tree import flatten
+
+
+class no_grad:
+    """Context manager and decorator: what is computed inside keeps no history for `grads`.
+
+    >>> with pg.no_grad():
+    ...     accuracy = (model(x).argmax(1) == y).mean()
+    """
+
+    def __enter__(self):
+        self.outer = state.flags_mask
+        state.flags_mask &= ~TRACKED
+
+    def __exit__(self, *exc):
+        state.flags_mask = self.outer
+
+    def __call__(self, function):
+        @functools.wraps(function)
+        def wrapped(*args, **kwargs):
+            with no_grad():
+                return function(*args, **kwargs)
+
+        return wrapped
+
+
+# ---- grads: on the graph that is there -----------------------------------------------------------------
+
+
+def grads(wrt, out, cotangent=None):
+    """Derivatives of `out` with respect to the tensors in `wrt`: lazy tensors of the same structure.
+
+    wrt: a tensor, or a list, tuple or dict of tensors of floating dtype.
+    out: a tensor of floating dtype; unless it is 0-d, `cotangent` (of its shape; default ones) weighs its elements.
+    A tensor that `out` does not depend on gets zeros. May be called before or after out.numpy().
+
+    Raises GradientError if `out` has no history (it was computed under no_grad(), by eval(), or by a
+    top-level jit), or if a tensor was given a new value (setitem, an optimiser step, load) after `out` was built.
+
+    >>> x = Tensor([1.0, 2.0, 3.0])
+    >>> grads([x], (x * x).sum())[0].numpy()
+    array([2., 4., 6.], dtype=float32)
+    """
+    leaves, structure = flatten(wrt)
+    for tensor in leaves:
+        _check_differentiable("grads: a tensor in `wrt`", tensor)
+    _check_differentiable("grads: `out`", out)
+    node = out._node
+    if cotangent is None:
+        cotangent = ones_like(out)
+    elif cotangent.shape != out.shape:
+        raise ShapeError(f"grads: the cotangent has shape {list(cotangent.shape)}, `out` has {list(out.shape)}.", fix="they must be equal.")  # fmt: skip
+    nodes = [tensor._node for tensor in leaves]
+    if not node.flags & TRACKED and node not in nodes:
+        raise GradientError(
+            "grads: `out` has no history: it was computed from untracked arrays or under no_grad().",
+            fix="compute it from Tensors outside no_grad(), or differentiate a function: fngrad(f)(x).",
+        )
+    for tensor in leaves:
+        if node.number < getattr(tensor, "_rebound", 0):
+            raise GradientError(
+                f"grads: a tensor of shape {list(tensor.shape)} in `wrt` was given a new value (setitem, optimiser step or "
+                "load) after `out` was computed; `out` does not depend on the new value.",
+                fix="compute `out` again, or take the gradients before the tensor is changed.",
+            )
+    found = backward({node: cotangent}, nodes, on_cut=functools.partial(_check_cut, nodes))
+    results = [zeros_like(t) if g is None else g for t, g in zip(leaves, found)]
+    return structure.unflatten(results)
+
+
+def _check_cut(wanted, node):
+    """A node without history is on the way: an error if it depended on something that is asked for."""
+    for target in wanted:
+        if target is node:
+            continue
+        sources = [target]
+        if target.inputs:  # not a leaf: what it was made from
+            sources += dependent_sources(target)
+        if any(node.cut.depends_on(source) for source in sources) and target.number < node.number:
+            raise GradientError(
+                f"grads: the way from `out` to a tensor of shape {list(target.aval.shape)} passes a value of shape "
+                f"{list(node.aval.shape)} whose history was dropped by {node.cut.reason}.",
+                fix="use .numpy(), which keeps history, instead of .eval(); differentiate functions that call jit with "
+                "fngrad(f); use .detach() if the value is meant to be a constant.",
+            )
+
+
+def dependent_sources(node):
+    """The tracked leaves that `node` was computed from."""
+    leaves, seen, stack = [], {node}, [node]
+    while stack:
+        for source in stack.pop().inputs:
+            if source.flags & TRACKED and source not in seen:
+                seen.add(source)
+                (stack if source.inputs else leaves).append(source)
+    return leaves
+
+
+def _check_differentiable(what, tensor):
+    if not isinstance(tensor, Tensor):
+        raise ArgumentError(f"{what} must be a Tensor, got {type(tensor).__name__}.", fix="wrap it: Tensor(x).")
+    if not is_float(tensor.dtype):
+        raise DtypeError(f"{what} has dtype {tensor.dtype.name}: only floating dtypes have derivatives.", fix="convert it: x.astype(dt.float32).")  # fmt: skip
+
+
+def ones_like(x):
+    return broadcast_in_dim(number(1, x), shape=x.shape, axes=()) if x.shape else number(1, x)
+
+
+# ---- derivatives of functions --------------------------------------------------------------------------
+
+
+def fngrad(function, wrt=(0,), return_outs=False):
+    """A function that returns the derivatives of `function` with respect to the arguments at positions `wrt`.
+
+    wrt: a position, or a list of positions; arguments may be pytrees of tensors.
+    return_outs: return (outputs, derivatives) instead of derivatives.
+    The derivatives are a tuple with one pytree per position. An output that is not 0-d gets a cotangent of ones.
+
+    >>> f = fngrad(lambda a, b: (a * b).sum(), wrt=[0, 1], return_outs=True)
+    >>> outs, (da, db) = f(Tensor([1.0, 2.0]), Tensor([3.0, 4.0]))
+    """
+    positions = (wrt,) if isinstance(wrt, int) else tuple(wrt)
+
+    @functools.wraps(function)
+    def differentiated(*args, **kwargs):
+        args, nodes, structures = _with_identities(args, positions, "fngrad")
+        with GradientFrame():
+            outs = function(*args, **kwargs)
+            results, _ = flatten(outs)
+            results = [r for r in results if isinstance(r, Tensor) and is_float(r.dtype)]
+            if not results:
+                raise GradientError(f"fngrad: {_name(function)} returned no tensor of floating dtype.")
+            found = _gradients_at({r: ones_like(r) for r in results}, nodes)
+        derivatives = _unflatten(structures, found)
+        return (outs, derivatives) if return_outs else derivatives
+
+    return differentiated
+
+
+def value_and_grad(function, argnums=0, has_aux=False):
+    """(value, gradient) of a scalar function, as in JAX; with has_aux `function` returns (value, aux)."""
+    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    @functools.wraps(function)
+    def differentiated(*args, **kwargs):
+        args, nodes, structures = _with_identities(args, positions, "grad")
+        with GradientFrame():
+            value = function(*args, **kwargs)
+            value, aux = value if has_aux else (value, None)
+            _check_differentiable(f"grad: the result of {_name(function)}", value)
+            if value.shape:
+                raise GradientError(
+                    f"grad: {_name(function)} returned shape {list(value.shape)}; gradients are of scalar functions.",
+                    fix="reduce the result with .sum() or .mean(), or use jacrev or vjp.",
+                )
+            found = _gradients_at({value: ones_like(value)}, nodes)
+        derivatives = _unflatten(structures, found)
+        result = derivatives[0] if isinstance(argnums, int) else derivatives
+        return ((value, aux), result) if has_aux else (value, result)
+
+    return differentiated
+
+
+def grad(function, argnums=0, has_aux=False):
+    """The gradient of a scalar function with respect to the arguments at `argnums`, as in JAX."""
+    with_value = value_and_grad(function, argnums, has_aux)
+
+    @functools.wraps(function)
+    def differentiated(*args, **kwargs):
+        value, result = with_value(*args, **kwargs)
+        return (result, value[1]) if has_aux else result
+
+    return differentiated
+
+
+def vjp(function, *primals):
+    """(outputs, f_vjp): f_vjp(cotangents of the outputs) gives a tuple with the cotangents of the primals."""
+    args, nodes, structures = _with_identities(primals, range(len(primals)), "vjp")
+    with GradientFrame():
+        outs = function(*args)
+    results, out_structure = flatten(outs)
+
+    def f_vjp(cotangents):
+        given, structure = flatten(cotangents)
+        if structure != out_structure:
+            raise ArgumentError(f"vjp: the cotangents have structure {structure}, the outputs {out_structure}.")
+        for c, r in zip(given, results):
+            if c.shape != r.shape:
+                raise ShapeError(f"vjp: a cotangent has shape {list(c.shape)}, its output {list(r.shape)}.")
+        with GradientFrame():
+            return _unflatten(structures, _gradients_at(dict(zip(results, given)), nodes))
+
+    return outs, f_vjp
+
+
+def jvp(function, primals, tangents):
+    """(outputs, their tangents) of `function` at `primals` in the direction `tangents`: tuples of pytrees."""
+    if len(primals) != len(tangents):
+        raise ArgumentError(f"jvp: {len(primals)} primals but {len(tangents)} tangents.", fix="give one tangent per primal.")
+    args, nodes, structures = _with_identities(primals, range(len(primals)), "jvp")
+    given, structure = flatten(tuple(tangents))
+    if structure != flatten(tuple(primals))[1]:
+        raise ArgumentError("jvp: primals and tangents have different structures.")
+    for node, tangent in zip(nodes, given):
+        if tangent.shape != node.aval.shape:
+            raise ShapeError(f"jvp: a tangent has shape {list(tangent.shape)}, its primal {list(node.aval.shape)}.")
+    with GradientFrame():
+        outs = function(*args)
+        results, out_structure = flatten(outs)
+        found = forward([r._node for r in results], dict(zip(nodes, given)))
+    return outs, out_structure.unflatten([zeros_like(r) if t is None else t for r, t in zip(results, found)])
+
+
+def _with_identities(args, positions, name):
+    """The arguments with fresh identity nodes for all tensors at `positions`; these nodes; their structures."""
+    args, nodes, structures = list(args), [], []
+    for position in positions:
+        if not -len(args) <= position < len(args):
+            raise ArgumentError(f"{name}: there is no argument {position}; {len(args)} were given.", fix="positions count from 0; pass the argument by position.")  # fmt: skip
+        leaves, structure = flatten(args[position])
+        fresh = []
+        for tensor in leaves:
+            _check_differentiable(f"{name}: argument {position}", tensor)
+            copy = identity(tensor)
+            copy._node.flags |= TRACKED
+            fresh.append(copy)
+        nodes += [t._node for t in fresh]
+        structures.append((structure, len(fresh)))
+        args[position] = structure.unflatten(fresh)
+    return args, nodes, structures
+
+
+def _gradients_at(cotangents, nodes):
+    combined = {}
+    for result, ct in cotangents.items():  # the same node may be returned twice
+        combined[result._node] = combined[result._node] + ct if result._node in combined else ct
+    found = backward(combined, nodes, on_cut=functools.partial(_check_cut, nodes))
+    return [zeros_like(wrap(node)) if g is None else g for node, g in zip(nodes, found)]
+
+
+def _unflatten(structures, leaves):
+    trees, position = [], 0
+    for structure, count in structures:
+        trees.append(structure.unflatten(leaves[position : position + count]))
+        position += count
+    return tuple(trees)
+
+
+def _name(function):
+    return getattr(function, "__name__", None) or type(function).__name__
+
+
+def argument_names(function, count):
+    """Names of the positional arguments of `function`, for messages."""
+    try:
+        names = [p.name for p in inspect.signature(function).parameters.values()]
+    except (TypeError, ValueError):
+        names = []
+    return (names + [f"argument {i}" for i in range(len(names), count)])[:count]
+
+
+__all__ = ["no_grad", "grads", "fngrad", "grad", "value_and_grad", "vjp", "jvp", "dependent_nodes"]

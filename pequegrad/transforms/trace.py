@@ -1,0 +1,48 @@
+"""Runs a function on placeholders and returns what it did as a graph."""
+from ..core.errors import ArgumentError
+from ..core.graph import GraphTrace
+from ..core.node import TRACKED, Frame, placeholder_node
+from ..core.tensor import Tensor, wrap
+from .tree import flatten
+
+
+def trace(transform, name, avals, call, names=()):
+    """Traces `call(placeholders)` and returns (GraphTrace, structure of the result, frame).
+
+    transform, name: for messages ("jit", the function's name). avals: of the placeholders; names: theirs.
+    """
+    frame = Frame(transform, name)
+    with frame:
+        placeholders = [placeholder_node(aval, TRACKED) for aval in avals]
+        for node, argument in zip(placeholders, names):
+            frame.argument_names[node] = argument
+        result = call([wrap(node) for node in placeholders])
+        leaves, structure = flatten(result)
+        device = avals[0].device if avals else None
+        outputs = [_as_tensor(leaf, name, device) for leaf in leaves]
+        from ..primitives.base import note_captures
+
+        note_captures(outputs)
+        rebound = [(handle, handle._node) for handle in frame.rebound]
+        for handle, node in rebound:
+            if node.aval is not frame.rebound[handle].aval:
+                raise ArgumentError(
+                    f"{name} gave a tensor from outside, {frame.rebound[handle].aval}, a value of another type: {node.aval}.",
+                    fix="keep its shape and dtype inside a traced function.",
+                )
+        captures = list(frame.captures.items())
+        graph = GraphTrace(name, placeholders, captures, [t._node for t in outputs], rebound)
+    return graph, structure, frame
+
+
+def _as_tensor(leaf, name, device):
+    if isinstance(leaf, Tensor):
+        return leaf
+    from ..ops.creation import as_tensor
+
+    try:
+        return as_tensor(leaf, device=device)
+    except (ArgumentError, TypeError):
+        raise ArgumentError(f"{name} returned {type(leaf).__name__}: a traced function returns tensors, numbers, or nested tuples, lists and dicts of them.") from None  # fmt: skip
+
+
