@@ -292,3 +292,11 @@ def scalar_constant(number, dtype, device, weak_type=False):
             _constants.clear()
         _constants[key] = node
     return node
+
+
+def guard(owner, attribute):
+    """owner.attribute; a function that is being traced will be traced anew when the value has changed."""
+    value = getattr(owner, attribute)
+    if state.frame is not None:
+        state.frame.guards.append((owner, attribute, value))
+    return value

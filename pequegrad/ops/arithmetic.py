@@ -2,8 +2,8 @@
 from ..core import dtype as dtypes
 from ..core.dtype import dt, is_float, is_integer, promote
 from ..core.errors import DtypeError
-from ..core.node import Node, scalar_constant, state
-from ..core.tensor import Tensor
+from ..core.node import Node, constant, scalar_constant, state
+from ..core.tensor import Tensor, wrap
 from ..primitives import elementwise as p
 from ..primitives.elementwise import convert_to
 from .creation import as_tensor
@@ -12,11 +12,18 @@ from .creation import as_tensor
 
 
 def promoted(*operands):
-    """The operands as tensors of their common dtype, on one device."""
+    """The operands as tensors of their common dtype, on one device. Python numbers take it at no cost."""
     place = next((x.device for x in operands if isinstance(x, Tensor)), None)
     tensors = [as_tensor(x, place) for x in operands]
     dtype, weak = promote(*[x._node.aval.weak_pair for x in tensors])
-    return [convert_to(x, dtype, weak and x.weak_type) for x in tensors]
+    return [x if x.dtype == dtype else _in_dtype(x, dtype, weak) for x in tensors]
+
+
+def _in_dtype(x, dtype, weak):
+    node = x._node
+    if node.spec.primitive is constant:
+        return wrap(scalar_constant(node.spec.params["value"], dtype, node.aval.device, node.aval.weak_type))
+    return convert_to(x, dtype, weak and x.weak_type)
 
 
 def floating(x):

@@ -700,8 +700,8 @@ def _share(wins, ties, like):
 
 
 def convert_to(x, dtype, weak_type=False):
-    """`x` in `dtype`; `x` itself if nothing changes."""
-    if x.dtype == dtype and x.weak_type == weak_type:
+    """`x` in `dtype`; `x` itself if it has it."""
+    if x.dtype == dtype and (weak_type or not x.weak_type):
         return x
     return convert(x, dtype=dtype, weak_type=weak_type)
 

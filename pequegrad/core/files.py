@@ -1,0 +1,23 @@
+"""Writing files so that a reader never sees half of one."""
+import os
+import tempfile
+
+
+def write_atomically(path, data):
+    """Writes the bytes `data` to `path`: to a temporary file in the same folder, then by renaming it."""
+    path = os.fspath(path)
+    folder = os.path.dirname(os.path.abspath(path))
+    os.makedirs(folder, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=os.path.basename(path) + ".")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)  # as open() would have created it
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

@@ -1,0 +1,65 @@
+"""Optimisers: they hold tensors and give them new values from gradients."""
+from ..core.errors import ArgumentError, ShapeError
+from ..core.evaluate import evaluate
+from ..core.node import TRACKED, guard, leaf, state
+from ..core.tensor import Tensor
+from ..ops.creation import full, zeros_like
+from ..primitives.control import identity
+from ..transforms.gradients import no_grad
+
+
+class Optimizer:
+    """Base of all optimisers: step(gradients) changes the parameters it was made with.
+
+    A subclass names its state tensors per parameter in `slots` and defines update().
+    """
+
+    slots = ()  # names of the tensors kept for each parameter, zeros at the start
+
+    def __init__(self, parameters, lr):
+        self.parameters = list(parameters)
+        if not self.parameters:
+            raise ArgumentError(f"{type(self).__name__}: there are no parameters.", fix="pass model.parameters().")
+        for p in self.parameters:
+            if not isinstance(p, Tensor):
+                raise ArgumentError(f"{type(self).__name__}: a parameter is a {type(p).__name__}, not a Tensor.", fix="pass model.parameters().")  # fmt: skip
+        if not isinstance(lr, Tensor) and not lr >= 0:
+            raise ArgumentError(f"{type(self).__name__}: lr = {lr} is not a number >= 0.")
+        self.lr = lr
+        self.steps = full((), 0.0, device=self.parameters[0].device)  # a tensor, so that jit counts, too
+        self.state = [{name: zeros_like(p) for name in self.slots} for p in self.parameters]
+
+    def update(self, p, g, state, t):
+        """(new value of p, new state) for the gradient g at step t (a 0-d tensor, 1 at the first step)."""
+        raise NotImplementedError
+
+    def step(self, gradients):
+        """Changes the parameters by one step. `gradients`: one tensor per parameter, in their order.
+
+        Graphs built before keep the old values. Outside of traced functions the new values are computed at once.
+        """
+        gradients = list(gradients)
+        if len(gradients) != len(self.parameters):
+            raise ArgumentError(f"{type(self).__name__}.step: {len(gradients)} gradients for {len(self.parameters)} parameters.", fix="pass grads(model.parameters(), loss).")  # fmt: skip
+        for p, g in zip(self.parameters, gradients):
+            if g.shape != p.shape:
+                raise ShapeError(f"{type(self).__name__}.step: a gradient has shape {list(g.shape)}, its parameter {list(p.shape)}.")  # fmt: skip
+        with no_grad():
+            t = self.steps + 1.0
+            changed = [(self.steps, t, 0)]
+            for p, g, slots in zip(self.parameters, gradients, self.state):
+                new, new_slots = self.update(p, g, slots, t)
+                changed.append((p, new, TRACKED))
+                changed += [(slots[name], value, 0) for name, value in new_slots.items()]
+            if state.frame is None:
+                evaluate([value._node for _, value, _ in changed], drop_history=True)
+            for handle, value, flags in changed:
+                node = value._node
+                fresh = identity(value)._node if node.value is None else leaf(node.value, node.aval)
+                fresh.flags |= flags  # a parameter is tracked, although it was computed under no_grad()
+                handle._rebind(fresh)
+
+    def hyperparameter(self, name):
+        """The value of an attribute; a jitted step is traced anew when it changes."""
+        return guard(self, name)
+
