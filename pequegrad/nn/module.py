@@ -149,11 +149,8 @@ class StatefulModule:
 
     def save(self, path):
         """Writes all parameters and buffers to `path` in safetensors format; the file appears whole or not at all."""
-        tensors = {}
-        for name, tensor in self.state_dict().items():
-            data = tensor.numpy()
-            tensors[name] = {"dtype": data.dtype.name, "shape": list(data.shape), "data": data.tobytes()}
-        write_atomically(path, _safetensors().serialize(tensors, {"format": "pequegrad"}))
+        tensors = {name: tensor.numpy() for name, tensor in self.state_dict().items()}
+        write_atomically(path, _safetensors().numpy.save(tensors, {"format": "pequegrad"}))
 
     def load(self, path, strict=True):
         """Reads parameters and buffers from a safetensors file; see load_state_dict. Returns the module.
@@ -197,7 +194,7 @@ _DTYPES = {
 
 def _safetensors():
     try:
-        import safetensors
+        import safetensors.numpy
     except ModuleNotFoundError:
         raise MissingPackageError("Saving and loading models needs the package safetensors.", fix="pip install safetensors.") from None  # fmt: skip
     return safetensors

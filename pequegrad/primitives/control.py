@@ -2,7 +2,7 @@
 from ..core.errors import TracerError
 from ..core.node import TRACKED, Node, leaf, state
 from ..core.tensor import wrap
-from .base import primitive
+from .base import is_linear, primitive
 
 
 @primitive
@@ -53,13 +53,13 @@ class transfer:
         return x.update(device=device)
 
     def jvp(primals, tangents, out, *, device):
-        return transfer(tangents[0], device=device)
+        return to_device(tangents[0], device)
 
     def transpose(ct, x, *, device):
-        return (transfer(ct, device=x.device),)
+        return (to_device(ct, x.device),)
 
     def batch(inputs, batched, *, device):
-        return transfer(inputs[0], device=device)
+        return to_device(inputs[0], device)
 
     def samples(rng):
         from ..core.device import Device
@@ -71,6 +71,8 @@ def to_device(x, device):
     """`x` on `device`; x itself if it is there. Gradients flow back to the device of x."""
     if x.device is device:
         return x
+    if is_linear(x):
+        return transfer(x, device=device)  # a tangent has no value to copy, only a transpose
     device.handle  # noqa: B018  a device that is not there is reported before anything is computed
     if state.frame is not None or x._node.frame is not None:
         raise TracerError(f"A traced function runs on one device: it cannot move {x._node.aval} from {x.device} to {device}.", fix="move the arguments before the call.")  # fmt: skip

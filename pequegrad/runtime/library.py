@@ -18,7 +18,8 @@ except ModuleNotFoundError as error:
         raise
     raise ImportError("The C runtime of pequegrad is not built.\n  fix:   run `make` in the repository.") from None
 
-PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "libpequegrad.so")
+# PG_LIBRARY names another build of the library, as `make asan` does
+PATH = os.environ.get("PG_LIBRARY") or os.path.join(os.path.dirname(os.path.abspath(__file__)), "libpequegrad.so")
 
 
 def _load():

@@ -1,0 +1,507 @@
+/* matmul.c - dot_general.
+ *
+ *     out[batch.., m.., n..] = sum over k.. of lhs[batch.., m.., k..] * rhs[batch.., n.., k..]
+ *            params: n_batch, n_contract, then lhs batch, rhs batch, lhs contract, rhs contract axes
+ *
+ * The axes of lhs and rhs may come in any order. bool: or of ands; integers wrap around; float16 and
+ * bfloat16 are summed in float32. out has the dtype of the inputs or a wider one of the same kind, in
+ * which everything is computed. An empty sum is 0. Inputs may have any strides; out is dense and new.
+ *
+ * Each group of axes (batch, m, n, k) becomes one axis where the strides allow it, else the operand is
+ * copied. The product is then cut into units by its shape alone, and threads share out the units: the
+ * result does not depend on their number. */
+#include "axes.h"
+#include "block.h"
+#include "gemm.h"
+#include "reduce.h"
+
+#include <string.h>
+
+enum {
+    PARALLEL_FLOPS = 1 << 20,  /* work worth a thread */
+    PIECE_K = 4096,            /* long sums for few outputs are cut in pieces of at least this */
+    PIECES = 64,               /* and into at most so many */
+    FEW_OUTPUTS = 64 * 64,
+};
+
+/* ---- axes -------------------------------------------------------------------------------------- */
+
+typedef struct axis_lists {
+    int64_t n_batch, n_contract;
+    const int64_t *batch[2], *contract[2]; /* 0: lhs, 1: rhs */
+} axis_lists;
+
+static axis_lists read_axes(const pg_op *op)
+{
+    axis_lists lists = {.n_batch = op->params[0], .n_contract = op->params[1]};
+    const int64_t *next = op->params + 2;
+    for (int side = 0; side < 2; side++, next += lists.n_batch)
+        lists.batch[side] = next;
+    for (int side = 0; side < 2; side++, next += lists.n_contract)
+        lists.contract[side] = next;
+    return lists;
+}
+
+static bool contains(const int64_t *list, int64_t n, int64_t item)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (list[i] == item) return true;
+    return false;
+}
+
+static bool is_free(const axis_lists *lists, int side, int64_t axis)
+{
+    return !contains(lists->batch[side], lists->n_batch, axis) &&
+           !contains(lists->contract[side], lists->n_contract, axis);
+}
+
+/* An operand with its axes in groups; m or n is `free`. */
+typedef struct operand {
+    const char *data;
+    pg_array *copy; /* to be released, or NULL */
+    int64_t free_stride, contract_stride;
+    pg_axis batch[PG_MAX_NDIM], free[PG_MAX_NDIM], contract[PG_MAX_NDIM]; /* strides in array 0 */
+    int32_t n_batch, n_free, n_contract;
+} operand;
+
+static void group_axes(operand *o, const axis_lists *lists, int side, const pg_array *x)
+{
+    o->data = x->data;
+    for (int64_t i = 0; i < lists->n_batch; i++) {
+        int64_t axis = lists->batch[side][i];
+        o->batch[o->n_batch++] = (pg_axis){x->shape[axis], {x->strides[axis], 0, 0}};
+    }
+    for (int32_t axis = 0; axis < x->ndim; axis++)
+        if (is_free(lists, side, axis))
+            o->free[o->n_free++] = (pg_axis){x->shape[axis], {x->strides[axis], 0, 0}};
+}
+
+/* The contracting axes in the order of lhs's strides: most often they then are one axis in both. */
+static void group_contracting(operand o[2], const axis_lists *lists, const pg_array *lhs,
+                              const pg_array *rhs)
+{
+    pg_axis both[PG_MAX_NDIM];
+    int32_t n = (int32_t)lists->n_contract;
+    for (int32_t i = 0; i < n; i++) {
+        int64_t left = lists->contract[0][i], right = lists->contract[1][i];
+        both[i] = (pg_axis){lhs->shape[left], {lhs->strides[left], rhs->strides[right], 0}};
+    }
+    pg_axes_sort(both, n);
+    for (int side = 0; side < 2; side++) {
+        o[side].n_contract = n;
+        for (int32_t i = 0; i < n; i++)
+            o[side].contract[i] = (pg_axis){both[i].size, {both[i].stride[side], 0, 0}};
+    }
+}
+
+/* Replaces the operand by a dense copy [batch.., free.., contract..]. */
+static pg_status copy_operand(const pg_op *op, pg_dtype dtype, operand *o, bool contract_last)
+{
+    pg_axis axes[PG_MAX_NDIM];
+    int32_t n = 0;
+    for (int32_t i = 0; i < o->n_batch; i++)
+        axes[n++] = o->batch[i];
+    for (int32_t i = 0; i < o->n_free && contract_last; i++)
+        axes[n++] = o->free[i];
+    for (int32_t i = 0; i < o->n_contract; i++)
+        axes[n++] = o->contract[i];
+    for (int32_t i = 0; i < o->n_free && !contract_last; i++)
+        axes[n++] = o->free[i];
+    int64_t item = pg_dtype_size(dtype), stride = item, count = pg_axes_count(axes, n);
+    for (int32_t i = n; i-- > 0; stride *= axes[i].size) {
+        axes[i].stride[1] = axes[i].stride[0];
+        axes[i].stride[0] = stride;
+    }
+    pg_array *copy;
+    PG_TRY(pg_array_new(op->device, dtype, 1, &count, &copy));
+    pg_block_copy_parallel(axes, n, item, copy->data, o->data);
+    pg_array_release(o->copy);
+    o->copy = copy;
+    o->data = copy->data;
+
+    int64_t free_count = pg_axes_count(o->free, o->n_free);
+    int64_t contract_count = pg_axes_count(o->contract, o->n_contract);
+    for (int32_t i = 0; i < o->n_batch; i++)
+        o->batch[i].stride[0] = axes[i].stride[0];
+    o->free[0] = (pg_axis){free_count, {contract_last ? item * contract_count : item, 0, 0}};
+    o->contract[0] = (pg_axis){contract_count, {contract_last ? item : item * free_count, 0, 0}};
+    o->n_free = o->n_contract = 1;
+    return PG_OK;
+}
+
+/* Puts the one stride of merged axes into *stride; false if they need more than one. */
+static bool one_stride(pg_axis *axes, int32_t *n, int64_t item, int64_t *stride)
+{
+    *n = pg_axes_merge(axes, *n);
+    *stride = *n ? axes[0].stride[0] : item;
+    return *n <= 1;
+}
+
+static pg_status collapse(const pg_op *op, pg_dtype dtype, operand *o)
+{
+    int64_t item = pg_dtype_size(dtype);
+    bool free = one_stride(o->free, &o->n_free, item, &o->free_stride);
+    bool contract = one_stride(o->contract, &o->n_contract, item, &o->contract_stride);
+    if (free && contract) return PG_OK;
+    PG_TRY(copy_operand(op, dtype, o, true));
+    one_stride(o->free, &o->n_free, item, &o->free_stride);
+    one_stride(o->contract, &o->n_contract, item, &o->contract_stride);
+    return PG_OK;
+}
+
+/* ---- the units --------------------------------------------------------------------------------- */
+
+typedef enum method { TIMES_VECTOR, BLAS, TILED, INTEGER } method;
+
+typedef struct plan {
+    pg_device *device;
+    method method;
+    pg_dtype dtype;
+    int64_t item;            /* bytes of an element of C */
+    pg_product whole;        /* of one batch */
+    pg_axis batch[PG_MAX_NDIM]; /* array 0: lhs, 1: rhs */
+    int32_t n_batch;
+    int64_t batches, pieces, row_chunks, column_chunks; /* units: the product of the four */
+    int64_t chunk_rows, chunk_columns;
+    atomic_int status;
+} plan;
+
+/* Whether BLAS takes a matrix with these strides; then how, and its leading dimension. */
+static bool blas_layout(int64_t row, int64_t column, int64_t rows, int64_t columns, int64_t item,
+                        pg_transpose *transpose, int64_t *leading)
+{
+    if (rows == 1) row = columns * item;
+    if (columns == 1) column = item;
+    if (column == item && row >= columns * item && row % item == 0) {
+        *transpose = PG_NO_TRANSPOSE;
+        *leading = row / item;
+        return true;
+    }
+    if (rows == 1) row = item;
+    if (columns == 1) column = rows * item;
+    *transpose = PG_TRANSPOSE;
+    *leading = column / item;
+    return row == item && column >= rows * item && column % item == 0;
+}
+
+static bool multiply_by_blas(const pg_product *p)
+{
+    int64_t item = pg_dtype_size(p->dtype), lda, ldb;
+    pg_transpose ta, tb;
+    return blas_layout(p->a_row, p->a_column, p->m, p->k, item, &ta, &lda) &&
+           blas_layout(p->b_row, p->b_column, p->k, p->n, item, &tb, &ldb) &&
+           pg_blas_gemm(p->dtype, ta, tb, p->m, p->n, p->k, p->a, lda, p->b, ldb, p->c,
+                        p->c_row / item);
+}
+
+static void multiply_by_vector(const pg_product *p)
+{
+    const pg_gemm_loops *loops = PG_ISA_SELECT(pg_gemm_loops)[p->dtype];
+    if (p->n == 1)
+        loops->times_vector(p->m, p->k, p->a, p->a_row, p->a_column, p->b, p->b_row, p->c);
+    else
+        loops->times_vector(p->n, p->k, p->b, p->b_column, p->b_row, p->a, p->a_column, p->c);
+}
+
+static pg_status multiply(const plan *plan, const pg_product *p)
+{
+    switch (plan->method) {
+    case TIMES_VECTOR: multiply_by_vector(p); return PG_OK;
+    case INTEGER: PG_ISA_SELECT(pg_gemm_integer)(p); return PG_OK;
+    case BLAS:
+        if (multiply_by_blas(p)) return PG_OK;
+        return pg_gemm(plan->device, p);
+    default: return pg_gemm(plan->device, p);
+    }
+}
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static void run_units(void *context, int64_t begin, int64_t end)
+{
+    plan *plan = context;
+    for (int64_t unit = begin; unit < end; unit++) {
+        int64_t column = unit % plan->column_chunks * plan->chunk_columns;
+        int64_t row = unit / plan->column_chunks % plan->row_chunks * plan->chunk_rows;
+        int64_t outer = unit / plan->column_chunks / plan->row_chunks;
+        int64_t piece = outer / plan->batches, batch = outer % plan->batches;
+
+        pg_product p = plan->whole;
+        int64_t d = piece * (p.k / plan->pieces);
+        if (piece == plan->pieces - 1)
+            p.k -= d;
+        else
+            p.k /= plan->pieces;
+        p.a += pg_axes_offset(plan->batch, plan->n_batch, batch, 0) + row * p.a_row + d * p.a_column;
+        p.b += pg_axes_offset(plan->batch, plan->n_batch, batch, 1) + d * p.b_row +
+               column * p.b_column;
+        p.c += outer * p.m * p.c_row + row * p.c_row + column * plan->item;
+        p.m = least(plan->chunk_rows, p.m - row);
+        p.n = least(plan->chunk_columns, p.n - column);
+        pg_status status = multiply(plan, &p);
+        if (status != PG_OK) atomic_store(&plan->status, status);
+    }
+}
+
+/* Chunks for BLAS, which packs its operands anew for each: few large ones, cut along the longer side
+ * of C. */
+static void choose_chunks(plan *plan)
+{
+    pg_product *p = &plan->whole;
+    plan->chunk_rows = p->m;
+    plan->chunk_columns = p->n;
+    if (plan->method == TIMES_VECTOR) {
+        int64_t chunk = ((1 << 17) / p->k / 64 + 1) * 64;
+        if (p->n == 1)
+            plan->chunk_rows = least(chunk, p->m);
+        else
+            plan->chunk_columns = least(chunk, p->n);
+    } else if (plan->method == INTEGER) {
+        plan->chunk_rows = least(64, p->m);
+    } else if (plan->method == BLAS && plan->batches * plan->pieces < 16) {
+        int64_t longer = p->m >= p->n ? p->m : p->n;
+        int64_t chunk = ((longer + 7) / 8 + 63) / 64 * 64;
+        if (chunk < 256) chunk = 256;
+        if (p->m >= p->n)
+            plan->chunk_rows = least(chunk, p->m);
+        else
+            plan->chunk_columns = least(chunk, p->n);
+    }
+    plan->row_chunks = (p->m + plan->chunk_rows - 1) / plan->chunk_rows;
+    plan->column_chunks = (p->n + plan->chunk_columns - 1) / plan->chunk_columns;
+}
+
+static pg_status run_plan(plan *plan)
+{
+    choose_chunks(plan);
+    int64_t units = plan->batches * plan->pieces * plan->row_chunks * plan->column_chunks;
+    int64_t flops = 2 * least(plan->chunk_rows * plan->chunk_columns, 1 << 20) *
+                    (plan->whole.k / plan->pieces);
+    int64_t grain = PARALLEL_FLOPS / (flops + 1) + 1;
+    /* a few large products: one after another, each by all threads */
+    if (plan->method == TILED && units < 16 && plan->pieces == 1) grain = units;
+    pg_parallel_for(units, grain, run_units, plan);
+    if (atomic_load(&plan->status) != PG_OK)
+        return pg_fail(atomic_load(&plan->status), "dot_general: no memory for packed operands");
+    return PG_OK;
+}
+
+/* The product with its sum cut into plan->pieces, which are then added as a tree. */
+static pg_status run_pieces(plan *plan)
+{
+    pg_product *p = &plan->whole;
+    int64_t count = plan->batches * p->m * p->n, all = count * plan->pieces;
+    pg_array *partials;
+    PG_TRY(pg_array_new(plan->device, plan->dtype, 1, &all, &partials));
+    char *c = p->c;
+    p->c = partials->data;
+    pg_status status = run_plan(plan);
+    if (status == PG_OK) {
+        PG_ISA_SELECT(pg_reduce_loops)[PG_SUM][plan->dtype]->fold(partials->data, plan->pieces, count);
+        memcpy(c, partials->data, (size_t)(count * plan->item));
+    }
+    pg_array_release(partials);
+    return status;
+}
+
+/* ---- running ----------------------------------------------------------------------------------- */
+
+static bool is_float(pg_dtype dtype) { return dtype >= PG_FLOAT16; }
+static bool is_16_bit_float(pg_dtype dtype) { return dtype == PG_FLOAT16 || dtype == PG_BFLOAT16; }
+
+static method choose_method(pg_dtype dtype, const operand o[2], int64_t m, int64_t n)
+{
+    if (!is_float(dtype)) return INTEGER;
+    if (is_16_bit_float(dtype)) return TILED;
+    const operand *matrix = &o[n == 1 ? 0 : 1];
+    int64_t item = pg_dtype_size(dtype);
+    bool plain = matrix->free_stride == item || matrix->contract_stride == item;
+    if ((m == 1 || n == 1) && plain) return TIMES_VECTOR;
+    return pg_blas_loaded() ? BLAS : TILED;
+}
+
+/* lhs and rhs already have the dtype to compute in; `out` is dense and not empty. */
+static pg_status multiply_arrays(const pg_op *op, const pg_array *lhs, const pg_array *rhs,
+                                 pg_array *out)
+{
+    axis_lists lists = read_axes(op);
+    operand o[2] = {{0}, {0}};
+    pg_dtype dtype = lhs->dtype;
+    int64_t item = pg_dtype_size(dtype);
+    group_axes(&o[0], &lists, 0, lhs);
+    group_axes(&o[1], &lists, 1, rhs);
+    group_contracting(o, &lists, lhs, rhs);
+    int64_t m = pg_axes_count(o[0].free, o[0].n_free), n = pg_axes_count(o[1].free, o[1].n_free);
+    int64_t k = pg_axes_count(o[0].contract, o[0].n_contract);
+    if (k == 0) {
+        memset(out->data, 0, (size_t)(op->out[0].count * pg_dtype_size(out->dtype)));
+        return PG_OK;
+    }
+
+    plan plan = {.device = op->device, .dtype = dtype, .item = pg_dtype_size(out->dtype), .pieces = 1};
+    pg_status status = collapse(op, dtype, &o[0]);
+    if (status == PG_OK) status = collapse(op, dtype, &o[1]);
+    if (status == PG_OK) {
+        plan.method = choose_method(dtype, o, m, n);
+        pg_transpose transpose;
+        int64_t leading;
+        for (int side = 0; side < 2 && status == PG_OK; side++) {
+            bool fits = plan.method == BLAS
+                            ? blas_layout(o[side].free_stride, o[side].contract_stride,
+                                          side ? n : m, k, item, &transpose, &leading)
+                            : plan.method != INTEGER || side == 0 || n == 1 ||
+                                  o[1].free_stride == item;
+            if (!fits) status = copy_operand(op, dtype, &o[side], plan.method == BLAS);
+            one_stride(o[side].free, &o[side].n_free, item, &o[side].free_stride);
+            one_stride(o[side].contract, &o[side].n_contract, item, &o[side].contract_stride);
+        }
+    }
+    if (status == PG_OK) {
+        plan.whole = (pg_product){.dtype = dtype, .m = m, .n = n, .k = k,
+                                  .a = o[0].data, .b = o[1].data, .c = out->data,
+                                  .a_row = o[0].free_stride, .a_column = o[0].contract_stride,
+                                  .b_row = o[1].contract_stride, .b_column = o[1].free_stride,
+                                  .c_row = n * plan.item};
+        plan.n_batch = o[0].n_batch;
+        for (int32_t i = 0; i < plan.n_batch; i++)
+            plan.batch[i] = (pg_axis){o[0].batch[i].size,
+                                      {o[0].batch[i].stride[0], o[1].batch[i].stride[0], 0}};
+        plan.batches = pg_axes_count(plan.batch, plan.n_batch);
+        plan.n_batch = pg_axes_merge(plan.batch, plan.n_batch);
+        if ((dtype == PG_FLOAT32 || dtype == PG_FLOAT64) && k >= 2 * PIECE_K &&
+            plan.batches * m * n <= FEW_OUTPUTS) {
+            plan.pieces = least(k / PIECE_K, PIECES);
+            status = run_pieces(&plan);
+        } else {
+            status = run_plan(&plan);
+        }
+    }
+    pg_array_release(o[0].copy);
+    pg_array_release(o[1].copy);
+    return status;
+}
+
+/* x in another dtype, by the elementwise kernel. */
+static pg_status convert(const pg_op *op, pg_array *x, pg_dtype dtype, pg_array **out)
+{
+    if (x->dtype == dtype) {
+        pg_array_retain(x);
+        *out = x;
+        return PG_OK;
+    }
+    pg_aval from = {x->dtype, x->ndim, x->shape, pg_array_count(x)}, to = from;
+    to.dtype = dtype;
+    pg_op conversion = {.device = op->device,
+                        .kernel = op->device->backend->find_kernel("convert"),
+                        .n_in = 1, .n_out = 1, .in = &from, .out = &to};
+    if (conversion.kernel->prepare) PG_TRY(conversion.kernel->prepare(&conversion));
+    return conversion.kernel->run(&conversion, &x, 0, out);
+}
+
+static pg_status dot_general_run(const pg_op *op, pg_array *const *in, pg_dying dying,
+                                 pg_array **out)
+{
+    (void)dying;
+    const pg_aval *aval = &op->out[0];
+    if (aval->count == 0)
+        return pg_array_new(op->device, aval->dtype, aval->ndim, aval->shape, out);
+
+    bool halves = is_16_bit_float(in[0]->dtype) && aval->dtype != PG_FLOAT64;
+    pg_dtype inputs = halves ? in[0]->dtype : aval->dtype;
+    pg_dtype computed = halves ? PG_FLOAT32 : aval->dtype;
+    pg_array *lhs = NULL, *rhs = NULL, *product = NULL;
+    pg_status status = convert(op, in[0], inputs, &lhs);
+    if (status == PG_OK) status = convert(op, in[1], inputs, &rhs);
+    if (status == PG_OK)
+        status = pg_array_new(op->device, computed, aval->ndim, aval->shape, &product);
+    if (status == PG_OK) status = multiply_arrays(op, lhs, rhs, product);
+    if (status == PG_OK) status = convert(op, product, aval->dtype, out);
+    pg_array_release(lhs);
+    pg_array_release(rhs);
+    pg_array_release(product);
+    return status;
+}
+
+/* ---- preparing --------------------------------------------------------------------------------- */
+
+static pg_status check_list(const char *what, const int64_t *list, int64_t n, const pg_aval *x)
+{
+    for (int64_t i = 0; i < n; i++) {
+        PG_REQUIRE(list[i] >= 0 && list[i] < x->ndim,
+                   "dot_general: %s axis %lld is not an axis of an array with %d axes", what,
+                   (long long)list[i], x->ndim);
+        PG_REQUIRE(!contains(list, i, list[i]), "dot_general: %s axis %lld appears twice", what,
+                   (long long)list[i]);
+    }
+    return PG_OK;
+}
+
+static pg_status check_pairs(const char *what, const pg_op *op, const int64_t *lhs,
+                             const int64_t *rhs, int64_t n)
+{
+    PG_TRY(check_list(what, lhs, n, &op->in[0]));
+    PG_TRY(check_list(what, rhs, n, &op->in[1]));
+    for (int64_t i = 0; i < n; i++)
+        PG_REQUIRE(op->in[0].shape[lhs[i]] == op->in[1].shape[rhs[i]],
+                   "dot_general: %s axes %lld of lhs and %lld of rhs have sizes %lld and %lld", what,
+                   (long long)lhs[i], (long long)rhs[i], (long long)op->in[0].shape[lhs[i]],
+                   (long long)op->in[1].shape[rhs[i]]);
+    return PG_OK;
+}
+
+static bool may_widen(pg_dtype from, pg_dtype to)
+{
+    if (from == to) return true;
+    if (is_float(from) != is_float(to) || from == PG_BOOL) return false;
+    return pg_dtype_size(to) > pg_dtype_size(from);
+}
+
+static pg_status check_next(const pg_op *op, int32_t *next, int64_t size)
+{
+    const pg_aval *out = &op->out[0];
+    PG_REQUIRE(*next < out->ndim, "dot_general: output has only %d axes", out->ndim);
+    PG_REQUIRE(out->shape[*next] == size,
+               "dot_general: output axis %d has size %lld, but the inputs give %lld", *next,
+               (long long)out->shape[*next], (long long)size);
+    (*next)++;
+    return PG_OK;
+}
+
+static pg_status dot_general_prepare(pg_op *op)
+{
+    PG_REQUIRE(op->n_in == 2 && op->n_out == 1,
+               "dot_general: takes 2 inputs and gives 1 output, not %d and %d", op->n_in, op->n_out);
+    const pg_aval *in = op->in, *out = &op->out[0];
+    PG_REQUIRE(in[0].dtype == in[1].dtype, "dot_general: lhs is %s, but rhs is %s",
+               pg_dtype_name(in[0].dtype), pg_dtype_name(in[1].dtype));
+    PG_REQUIRE(may_widen(in[0].dtype, out->dtype), "dot_general: inputs are %s, but output is %s",
+               pg_dtype_name(in[0].dtype), pg_dtype_name(out->dtype));
+    PG_REQUIRE(op->n_params >= 2 && op->params[0] >= 0 && op->params[0] <= PG_MAX_NDIM &&
+                   op->params[1] >= 0 && op->params[1] <= PG_MAX_NDIM &&
+                   op->n_params == 2 + 2 * (op->params[0] + op->params[1]),
+               "dot_general: %lld parameters do not fit the numbers of axes",
+               (long long)op->n_params);
+    axis_lists lists = read_axes(op);
+    PG_TRY(check_pairs("batch", op, lists.batch[0], lists.batch[1], lists.n_batch));
+    PG_TRY(check_pairs("contracting", op, lists.contract[0], lists.contract[1], lists.n_contract));
+    for (int side = 0; side < 2; side++)
+        for (int64_t i = 0; i < lists.n_batch; i++)
+            PG_REQUIRE(!contains(lists.contract[side], lists.n_contract, lists.batch[side][i]),
+                       "dot_general: axis %lld is both batch and contracting",
+                       (long long)lists.batch[side][i]);
+
+    int32_t next = 0;
+    for (int64_t i = 0; i < lists.n_batch; i++)
+        PG_TRY(check_next(op, &next, in[0].shape[lists.batch[0][i]]));
+    for (int side = 0; side < 2; side++)
+        for (int32_t axis = 0; axis < in[side].ndim; axis++)
+            if (is_free(&lists, side, axis)) PG_TRY(check_next(op, &next, in[side].shape[axis]));
+    PG_REQUIRE(next == out->ndim, "dot_general: output has %d axes, but the inputs give %d",
+               out->ndim, next);
+    return PG_OK;
+}
+
+const pg_kernel pg_cpu_matmul_kernels[] = {
+    {"dot_general", dot_general_prepare, dot_general_run},
+    {0},
+};

@@ -1,0 +1,244 @@
+/* random.c - threefry2x32, random_bits.
+ *
+ * Threefry-2x32, 20 rounds (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as
+ * 1, 2, 3", SC 2011): a block cipher used as a random function of (key, counter).
+ *
+ *     threefry2x32   key uint32[2], x0 uint32[n...], x1 uint32[n...] -> two uint32[n...]
+ *     random_bits    keys uint32[batch..., 2] -> uint8/16/32/64[batch..., shape...]: for each key,
+ *                    element i of its shape encrypts the 64-bit counter i as (high word, low word).
+ *                    uint64: out0 << 32 | out1; uint32: out0 ^ out1;
+ *                    smaller: the low bits of that. The same bits as JAX with partitionable keys.
+ *
+ * Inputs may have any strides. Outputs are dense and new. */
+#include "backend.h"
+#include "cpu.h"
+
+#include <string.h>
+
+enum { PARALLEL = 1 << 13, BLOCK = 256 };
+
+/* The block loops below fill whole arrays of BLOCK words, so that they vectorise. */
+typedef struct words {
+    uint32_t x0[BLOCK], x1[BLOCK];
+} words;
+
+static void encrypt(const uint32_t key[2], words *w)
+{
+    static const int rotations[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};
+    const uint32_t schedule[3] = {key[0], key[1], 0x1BD11BDAu ^ key[0] ^ key[1]};
+    for (int j = 0; j < BLOCK; j++) {
+        w->x0[j] += schedule[0];
+        w->x1[j] += schedule[1];
+    }
+    for (uint32_t group = 0; group < 5; group++) {
+        for (int round = 0; round < 4; round++) {
+            int left = rotations[group % 2][round], right = 32 - left;
+            for (int j = 0; j < BLOCK; j++) {
+                uint32_t sum = w->x0[j] + w->x1[j];
+                w->x0[j] = sum;
+                w->x1[j] = sum ^ (w->x1[j] << left | w->x1[j] >> right);
+            }
+        }
+        uint32_t add0 = schedule[(group + 1) % 3], add1 = schedule[(group + 2) % 3] + group + 1;
+        for (int j = 0; j < BLOCK; j++) {
+            w->x0[j] += add0;
+            w->x1[j] += add1;
+        }
+    }
+}
+
+static void read_key(const pg_array *key, uint32_t out[2])
+{
+    out[0] = *(const uint32_t *)key->data;
+    out[1] = *(const uint32_t *)(key->data + key->strides[0]);
+}
+
+typedef struct generation {
+    uint32_t key[2];
+    int64_t count;
+    pg_dtype dtype;
+    const uint32_t *x0, *x1; /* threefry2x32 only */
+    void *out0;
+    uint32_t *out1; /* threefry2x32 only */
+} generation;
+
+static void bits_blocks(void *context, int64_t begin, int64_t end)
+{
+    const generation *g = context;
+    words w;
+    for (int64_t block = begin; block < end; block++) {
+        int64_t first = block * BLOCK;
+        int64_t n = g->count - first < BLOCK ? g->count - first : BLOCK;
+        for (int64_t j = 0; j < BLOCK; j++) {
+            w.x0[j] = (uint32_t)((uint64_t)(first + j) >> 32);
+            w.x1[j] = (uint32_t)(first + j);
+        }
+        encrypt(g->key, &w);
+        switch (g->dtype) {
+        case PG_UINT8:
+            for (int64_t j = 0; j < n; j++)
+                ((uint8_t *)g->out0)[first + j] = (uint8_t)(w.x0[j] ^ w.x1[j]);
+            break;
+        case PG_UINT16:
+            for (int64_t j = 0; j < n; j++)
+                ((uint16_t *)g->out0)[first + j] = (uint16_t)(w.x0[j] ^ w.x1[j]);
+            break;
+        case PG_UINT32:
+            for (int64_t j = 0; j < n; j++)
+                ((uint32_t *)g->out0)[first + j] = w.x0[j] ^ w.x1[j];
+            break;
+        default:
+            for (int64_t j = 0; j < n; j++)
+                ((uint64_t *)g->out0)[first + j] = (uint64_t)w.x0[j] << 32 | w.x1[j];
+        }
+    }
+}
+
+static void threefry_blocks(void *context, int64_t begin, int64_t end)
+{
+    const generation *g = context;
+    words w = {{0}, {0}};
+    for (int64_t block = begin; block < end; block++) {
+        int64_t first = block * BLOCK;
+        int64_t n = g->count - first < BLOCK ? g->count - first : BLOCK;
+        for (int64_t j = 0; j < n; j++) {
+            w.x0[j] = g->x0[first + j];
+            w.x1[j] = g->x1[first + j];
+        }
+        encrypt(g->key, &w);
+        for (int64_t j = 0; j < n; j++) {
+            ((uint32_t *)g->out0)[first + j] = w.x0[j];
+            g->out1[first + j] = w.x1[j];
+        }
+    }
+}
+
+static void run_blocks(generation *g, void (*body)(void *, int64_t, int64_t))
+{
+    pg_parallel_for((g->count + BLOCK - 1) / BLOCK, PARALLEL / BLOCK, body, g);
+}
+
+/* Many keys: each thread takes whole keys. */
+typedef struct key_batch {
+    const pg_array *keys; /* dense, [batch..., 2] */
+    generation one;
+    int64_t stride; /* bytes of output per key */
+} key_batch;
+
+static void bits_of_keys(void *context, int64_t begin, int64_t end)
+{
+    const key_batch *batch = context;
+    for (int64_t k = begin; k < end; k++) {
+        generation g = batch->one;
+        const uint32_t *key = (const uint32_t *)batch->keys->data + 2 * k;
+        g.key[0] = key[0];
+        g.key[1] = key[1];
+        g.out0 = (char *)batch->one.out0 + k * batch->stride;
+        bits_blocks(&g, 0, (g.count + BLOCK - 1) / BLOCK);
+    }
+}
+
+static pg_status random_bits_run(const pg_op *op, pg_array *const *in, pg_dying dying,
+                                 pg_array **out)
+{
+    (void)dying;
+    const pg_aval *bits = &op->out[0];
+    int64_t n_keys = op->in[0].count / 2;
+    pg_array *keys;
+    PG_TRY(pg_array_dense(in[0], &keys));
+    pg_status status = pg_array_new(op->device, bits->dtype, bits->ndim, bits->shape, out);
+    if (status == PG_OK && bits->count > 0) {
+        generation g = {.count = bits->count / n_keys, .dtype = bits->dtype, .out0 = out[0]->data};
+        if (n_keys == 1) {
+            memcpy(g.key, keys->data, sizeof g.key);
+            run_blocks(&g, bits_blocks);
+        } else {
+            key_batch batch = {keys, g, g.count * pg_dtype_size(bits->dtype)};
+            pg_parallel_for(n_keys, PARALLEL / (g.count + BLOCK) + 1, bits_of_keys, &batch);
+        }
+    }
+    pg_array_release(keys);
+    return status;
+}
+
+static pg_status threefry_run(const pg_op *op, pg_array *const *in, pg_dying dying, pg_array **out)
+{
+    (void)dying;
+    const pg_aval *aval = &op->out[0];
+    pg_array *x0 = NULL, *x1 = NULL, *made[2] = {NULL, NULL};
+    pg_status status = pg_array_dense(in[1], &x0);
+    if (status == PG_OK) status = pg_array_dense(in[2], &x1);
+    for (int i = 0; i < 2 && status == PG_OK; i++)
+        status = pg_array_new(op->device, aval->dtype, aval->ndim, aval->shape, &made[i]);
+    if (status == PG_OK) {
+        generation g = {.count = aval->count,
+                        .x0 = (const uint32_t *)x0->data,
+                        .x1 = (const uint32_t *)x1->data,
+                        .out0 = made[0]->data,
+                        .out1 = (uint32_t *)made[1]->data};
+        read_key(in[0], g.key);
+        run_blocks(&g, threefry_blocks);
+        out[0] = made[0];
+        out[1] = made[1];
+    } else {
+        pg_array_release(made[0]);
+        pg_array_release(made[1]);
+    }
+    pg_array_release(x0);
+    pg_array_release(x1);
+    return status;
+}
+
+static pg_status check_key(const pg_op *op, int32_t n_in, int32_t n_out)
+{
+    const char *name = op->kernel->name;
+    PG_REQUIRE(op->n_in == n_in && op->n_out == n_out && op->n_params == 0,
+               "%s: takes %d inputs, %d outputs and no parameters, not %d, %d and %lld", name, n_in,
+               n_out, op->n_in, op->n_out, (long long)op->n_params);
+    const pg_aval *key = &op->in[0];
+    PG_REQUIRE(key->dtype == PG_UINT32 && key->ndim >= 1 && key->shape[key->ndim - 1] == 2,
+               "%s: a key must be uint32[2], not %s with %d axes and %lld elements", name,
+               pg_dtype_name(key->dtype), key->ndim, (long long)key->count);
+    return PG_OK;
+}
+
+static pg_status random_bits_prepare(pg_op *op)
+{
+    PG_TRY(check_key(op, 1, 1));
+    const pg_aval *keys = &op->in[0], *bits = &op->out[0];
+    PG_REQUIRE(bits->dtype >= PG_UINT8 && bits->dtype <= PG_UINT64,
+               "random_bits: output must be an unsigned integer, not %s",
+               pg_dtype_name(bits->dtype));
+    PG_REQUIRE(bits->ndim >= keys->ndim - 1, "random_bits: output lacks the axes of the keys");
+    for (int32_t i = 0; i < keys->ndim - 1; i++)
+        PG_REQUIRE(bits->shape[i] == keys->shape[i],
+                   "random_bits: axis %d has size %lld in the keys and %lld in the output", i,
+                   (long long)keys->shape[i], (long long)bits->shape[i]);
+    return PG_OK;
+}
+
+static pg_status threefry_prepare(pg_op *op)
+{
+    PG_TRY(check_key(op, 3, 2));
+    PG_REQUIRE(op->in[0].ndim == 1, "threefry2x32: takes one key, not %d axes", op->in[0].ndim);
+    const pg_aval *avals[4] = {&op->in[1], &op->in[2], &op->out[0], &op->out[1]};
+    for (int i = 0; i < 4; i++) {
+        PG_REQUIRE(avals[i]->dtype == PG_UINT32,
+                   "threefry2x32: counters and outputs must be uint32, not %s",
+                   pg_dtype_name(avals[i]->dtype));
+        PG_REQUIRE(avals[i]->ndim == avals[0]->ndim,
+                   "threefry2x32: counters and outputs have %d and %d axes", avals[0]->ndim,
+                   avals[i]->ndim);
+        for (int32_t a = 0; a < avals[0]->ndim; a++)
+            PG_REQUIRE(avals[i]->shape[a] == avals[0]->shape[a],
+                       "threefry2x32: axis %d has sizes %lld and %lld", a,
+                       (long long)avals[0]->shape[a], (long long)avals[i]->shape[a]);
+    }
+    return PG_OK;
+}
+
+const pg_kernel pg_cpu_random_kernels[] = {
+    {"threefry2x32", threefry_prepare, threefry_run},
+    {"random_bits", random_bits_prepare, random_bits_run},
+    {0},
+};

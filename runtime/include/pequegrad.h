@@ -1,0 +1,158 @@
+/* pequegrad.h - the whole C ABI of the pequegrad runtime.
+ *
+ * The runtime knows devices, arrays (strided views on device memory), operations (one kernel
+ * prepared for fixed dtypes and shapes) and programs (a flat list of operations over slots).
+ * It knows nothing of Python, of graphs, or of derivatives.
+ *
+ * Errors     A function that can fail returns a pg_status; pg_last_error() then tells the calling
+ *            thread why. Output arguments are written only on PG_OK.
+ * Ownership  What pg_X_create / pg_X_from_... gives, pg_X_destroy or pg_array_release takes back;
+ *            both accept NULL. Devices are opened once and live as long as the process.
+ *            Arrays are counted: pg_array_retain adds an owner, pg_array_release removes one.
+ *            An array's contents never change once it is returned.
+ * Threads    Every function may be called from any thread at any time. A pg_program may be run by
+ *            several threads at once. After fork() the child may go on using the CPU device.
+ * Changes    A new function or status keeps PG_ABI_VERSION; any other change raises it. */
+#ifndef PEQUEGRAD_H
+#define PEQUEGRAD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+/* cffi-begin */ /* no preprocessor lines below: these lines are given to cffi as they stand */
+
+enum { PG_ABI_VERSION = 1 };
+int32_t pg_abi_version(void); /* compare with PG_ABI_VERSION after loading the library */
+
+typedef int32_t pg_status; /* 0 or negative */
+enum {
+    PG_OK = 0,
+    PG_EINVAL = -1,       /* an argument is wrong: shapes, dtypes, sizes, names */
+    PG_ENOMEM = -2,       /* the device has no memory left for this; nothing was changed */
+    PG_EDEVICE = -3,      /* the device or its driver is not there, or failed */
+    PG_EUNSUPPORTED = -4, /* this backend has no such kernel, or not for this dtype */
+};
+/* The last failure of the calling thread, or "". Valid until that thread's next failure. */
+const char *pg_last_error(void);
+
+enum { PG_MAX_NDIM = 32 };
+typedef int32_t pg_dtype;
+enum {
+    PG_BOOL = 0, /* one byte, 0 or 1 */
+    PG_INT8 = 1,
+    PG_INT16 = 2,
+    PG_INT32 = 3,
+    PG_INT64 = 4,
+    PG_UINT8 = 5,
+    PG_UINT16 = 6,
+    PG_UINT32 = 7,
+    PG_UINT64 = 8,
+    PG_FLOAT16 = 9, /* IEEE binary16 */
+    PG_BFLOAT16 = 10,
+    PG_FLOAT32 = 11,
+    PG_FLOAT64 = 12,
+    PG_DTYPE_COUNT = 13,
+};
+
+/* ---- devices ---------------------------------------------------------------------------------- */
+
+typedef struct pg_device pg_device; /* opaque */
+
+/* The device `kind` ("cpu", "cuda") number `index`; the same pointer at every call.
+ * PG_EDEVICE with the reason if there is none. "cpu" has indices 0 to 7: separate accounts of the
+ * same memory and threads, so that code for several devices can be tried without any. */
+pg_status pg_device_open(const char *kind, int32_t index, pg_device **out);
+
+typedef struct pg_memory_stats {
+    int64_t in_use;      /* bytes of live buffers */
+    int64_t peak_in_use; /* the highest in_use since start, or since pg_device_reset_peak */
+    int64_t cached;      /* bytes freed, kept for reuse */
+    int64_t limit;       /* in_use + cached never exceed this */
+    int64_t allocations; /* buffers handed out since start */
+    int64_t system_allocations; /* of these, how many asked the operating system */
+    int64_t programs;    /* programs run since start */
+} pg_memory_stats;
+void pg_device_memory_stats(pg_device *device, pg_memory_stats *out);
+void pg_device_reset_peak(pg_device *device);
+void pg_device_set_memory_limit(pg_device *device, int64_t bytes);
+void pg_device_empty_cache(pg_device *device); /* gives cached memory back to the system */
+pg_status pg_device_synchronize(pg_device *device); /* waits for all work given to the device */
+
+/* Threads of the CPU backend: PG_NUM_THREADS, else what the cgroup and affinity mask allow. */
+int32_t pg_num_threads(void);
+pg_status pg_set_num_threads(int32_t n); /* 1 to 1024 */
+
+/* Takes cblas_sgemm/dgemm (with or without the prefix "scipy_") from the shared library at `path`
+ * for matrix products on the CPU. Until this succeeds an own tiled kernel is used. */
+pg_status pg_cpu_load_blas(const char *path);
+/* Path of the BLAS in use, or "" for the own kernel. */
+const char *pg_cpu_blas(void);
+
+/* ---- arrays ------------------------------------------------------------------------------------ */
+
+typedef struct pg_array pg_array; /* opaque */
+
+/* A new array with a copy of `data`: dense, row-major, in host memory. */
+pg_status pg_array_from_host(pg_device *device, pg_dtype dtype, int32_t ndim, const int64_t *shape,
+                             const void *data, pg_array **out);
+/* Copies the array to `data`, dense and row-major; `bytes` must be its exact size. */
+pg_status pg_array_to_host(const pg_array *array, void *data, int64_t bytes);
+void pg_array_retain(pg_array *array);
+void pg_array_release(pg_array *array);
+
+typedef struct pg_array_info {
+    pg_dtype dtype;
+    int32_t ndim;
+    int64_t offset;       /* bytes from the start of the buffer to element 0 */
+    int64_t buffer_bytes; /* size of the underlying buffer */
+    uint64_t buffer_id;   /* equal for arrays that share memory */
+    uint64_t data;        /* address of element 0: host memory on "cpu", device memory on "cuda" */
+    int64_t shape[32];
+    int64_t strides[32];  /* in bytes; may be 0 or negative */
+} pg_array_info;
+void pg_array_describe(const pg_array *array, pg_array_info *out);
+
+/* ---- operations -------------------------------------------------------------------------------- */
+
+typedef struct pg_op pg_op; /* opaque; immutable, may be used by many programs and threads */
+
+/* Prepares kernel `name` for inputs and outputs of fixed dtype and shape. `avals` describes the
+ * n_in inputs, then the n_out outputs, each as: dtype, ndim, shape[0], ..., shape[ndim-1].
+ * `params` is what the kernel documents (runtime/core/kernels.md). */
+pg_status pg_op_create(pg_device *device, const char *name, int32_t n_in, int32_t n_out,
+                       const int64_t *avals, int64_t n_avals, const int64_t *params,
+                       int64_t n_params, pg_op **out);
+void pg_op_destroy(pg_op *op); /* only when no program that uses it is left */
+
+/* ---- programs ---------------------------------------------------------------------------------- */
+
+/* Code is a flat array of instructions:
+ *     (int64_t)(intptr_t)op, out_0 ... out_{n_out-1}, in_0 ... in_{n_in-1}
+ * An `out` is a slot, 0 <= slot < n_slots, each written once. An `in` is a slot already written,
+ * or ~k for the program's k-th input. Outputs of a program are such references, too.
+ * A slot's memory is reused after its last reader; inputs are never written to. */
+typedef struct pg_program pg_program; /* opaque */
+
+pg_status pg_program_create(pg_device *device, const int64_t *code, int64_t n_code,
+                            int64_t n_slots, int64_t n_inputs, const int64_t *output_refs,
+                            int64_t n_outputs, pg_program **out);
+/* inputs: n_inputs arrays, which stay the caller's. outputs: receives n_outputs arrays, which
+ * become the caller's. On failure nothing is handed out. */
+pg_status pg_program_run(pg_program *program, pg_array *const *inputs, pg_array **outputs);
+void pg_program_destroy(pg_program *program); /* its operations must still exist */
+
+/* Create, run and destroy in one call: how pending work outside jit is evaluated. */
+pg_status pg_execute(pg_device *device, const int64_t *code, int64_t n_code, int64_t n_slots,
+                     pg_array *const *inputs, int64_t n_inputs, const int64_t *output_refs,
+                     int64_t n_outputs, pg_array **outputs);
+
+/* cffi-end */
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+#endif
