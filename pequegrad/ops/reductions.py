@@ -66,7 +66,7 @@ def min(x, axis=None, keepdims=False, *, dim=None, keepdim=None):
 
 def _extremum(primitive, name, x, axis, keepdims):
     x = as_tensor(x)
-    if any(x.shape[a] == 0 for a in normalize_axes(axis, x.ndim, name)):
+    if 0 in [x.shape[a] for a in normalize_axes(axis, x.ndim, name)]:
         raise ShapeError(f"{name}: the reduced axes of {x._node.aval} are empty: there is no {name}.")
     return _reduce(primitive, x, axis, keepdims, name)
 

@@ -74,8 +74,10 @@ typedef struct arg_loops {
         /* if there is any NaN, best is one; so this finds the first NaN, or the first best */     \
         for (i = 0; i + LANES <= n; i += LANES) {                                                  \
             int found = 0;                                                                         \
-            for (int64_t j = 0; j < LANES; j++)                                                    \
-                found |= (LOAD(x[i + j]) == best[0]) | (LOAD(x[i + j]) != LOAD(x[i + j]));         \
+            for (int64_t j = 0; j < LANES; j++) {                                                  \
+                A value = LOAD(x[i + j]);                                                          \
+                found |= (value == best[0]) | (value != value);                                    \
+            }                                                                                      \
             if (found) break;                                                                      \
         }                                                                                          \
         while (LOAD(x[i]) != best[0] && LOAD(x[i]) == LOAD(x[i]))                                  \
@@ -182,24 +184,24 @@ static pg_status arg_prepare(pg_op *op)
 {
     const char *name = op->kernel->name;
     PG_REQUIRE(op->n_in == 1 && op->n_out == 1 && op->n_params == 1,
-               "%s: takes 1 input, 1 output and 1 parameter (the axis), not %d, %d and %lld", name,
+               "takes 1 input, 1 output and 1 parameter (the axis), not %d, %d and %lld",
                op->n_in, op->n_out, (long long)op->n_params);
     const pg_aval *x = &op->in[0], *out = &op->out[0];
     int64_t axis = op->params[0];
-    PG_REQUIRE(axis >= 0 && axis < x->ndim, "%s: axis %lld is not an axis of an array with %d axes",
-               name, (long long)axis, x->ndim);
+    PG_REQUIRE(axis >= 0 && axis < x->ndim, "axis %lld is not an axis of an array with %d axes",
+               (long long)axis, x->ndim);
     PG_REQUIRE(out->dtype == PG_INT32 || out->dtype == PG_INT64,
-               "%s: output must be int32 or int64, not %s", name, pg_dtype_name(out->dtype));
-    PG_REQUIRE(out->ndim == x->ndim - 1, "%s: output has %d axes, expected %d", name, out->ndim,
+               "output must be int32 or int64, not %s", pg_dtype_name(out->dtype));
+    PG_REQUIRE(out->ndim == x->ndim - 1, "output has %d axes, expected %d", out->ndim,
                x->ndim - 1);
     for (int32_t i = 0; i < out->ndim; i++)
         PG_REQUIRE(out->shape[i] == x->shape[i + (i >= axis)],
-                   "%s: output axis %d has size %lld, but the input has %lld there", name, i,
+                   "output axis %d has size %lld, but the input has %lld there", i,
                    (long long)out->shape[i], (long long)x->shape[i + (i >= axis)]);
-    PG_REQUIRE(x->shape[axis] > 0 || out->count == 0, "%s: axis %lld is empty", name,
+    PG_REQUIRE(x->shape[axis] > 0 || out->count == 0, "axis %lld is empty",
                (long long)axis);
     PG_REQUIRE(out->dtype == PG_INT64 || x->shape[axis] <= INT32_MAX,
-               "%s: %lld elements need an int64 output", name, (long long)x->shape[axis]);
+               "%lld elements need an int64 output", (long long)x->shape[axis]);
     op->state = strcmp(name, "argmax") == 0 ? argmax_loops : argmin_loops;
     return PG_OK;
 }

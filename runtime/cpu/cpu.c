@@ -45,11 +45,10 @@ pg_isa pg_cpu_isa(void)
 
 /* ---- kernels ----------------------------------------------------------------------------------- */
 
-#define DECLARE(x) extern const pg_kernel pg_cpu_##x##_kernels[] __attribute__((weak));
+#define DECLARE(x) extern const pg_kernel pg_cpu_##x##_kernels[];
 #define DECLARE_ISA(x)                                                                             \
-    extern const pg_kernel pg_cpu_##x##_kernels_base[] __attribute__((weak)),                      \
-        pg_cpu_##x##_kernels_v3[] __attribute__((weak)),                                           \
-        pg_cpu_##x##_kernels_v4[] __attribute__((weak));
+    extern const pg_kernel pg_cpu_##x##_kernels_base[], pg_cpu_##x##_kernels_v3[],                 \
+        pg_cpu_##x##_kernels_v4[];
 PG_CPU_TABLES(DECLARE)
 PG_CPU_ISA_TABLES(DECLARE_ISA)
 
@@ -66,7 +65,6 @@ static uint32_t hash(const char *name)
 
 static void add_kernels(const pg_kernel *table)
 {
-    if (!table) return;
     for (; table->name; table++) {
         uint32_t at = hash(table->name) % HASH_SIZE;
         while (hash_table[at]) at = (at + 1) % HASH_SIZE;

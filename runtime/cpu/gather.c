@@ -117,11 +117,11 @@ static pg_status gather_run(const pg_op *op, pg_array *const *in, pg_dying dying
 static pg_status gather_prepare(pg_op *op)
 {
     PG_REQUIRE(op->n_in == 2 && op->n_out == 1,
-               "gather: takes operand and indices and gives 1 output, not %d inputs and %d outputs",
+               "takes operand and indices and gives 1 output, not %d inputs and %d outputs",
                op->n_in, op->n_out);
     pg_index_numbers numbers;
     PG_TRY(pg_index_read(op, 0, &numbers));
-    return pg_index_check(op, &numbers, &op->in[0], &op->in[1], &op->out[0]);
+    return pg_index_check(&numbers, &op->in[0], &op->in[1], &op->out[0]);
 }
 
 const pg_kernel pg_cpu_gather_kernels[] = {

@@ -5,11 +5,10 @@
 
 pg_status pg_index_read(const pg_op *op, int64_t first, pg_index_numbers *out)
 {
-    const char *name = op->kernel->name;
-    PG_REQUIRE(op->n_params > first, "%s: %lld parameters are too few", name,
+    PG_REQUIRE(op->n_params > first, "%lld parameters are too few",
                (long long)op->n_params);
     PG_REQUIRE(op->params[first] >= 0 && op->params[first] <= 2,
-               "%s: mode must be 0 (clip), 1 (fill or drop) or 2 (zero), not %lld", name,
+               "mode must be 0 (clip), 1 (fill or drop) or 2 (zero), not %lld",
                (long long)op->params[first]);
     out->clip = op->params[first] == 0;
     out->zero = op->params[first] == 2;
@@ -18,16 +17,16 @@ pg_status pg_index_read(const pg_op *op, int64_t first, pg_index_numbers *out)
                                &out->indices_batching, &out->start_map,      &out->slice_sizes};
     int64_t next = first + 1;
     for (int i = 0; i < 6; i++) {
-        PG_REQUIRE(next < op->n_params, "%s: parameters end before list %d of the dimension numbers",
-                   name, i);
+        PG_REQUIRE(next < op->n_params, "parameters end before list %d of the dimension numbers",
+                   i);
         int64_t n = op->params[next++];
         PG_REQUIRE(n >= 0 && n <= op->n_params - next,
-                   "%s: list %d of the dimension numbers says %lld items, but %lld are left", name,
+                   "list %d of the dimension numbers says %lld items, but %lld are left",
                    i, (long long)n, (long long)(op->n_params - next));
         *lists[i] = (pg_index_list){op->params + next, n};
         next += n;
     }
-    PG_REQUIRE(next == op->n_params, "%s: %lld parameters behind the dimension numbers", name,
+    PG_REQUIRE(next == op->n_params, "%lld parameters behind the dimension numbers",
                (long long)(op->n_params - next));
     return PG_OK;
 }
@@ -40,12 +39,12 @@ static bool contains(pg_index_list list, int64_t item)
 }
 
 /* Every item names another axis of `ndim`. */
-static pg_status check_axes(const char *op, const char *what, pg_index_list list, int64_t ndim)
+static pg_status check_axes(const char *what, pg_index_list list, int64_t ndim)
 {
     for (int64_t i = 0; i < list.n; i++) {
-        PG_REQUIRE(list.at[i] >= 0 && list.at[i] < ndim, "%s: %s has %lld, outside [0, %lld)", op,
+        PG_REQUIRE(list.at[i] >= 0 && list.at[i] < ndim, "%s has %lld, outside [0, %lld)",
                    what, (long long)list.at[i], (long long)ndim);
-        PG_REQUIRE(!contains((pg_index_list){list.at, i}, list.at[i]), "%s: %s has %lld twice", op,
+        PG_REQUIRE(!contains((pg_index_list){list.at, i}, list.at[i]), "%s has %lld twice",
                    what, (long long)list.at[i]);
     }
     return PG_OK;
@@ -63,24 +62,24 @@ static int64_t window_size(const pg_index_numbers *numbers, int64_t operand_axis
     return in_window(numbers, operand_axis) ? numbers->slice_sizes.at[operand_axis] : 1;
 }
 
-static pg_status check_operand_axes(const char *op, const pg_index_numbers *numbers,
+static pg_status check_operand_axes(const pg_index_numbers *numbers,
                                     const pg_aval *operand, const pg_aval *slices)
 {
     for (int64_t i = 0; i < operand->ndim; i++) {
         int64_t size = numbers->slice_sizes.at[i];
-        PG_REQUIRE(size >= 0, "%s: slice size %lld on operand axis %lld is negative", op,
+        PG_REQUIRE(size >= 0, "slice size %lld on operand axis %lld is negative",
                    (long long)size, (long long)i);
         PG_REQUIRE(in_window(numbers, i) || size <= 1,
-                   "%s: operand axis %lld is collapsed or batching, so its slice size is 1, not "
-                   "%lld", op, (long long)i, (long long)size);
+                   "operand axis %lld is collapsed or batching, so its slice size is 1, not "
+                   "%lld", (long long)i, (long long)size);
         PG_REQUIRE(!contains(numbers->collapsed_dims, i) || !contains(numbers->operand_batching, i),
-                   "%s: operand axis %lld is both collapsed and batching", op, (long long)i);
+                   "operand axis %lld is both collapsed and batching", (long long)i);
         PG_REQUIRE(!contains(numbers->start_map, i) || !contains(numbers->operand_batching, i),
-                   "%s: operand axis %lld is batching, so it takes no start index", op,
+                   "operand axis %lld is batching, so it takes no start index",
                    (long long)i);
         bool may_miss = !numbers->clip && contains(numbers->start_map, i);
         PG_REQUIRE(window_size(numbers, i) <= operand->shape[i] || may_miss || slices->count == 0,
-                   "%s: slice size %lld on operand axis %lld exceeds its size %lld", op,
+                   "slice size %lld on operand axis %lld exceeds its size %lld",
                    (long long)window_size(numbers, i), (long long)i,
                    (long long)operand->shape[i]);
     }
@@ -88,7 +87,7 @@ static pg_status check_operand_axes(const char *op, const pg_index_numbers *numb
 }
 
 /* The slices have the shape that positions and window sizes give. */
-static pg_status check_slices(const char *op, const pg_index_numbers *numbers,
+static pg_status check_slices(const pg_index_numbers *numbers,
                               const pg_aval *indices, const pg_aval *slices)
 {
     int32_t position = 0, operand_axis = 0;
@@ -102,57 +101,56 @@ static pg_status check_slices(const char *op, const pg_index_numbers *numbers,
             expected = indices->shape[position++];
         }
         PG_REQUIRE(slices->shape[i] == expected,
-                   "%s: axis %d of the windows array has size %lld, but the dimension numbers give "
-                   "%lld", op, i, (long long)slices->shape[i], (long long)expected);
+                   "axis %d of the windows array has size %lld, but the dimension numbers give "
+                   "%lld", i, (long long)slices->shape[i], (long long)expected);
     }
     return PG_OK;
 }
 
-pg_status pg_index_check(const pg_op *op, const pg_index_numbers *numbers, const pg_aval *operand,
+pg_status pg_index_check(const pg_index_numbers *numbers, const pg_aval *operand,
                          const pg_aval *indices, const pg_aval *slices)
 {
-    const char *name = op->kernel->name;
     PG_REQUIRE(indices->dtype >= PG_INT8 && indices->dtype <= PG_UINT64,
-               "%s: indices must be integers, not %s", name, pg_dtype_name(indices->dtype));
-    PG_REQUIRE(slices->dtype == operand->dtype, "%s: operand is %s, but its windows are %s", name,
+               "indices must be integers, not %s", pg_dtype_name(indices->dtype));
+    PG_REQUIRE(slices->dtype == operand->dtype, "operand is %s, but its windows are %s",
                pg_dtype_name(operand->dtype), pg_dtype_name(slices->dtype));
-    PG_REQUIRE(indices->ndim >= 1, "%s: indices need an axis for the index vector", name);
+    PG_REQUIRE(indices->ndim >= 1, "indices need an axis for the index vector");
     int64_t positions = indices->ndim - 1, n = numbers->slice_sizes.n;
-    PG_REQUIRE(n == operand->ndim, "%s: %lld slice sizes for an operand with %d axes", name,
+    PG_REQUIRE(n == operand->ndim, "%lld slice sizes for an operand with %d axes",
                (long long)n, operand->ndim);
 
-    PG_TRY(check_axes(name, "offset_dims", numbers->offset_dims, slices->ndim));
-    PG_TRY(check_axes(name, "collapsed_slice_dims", numbers->collapsed_dims, operand->ndim));
-    PG_TRY(check_axes(name, "operand_batching_dims", numbers->operand_batching, operand->ndim));
-    PG_TRY(check_axes(name, "start_indices_batching_dims", numbers->indices_batching, positions));
-    PG_TRY(check_axes(name, "start_index_map", numbers->start_map, operand->ndim));
+    PG_TRY(check_axes("offset_dims", numbers->offset_dims, slices->ndim));
+    PG_TRY(check_axes("collapsed_slice_dims", numbers->collapsed_dims, operand->ndim));
+    PG_TRY(check_axes("operand_batching_dims", numbers->operand_batching, operand->ndim));
+    PG_TRY(check_axes("start_indices_batching_dims", numbers->indices_batching, positions));
+    PG_TRY(check_axes("start_index_map", numbers->start_map, operand->ndim));
     for (int64_t i = 1; i < numbers->offset_dims.n; i++)
         PG_REQUIRE(numbers->offset_dims.at[i - 1] < numbers->offset_dims.at[i],
-                   "%s: offset_dims must ascend", name);
+                   "offset_dims must ascend");
 
-    PG_TRY(check_operand_axes(name, numbers, operand, slices));
+    PG_TRY(check_operand_axes(numbers, operand, slices));
     PG_REQUIRE(numbers->start_map.n == indices->shape[positions],
-               "%s: start_index_map has %lld items, but an index vector has %lld", name,
+               "start_index_map has %lld items, but an index vector has %lld",
                (long long)numbers->start_map.n, (long long)indices->shape[positions]);
     PG_REQUIRE(numbers->operand_batching.n == numbers->indices_batching.n,
-               "%s: %lld batching axes of the operand, but %lld of the indices", name,
+               "%lld batching axes of the operand, but %lld of the indices",
                (long long)numbers->operand_batching.n, (long long)numbers->indices_batching.n);
     for (int64_t i = 0; i < numbers->operand_batching.n; i++) {
         int64_t axis = numbers->operand_batching.at[i], other = numbers->indices_batching.at[i];
         PG_REQUIRE(operand->shape[axis] == indices->shape[other],
-                   "%s: batching axis %lld of the operand has size %lld, but axis %lld of the "
-                   "indices has %lld", name, (long long)axis, (long long)operand->shape[axis],
+                   "batching axis %lld of the operand has size %lld, but axis %lld of the "
+                   "indices has %lld", (long long)axis, (long long)operand->shape[axis],
                    (long long)other, (long long)indices->shape[other]);
     }
 
     int64_t window_axes = operand->ndim - numbers->collapsed_dims.n - numbers->operand_batching.n;
     PG_REQUIRE(numbers->offset_dims.n == window_axes,
-               "%s: %lld offset_dims, but the window has %lld axes that are neither collapsed nor "
-               "batching", name, (long long)numbers->offset_dims.n, (long long)window_axes);
+               "%lld offset_dims, but the window has %lld axes that are neither collapsed nor "
+               "batching", (long long)numbers->offset_dims.n, (long long)window_axes);
     PG_REQUIRE(slices->ndim == positions + window_axes,
-               "%s: the windows array has %d axes, but positions and window have %lld", name,
+               "the windows array has %d axes, but positions and window have %lld",
                slices->ndim, (long long)(positions + window_axes));
-    return check_slices(name, numbers, indices, slices);
+    return check_slices(numbers, indices, slices);
 }
 
 /* ---- walking ----------------------------------------------------------------------------------- */

@@ -26,7 +26,7 @@ typedef struct pg_index_numbers {
 /* Reads mode and lists from params[first] on. */
 pg_status pg_index_read(const pg_op *op, int64_t first, pg_index_numbers *out);
 /* Whether the numbers fit the three arrays; afterwards no window can be read or written wrongly. */
-pg_status pg_index_check(const pg_op *op, const pg_index_numbers *numbers, const pg_aval *operand,
+pg_status pg_index_check(const pg_index_numbers *numbers, const pg_aval *operand,
                          const pg_aval *indices, const pg_aval *slices);
 
 typedef struct pg_index_walk {

@@ -10,8 +10,7 @@
  * Each group of axes (batch, m, n, k) becomes one axis where the strides allow it, else the operand is
  * copied. The product is then cut into units by its shape alone, and threads share out the units: the
  * result does not depend on their number. */
-#include "axes.h"
-#include "block.h"
+#include "contraction.h"
 #include "gemm.h"
 #include "reduce.h"
 
@@ -23,131 +22,6 @@ enum {
     PIECES = 64,               /* and into at most so many */
     FEW_OUTPUTS = 64 * 64,
 };
-
-/* ---- axes -------------------------------------------------------------------------------------- */
-
-typedef struct axis_lists {
-    int64_t n_batch, n_contract;
-    const int64_t *batch[2], *contract[2]; /* 0: lhs, 1: rhs */
-} axis_lists;
-
-static axis_lists read_axes(const pg_op *op)
-{
-    axis_lists lists = {.n_batch = op->params[0], .n_contract = op->params[1]};
-    const int64_t *next = op->params + 2;
-    for (int side = 0; side < 2; side++, next += lists.n_batch)
-        lists.batch[side] = next;
-    for (int side = 0; side < 2; side++, next += lists.n_contract)
-        lists.contract[side] = next;
-    return lists;
-}
-
-static bool contains(const int64_t *list, int64_t n, int64_t item)
-{
-    for (int64_t i = 0; i < n; i++)
-        if (list[i] == item) return true;
-    return false;
-}
-
-static bool is_free(const axis_lists *lists, int side, int64_t axis)
-{
-    return !contains(lists->batch[side], lists->n_batch, axis) &&
-           !contains(lists->contract[side], lists->n_contract, axis);
-}
-
-/* An operand with its axes in groups; m or n is `free`. */
-typedef struct operand {
-    const char *data;
-    pg_array *copy; /* to be released, or NULL */
-    int64_t free_stride, contract_stride;
-    pg_axis batch[PG_MAX_NDIM], free[PG_MAX_NDIM], contract[PG_MAX_NDIM]; /* strides in array 0 */
-    int32_t n_batch, n_free, n_contract;
-} operand;
-
-static void group_axes(operand *o, const axis_lists *lists, int side, const pg_array *x)
-{
-    o->data = x->data;
-    for (int64_t i = 0; i < lists->n_batch; i++) {
-        int64_t axis = lists->batch[side][i];
-        o->batch[o->n_batch++] = (pg_axis){x->shape[axis], {x->strides[axis], 0, 0}};
-    }
-    for (int32_t axis = 0; axis < x->ndim; axis++)
-        if (is_free(lists, side, axis))
-            o->free[o->n_free++] = (pg_axis){x->shape[axis], {x->strides[axis], 0, 0}};
-}
-
-/* The contracting axes in the order of lhs's strides: most often they then are one axis in both. */
-static void group_contracting(operand o[2], const axis_lists *lists, const pg_array *lhs,
-                              const pg_array *rhs)
-{
-    pg_axis both[PG_MAX_NDIM];
-    int32_t n = (int32_t)lists->n_contract;
-    for (int32_t i = 0; i < n; i++) {
-        int64_t left = lists->contract[0][i], right = lists->contract[1][i];
-        both[i] = (pg_axis){lhs->shape[left], {lhs->strides[left], rhs->strides[right], 0}};
-    }
-    pg_axes_sort(both, n);
-    for (int side = 0; side < 2; side++) {
-        o[side].n_contract = n;
-        for (int32_t i = 0; i < n; i++)
-            o[side].contract[i] = (pg_axis){both[i].size, {both[i].stride[side], 0, 0}};
-    }
-}
-
-/* Replaces the operand by a dense copy [batch.., free.., contract..]. */
-static pg_status copy_operand(const pg_op *op, pg_dtype dtype, operand *o, bool contract_last)
-{
-    pg_axis axes[PG_MAX_NDIM];
-    int32_t n = 0;
-    for (int32_t i = 0; i < o->n_batch; i++)
-        axes[n++] = o->batch[i];
-    for (int32_t i = 0; i < o->n_free && contract_last; i++)
-        axes[n++] = o->free[i];
-    for (int32_t i = 0; i < o->n_contract; i++)
-        axes[n++] = o->contract[i];
-    for (int32_t i = 0; i < o->n_free && !contract_last; i++)
-        axes[n++] = o->free[i];
-    int64_t item = pg_dtype_size(dtype), stride = item, count = pg_axes_count(axes, n);
-    for (int32_t i = n; i-- > 0; stride *= axes[i].size) {
-        axes[i].stride[1] = axes[i].stride[0];
-        axes[i].stride[0] = stride;
-    }
-    pg_array *copy;
-    PG_TRY(pg_array_new(op->device, dtype, 1, &count, &copy));
-    pg_block_copy_parallel(axes, n, item, copy->data, o->data);
-    pg_array_release(o->copy);
-    o->copy = copy;
-    o->data = copy->data;
-
-    int64_t free_count = pg_axes_count(o->free, o->n_free);
-    int64_t contract_count = pg_axes_count(o->contract, o->n_contract);
-    for (int32_t i = 0; i < o->n_batch; i++)
-        o->batch[i].stride[0] = axes[i].stride[0];
-    o->free[0] = (pg_axis){free_count, {contract_last ? item * contract_count : item, 0, 0}};
-    o->contract[0] = (pg_axis){contract_count, {contract_last ? item : item * free_count, 0, 0}};
-    o->n_free = o->n_contract = 1;
-    return PG_OK;
-}
-
-/* Puts the one stride of merged axes into *stride; false if they need more than one. */
-static bool one_stride(pg_axis *axes, int32_t *n, int64_t item, int64_t *stride)
-{
-    *n = pg_axes_merge(axes, *n);
-    *stride = *n ? axes[0].stride[0] : item;
-    return *n <= 1;
-}
-
-static pg_status collapse(const pg_op *op, pg_dtype dtype, operand *o)
-{
-    int64_t item = pg_dtype_size(dtype);
-    bool free = one_stride(o->free, &o->n_free, item, &o->free_stride);
-    bool contract = one_stride(o->contract, &o->n_contract, item, &o->contract_stride);
-    if (free && contract) return PG_OK;
-    PG_TRY(copy_operand(op, dtype, o, true));
-    one_stride(o->free, &o->n_free, item, &o->free_stride);
-    one_stride(o->contract, &o->n_contract, item, &o->contract_stride);
-    return PG_OK;
-}
 
 /* ---- the units --------------------------------------------------------------------------------- */
 
@@ -282,7 +156,7 @@ static pg_status run_plan(plan *plan)
     if (plan->method == TILED && units < 16 && plan->pieces == 1) grain = units;
     pg_parallel_for(units, grain, run_units, plan);
     if (atomic_load(&plan->status) != PG_OK)
-        return pg_fail(atomic_load(&plan->status), "dot_general: no memory for packed operands");
+        return pg_fail(atomic_load(&plan->status), "no memory for packed operands");
     return PG_OK;
 }
 
@@ -309,11 +183,11 @@ static pg_status run_pieces(plan *plan)
 static bool is_float(pg_dtype dtype) { return dtype >= PG_FLOAT16; }
 static bool is_16_bit_float(pg_dtype dtype) { return dtype == PG_FLOAT16 || dtype == PG_BFLOAT16; }
 
-static method choose_method(pg_dtype dtype, const operand o[2], int64_t m, int64_t n)
+static method choose_method(pg_dtype dtype, const pg_operand o[2], int64_t m, int64_t n)
 {
     if (!is_float(dtype)) return INTEGER;
     if (is_16_bit_float(dtype)) return TILED;
-    const operand *matrix = &o[n == 1 ? 0 : 1];
+    const pg_operand *matrix = &o[n == 1 ? 0 : 1];
     int64_t item = pg_dtype_size(dtype);
     bool plain = matrix->free_stride == item || matrix->contract_stride == item;
     if ((m == 1 || n == 1) && plain) return TIMES_VECTOR;
@@ -324,13 +198,11 @@ static method choose_method(pg_dtype dtype, const operand o[2], int64_t m, int64
 static pg_status multiply_arrays(const pg_op *op, const pg_array *lhs, const pg_array *rhs,
                                  pg_array *out)
 {
-    axis_lists lists = read_axes(op);
-    operand o[2] = {{0}, {0}};
+    pg_contraction_axes lists = pg_contraction_read(op);
+    pg_operand o[2] = {{0}, {0}};
     pg_dtype dtype = lhs->dtype;
     int64_t item = pg_dtype_size(dtype);
-    group_axes(&o[0], &lists, 0, lhs);
-    group_axes(&o[1], &lists, 1, rhs);
-    group_contracting(o, &lists, lhs, rhs);
+    pg_contraction_group(&lists, lhs, rhs, o);
     int64_t m = pg_axes_count(o[0].free, o[0].n_free), n = pg_axes_count(o[1].free, o[1].n_free);
     int64_t k = pg_axes_count(o[0].contract, o[0].n_contract);
     if (k == 0) {
@@ -339,8 +211,8 @@ static pg_status multiply_arrays(const pg_op *op, const pg_array *lhs, const pg_
     }
 
     plan plan = {.device = op->device, .dtype = dtype, .item = pg_dtype_size(out->dtype), .pieces = 1};
-    pg_status status = collapse(op, dtype, &o[0]);
-    if (status == PG_OK) status = collapse(op, dtype, &o[1]);
+    pg_status status = pg_operand_collapse(op, &o[0]);
+    if (status == PG_OK) status = pg_operand_collapse(op, &o[1]);
     if (status == PG_OK) {
         plan.method = choose_method(dtype, o, m, n);
         pg_transpose transpose;
@@ -351,9 +223,7 @@ static pg_status multiply_arrays(const pg_op *op, const pg_array *lhs, const pg_
                                           side ? n : m, k, item, &transpose, &leading)
                             : plan.method != INTEGER || side == 0 || n == 1 ||
                                   o[1].free_stride == item;
-            if (!fits) status = copy_operand(op, dtype, &o[side], plan.method == BLAS);
-            one_stride(o[side].free, &o[side].n_free, item, &o[side].free_stride);
-            one_stride(o[side].contract, &o[side].n_contract, item, &o[side].contract_stride);
+            if (!fits) status = pg_operand_copy(op, &o[side], plan.method == BLAS);
         }
     }
     if (status == PG_OK) {
@@ -422,86 +292,7 @@ static pg_status dot_general_run(const pg_op *op, pg_array *const *in, pg_dying 
     return status;
 }
 
-/* ---- preparing --------------------------------------------------------------------------------- */
-
-static pg_status check_list(const char *what, const int64_t *list, int64_t n, const pg_aval *x)
-{
-    for (int64_t i = 0; i < n; i++) {
-        PG_REQUIRE(list[i] >= 0 && list[i] < x->ndim,
-                   "dot_general: %s axis %lld is not an axis of an array with %d axes", what,
-                   (long long)list[i], x->ndim);
-        PG_REQUIRE(!contains(list, i, list[i]), "dot_general: %s axis %lld appears twice", what,
-                   (long long)list[i]);
-    }
-    return PG_OK;
-}
-
-static pg_status check_pairs(const char *what, const pg_op *op, const int64_t *lhs,
-                             const int64_t *rhs, int64_t n)
-{
-    PG_TRY(check_list(what, lhs, n, &op->in[0]));
-    PG_TRY(check_list(what, rhs, n, &op->in[1]));
-    for (int64_t i = 0; i < n; i++)
-        PG_REQUIRE(op->in[0].shape[lhs[i]] == op->in[1].shape[rhs[i]],
-                   "dot_general: %s axes %lld of lhs and %lld of rhs have sizes %lld and %lld", what,
-                   (long long)lhs[i], (long long)rhs[i], (long long)op->in[0].shape[lhs[i]],
-                   (long long)op->in[1].shape[rhs[i]]);
-    return PG_OK;
-}
-
-static bool may_widen(pg_dtype from, pg_dtype to)
-{
-    if (from == to) return true;
-    if (is_float(from) != is_float(to) || from == PG_BOOL) return false;
-    return pg_dtype_size(to) > pg_dtype_size(from);
-}
-
-static pg_status check_next(const pg_op *op, int32_t *next, int64_t size)
-{
-    const pg_aval *out = &op->out[0];
-    PG_REQUIRE(*next < out->ndim, "dot_general: output has only %d axes", out->ndim);
-    PG_REQUIRE(out->shape[*next] == size,
-               "dot_general: output axis %d has size %lld, but the inputs give %lld", *next,
-               (long long)out->shape[*next], (long long)size);
-    (*next)++;
-    return PG_OK;
-}
-
-static pg_status dot_general_prepare(pg_op *op)
-{
-    PG_REQUIRE(op->n_in == 2 && op->n_out == 1,
-               "dot_general: takes 2 inputs and gives 1 output, not %d and %d", op->n_in, op->n_out);
-    const pg_aval *in = op->in, *out = &op->out[0];
-    PG_REQUIRE(in[0].dtype == in[1].dtype, "dot_general: lhs is %s, but rhs is %s",
-               pg_dtype_name(in[0].dtype), pg_dtype_name(in[1].dtype));
-    PG_REQUIRE(may_widen(in[0].dtype, out->dtype), "dot_general: inputs are %s, but output is %s",
-               pg_dtype_name(in[0].dtype), pg_dtype_name(out->dtype));
-    PG_REQUIRE(op->n_params >= 2 && op->params[0] >= 0 && op->params[0] <= PG_MAX_NDIM &&
-                   op->params[1] >= 0 && op->params[1] <= PG_MAX_NDIM &&
-                   op->n_params == 2 + 2 * (op->params[0] + op->params[1]),
-               "dot_general: %lld parameters do not fit the numbers of axes",
-               (long long)op->n_params);
-    axis_lists lists = read_axes(op);
-    PG_TRY(check_pairs("batch", op, lists.batch[0], lists.batch[1], lists.n_batch));
-    PG_TRY(check_pairs("contracting", op, lists.contract[0], lists.contract[1], lists.n_contract));
-    for (int side = 0; side < 2; side++)
-        for (int64_t i = 0; i < lists.n_batch; i++)
-            PG_REQUIRE(!contains(lists.contract[side], lists.n_contract, lists.batch[side][i]),
-                       "dot_general: axis %lld is both batch and contracting",
-                       (long long)lists.batch[side][i]);
-
-    int32_t next = 0;
-    for (int64_t i = 0; i < lists.n_batch; i++)
-        PG_TRY(check_next(op, &next, in[0].shape[lists.batch[0][i]]));
-    for (int side = 0; side < 2; side++)
-        for (int32_t axis = 0; axis < in[side].ndim; axis++)
-            if (is_free(&lists, side, axis)) PG_TRY(check_next(op, &next, in[side].shape[axis]));
-    PG_REQUIRE(next == out->ndim, "dot_general: output has %d axes, but the inputs give %d",
-               out->ndim, next);
-    return PG_OK;
-}
-
 const pg_kernel pg_cpu_matmul_kernels[] = {
-    {"dot_general", dot_general_prepare, dot_general_run},
+    {"dot_general", pg_contraction_check, dot_general_run},
     {0},
 };

@@ -9,7 +9,7 @@
  *                    uint64: out0 << 32 | out1; uint32: out0 ^ out1;
  *                    smaller: the low bits of that. The same bits as JAX with partitionable keys.
  *
- * Inputs may have any strides. Outputs are dense and new. */
+ * Inputs may have any strides. Outputs are dense and new. Compiled once per instruction set. */
 #include "backend.h"
 #include "cpu.h"
 
@@ -17,34 +17,36 @@
 
 enum { PARALLEL = 1 << 13, BLOCK = 256 };
 
-/* The block loops below fill whole arrays of BLOCK words, so that they vectorise. */
 typedef struct words {
     uint32_t x0[BLOCK], x1[BLOCK];
 } words;
 
+/* Four rounds, on a whole block of words, so that they vectorise. */
+static void four_rounds(words *w, const int left[4], uint32_t add0, uint32_t add1)
+{
+    int l0 = left[0], l1 = left[1], l2 = left[2], l3 = left[3];
+    for (int j = 0; j < BLOCK; j++) {
+        uint32_t a = w->x0[j], b = w->x1[j];
+        a += b, b = a ^ (b << l0 | b >> (32 - l0));
+        a += b, b = a ^ (b << l1 | b >> (32 - l1));
+        a += b, b = a ^ (b << l2 | b >> (32 - l2));
+        a += b, b = a ^ (b << l3 | b >> (32 - l3));
+        w->x0[j] = a + add0;
+        w->x1[j] = b + add1;
+    }
+}
+
 static void encrypt(const uint32_t key[2], words *w)
 {
-    static const int rotations[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};
+    static const int left[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};
     const uint32_t schedule[3] = {key[0], key[1], 0x1BD11BDAu ^ key[0] ^ key[1]};
     for (int j = 0; j < BLOCK; j++) {
         w->x0[j] += schedule[0];
         w->x1[j] += schedule[1];
     }
-    for (uint32_t group = 0; group < 5; group++) {
-        for (int round = 0; round < 4; round++) {
-            int left = rotations[group % 2][round], right = 32 - left;
-            for (int j = 0; j < BLOCK; j++) {
-                uint32_t sum = w->x0[j] + w->x1[j];
-                w->x0[j] = sum;
-                w->x1[j] = sum ^ (w->x1[j] << left | w->x1[j] >> right);
-            }
-        }
-        uint32_t add0 = schedule[(group + 1) % 3], add1 = schedule[(group + 2) % 3] + group + 1;
-        for (int j = 0; j < BLOCK; j++) {
-            w->x0[j] += add0;
-            w->x1[j] += add1;
-        }
-    }
+    for (uint32_t group = 0; group < 5; group++)
+        four_rounds(w, left[group % 2], schedule[(group + 1) % 3],
+                    schedule[(group + 2) % 3] + group + 1);
 }
 
 static void read_key(const pg_array *key, uint32_t out[2])
@@ -191,13 +193,12 @@ static pg_status threefry_run(const pg_op *op, pg_array *const *in, pg_dying dyi
 
 static pg_status check_key(const pg_op *op, int32_t n_in, int32_t n_out)
 {
-    const char *name = op->kernel->name;
     PG_REQUIRE(op->n_in == n_in && op->n_out == n_out && op->n_params == 0,
-               "%s: takes %d inputs, %d outputs and no parameters, not %d, %d and %lld", name, n_in,
+               "takes %d inputs, %d outputs and no parameters, not %d, %d and %lld", n_in,
                n_out, op->n_in, op->n_out, (long long)op->n_params);
     const pg_aval *key = &op->in[0];
     PG_REQUIRE(key->dtype == PG_UINT32 && key->ndim >= 1 && key->shape[key->ndim - 1] == 2,
-               "%s: a key must be uint32[2], not %s with %d axes and %lld elements", name,
+               "a key must be uint32[2], not %s with %d axes and %lld elements",
                pg_dtype_name(key->dtype), key->ndim, (long long)key->count);
     return PG_OK;
 }
@@ -207,12 +208,12 @@ static pg_status random_bits_prepare(pg_op *op)
     PG_TRY(check_key(op, 1, 1));
     const pg_aval *keys = &op->in[0], *bits = &op->out[0];
     PG_REQUIRE(bits->dtype >= PG_UINT8 && bits->dtype <= PG_UINT64,
-               "random_bits: output must be an unsigned integer, not %s",
+               "output must be an unsigned integer, not %s",
                pg_dtype_name(bits->dtype));
-    PG_REQUIRE(bits->ndim >= keys->ndim - 1, "random_bits: output lacks the axes of the keys");
+    PG_REQUIRE(bits->ndim >= keys->ndim - 1, "output lacks the axes of the keys");
     for (int32_t i = 0; i < keys->ndim - 1; i++)
         PG_REQUIRE(bits->shape[i] == keys->shape[i],
-                   "random_bits: axis %d has size %lld in the keys and %lld in the output", i,
+                   "axis %d has size %lld in the keys and %lld in the output", i,
                    (long long)keys->shape[i], (long long)bits->shape[i]);
     return PG_OK;
 }
@@ -220,24 +221,24 @@ static pg_status random_bits_prepare(pg_op *op)
 static pg_status threefry_prepare(pg_op *op)
 {
     PG_TRY(check_key(op, 3, 2));
-    PG_REQUIRE(op->in[0].ndim == 1, "threefry2x32: takes one key, not %d axes", op->in[0].ndim);
+    PG_REQUIRE(op->in[0].ndim == 1, "takes one key, not %d axes", op->in[0].ndim);
     const pg_aval *avals[4] = {&op->in[1], &op->in[2], &op->out[0], &op->out[1]};
     for (int i = 0; i < 4; i++) {
         PG_REQUIRE(avals[i]->dtype == PG_UINT32,
-                   "threefry2x32: counters and outputs must be uint32, not %s",
+                   "counters and outputs must be uint32, not %s",
                    pg_dtype_name(avals[i]->dtype));
         PG_REQUIRE(avals[i]->ndim == avals[0]->ndim,
-                   "threefry2x32: counters and outputs have %d and %d axes", avals[0]->ndim,
+                   "counters and outputs have %d and %d axes", avals[0]->ndim,
                    avals[i]->ndim);
         for (int32_t a = 0; a < avals[0]->ndim; a++)
             PG_REQUIRE(avals[i]->shape[a] == avals[0]->shape[a],
-                       "threefry2x32: axis %d has sizes %lld and %lld", a,
+                       "axis %d has sizes %lld and %lld", a,
                        (long long)avals[0]->shape[a], (long long)avals[i]->shape[a]);
     }
     return PG_OK;
 }
 
-const pg_kernel pg_cpu_random_kernels[] = {
+const pg_kernel PG_ISA_NAME(pg_cpu_random_kernels)[] = {
     {"threefry2x32", threefry_prepare, threefry_run},
     {"random_bits", random_bits_prepare, random_bits_run},
     {0},

@@ -195,7 +195,7 @@ static pg_status reduce_run(const pg_op *op, pg_array *const *in, pg_dying dying
         r.partials = malloc((size_t)(lanes * r.loops->accumulator_size));
         if (!r.partials) {
             pg_array_release(out[0]);
-            return pg_fail(PG_ENOMEM, "%s: no memory for %lld partial results", op->kernel->name,
+            return pg_fail(PG_ENOMEM, "no memory for %lld partial results",
                            (long long)lanes);
         }
     }
@@ -210,21 +210,20 @@ static pg_status reduce_run(const pg_op *op, pg_array *const *in, pg_dying dying
 /* Checks that params are ascending axes of x, and that out has the others. */
 static pg_status check_shapes(const pg_op *op)
 {
-    const char *name = op->kernel->name;
-    PG_REQUIRE(op->n_in == 1 && op->n_out == 1, "%s: takes 1 input and gives 1 output, not %d and %d",
-               name, op->n_in, op->n_out);
+    PG_REQUIRE(op->n_in == 1 && op->n_out == 1, "takes 1 input and gives 1 output, not %d and %d",
+               op->n_in, op->n_out);
     const pg_aval *x = &op->in[0], *out = &op->out[0];
-    PG_REQUIRE(out->dtype == x->dtype, "%s: input is %s, but output is %s", name,
+    PG_REQUIRE(out->dtype == x->dtype, "input is %s, but output is %s",
                pg_dtype_name(x->dtype), pg_dtype_name(out->dtype));
     for (int64_t i = 0; i < op->n_params; i++) {
         PG_REQUIRE(op->params[i] >= 0 && op->params[i] < x->ndim,
-                   "%s: axis %lld is not an axis of an array with %d axes", name,
+                   "axis %lld is not an axis of an array with %d axes",
                    (long long)op->params[i], x->ndim);
         PG_REQUIRE(i == 0 || op->params[i - 1] < op->params[i],
-                   "%s: axes must ascend, but axis %lld follows axis %lld", name,
+                   "axes must ascend, but axis %lld follows axis %lld",
                    (long long)op->params[i], (long long)op->params[i - 1]);
     }
-    PG_REQUIRE(out->ndim == x->ndim - op->n_params, "%s: output has %d axes, expected %lld", name,
+    PG_REQUIRE(out->ndim == x->ndim - op->n_params, "output has %d axes, expected %lld",
                out->ndim, (long long)(x->ndim - op->n_params));
     int32_t next_out = 0;
     int64_t next_param = 0;
@@ -234,7 +233,7 @@ static pg_status check_shapes(const pg_op *op)
             continue;
         }
         PG_REQUIRE(out->shape[next_out] == x->shape[i],
-                   "%s: output axis %d has size %lld, but input axis %d has %lld", name, next_out,
+                   "output axis %d has size %lld, but input axis %d has %lld", next_out,
                    (long long)out->shape[next_out], i, (long long)x->shape[i]);
         next_out++;
     }
@@ -246,7 +245,7 @@ static pg_status prepare(pg_op *op, int reduction_kind)
     PG_TRY(check_shapes(op));
     op->scratch[0] = reduction_kind;
     if (!PG_ISA_SELECT(pg_reduce_loops)[reduction_kind][op->in[0].dtype])
-        return pg_fail(PG_EUNSUPPORTED, "%s: not defined for %s", op->kernel->name,
+        return pg_fail(PG_EUNSUPPORTED, "not defined for %s",
                        pg_dtype_name(op->in[0].dtype));
     return PG_OK;
 }

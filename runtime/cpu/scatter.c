@@ -167,22 +167,22 @@ static pg_status scatter_run(const pg_op *op, pg_array *const *in, pg_dying dyin
 static pg_status scatter_prepare(pg_op *op)
 {
     PG_REQUIRE(op->n_in == 3 && op->n_out == 1,
-               "scatter: takes operand, indices and updates and gives 1 output, not %d inputs and "
+               "takes operand, indices and updates and gives 1 output, not %d inputs and "
                "%d outputs", op->n_in, op->n_out);
     PG_REQUIRE(op->n_params > 0 && op->params[0] >= 0 && op->params[0] < COMBINE_COUNT,
-               "scatter: combine must be 0 (set), 1 (add), 2 (mul), 3 (min) or 4 (max)");
+               "combine must be 0 (set), 1 (add), 2 (mul), 3 (min) or 4 (max)");
     const pg_aval *operand = &op->in[0], *out = &op->out[0];
-    PG_REQUIRE(out->dtype == operand->dtype, "scatter: operand is %s, but output is %s",
+    PG_REQUIRE(out->dtype == operand->dtype, "operand is %s, but output is %s",
                pg_dtype_name(operand->dtype), pg_dtype_name(out->dtype));
-    PG_REQUIRE(out->ndim == operand->ndim, "scatter: operand has %d axes, but output has %d",
+    PG_REQUIRE(out->ndim == operand->ndim, "operand has %d axes, but output has %d",
                operand->ndim, out->ndim);
     for (int32_t i = 0; i < out->ndim; i++)
         PG_REQUIRE(out->shape[i] == operand->shape[i],
-                   "scatter: axis %d has size %lld in the operand, but %lld in the output", i,
+                   "axis %d has size %lld in the operand, but %lld in the output", i,
                    (long long)operand->shape[i], (long long)out->shape[i]);
     pg_index_numbers numbers;
     PG_TRY(pg_index_read(op, 1, &numbers));
-    return pg_index_check(op, &numbers, operand, &op->in[1], &op->in[2]);
+    return pg_index_check(&numbers, operand, &op->in[1], &op->in[2]);
 }
 
 const pg_kernel pg_cpu_scatter_kernels[] = {

@@ -16,30 +16,30 @@ enum { PARALLEL = 1 << 15 };
 static pg_status check_count(const pg_op *op, int32_t n_in, int64_t n_params)
 {
     PG_REQUIRE(op->n_in == n_in && op->n_out == 1 && op->n_params == n_params,
-               "%s: takes %d inputs, 1 output and %lld parameters, not %d, %d and %lld",
-               op->kernel->name, n_in, (long long)n_params, op->n_in, op->n_out,
+               "takes %d inputs, 1 output and %lld parameters, not %d, %d and %lld",
+               n_in, (long long)n_params, op->n_in, op->n_out,
                (long long)op->n_params);
     return PG_OK;
 }
 
 static pg_status check_same_dtype(const pg_op *op, const pg_aval *a)
 {
-    PG_REQUIRE(a->dtype == op->out[0].dtype, "%s: input is %s, but output is %s", op->kernel->name,
+    PG_REQUIRE(a->dtype == op->out[0].dtype, "input is %s, but output is %s",
                pg_dtype_name(a->dtype), pg_dtype_name(op->out[0].dtype));
     return PG_OK;
 }
 
 static pg_status check_same_ndim(const pg_op *op, const pg_aval *a)
 {
-    PG_REQUIRE(a->ndim == op->out[0].ndim, "%s: input has %d axes, but output has %d",
-               op->kernel->name, a->ndim, op->out[0].ndim);
+    PG_REQUIRE(a->ndim == op->out[0].ndim, "input has %d axes, but output has %d",
+               a->ndim, op->out[0].ndim);
     return PG_OK;
 }
 
 static pg_status check_axis(const pg_op *op, int64_t axis)
 {
     PG_REQUIRE(axis >= 0 && axis < op->out[0].ndim,
-               "%s: axis %lld is not an axis of an array with %d axes", op->kernel->name,
+               "axis %lld is not an axis of an array with %d axes",
                (long long)axis, op->out[0].ndim);
     return PG_OK;
 }
@@ -48,7 +48,7 @@ static pg_status check_axis(const pg_op *op, int64_t axis)
 
 static pg_status concatenate_prepare(pg_op *op)
 {
-    PG_REQUIRE(op->n_in >= 1, "concatenate: needs at least one input");
+    PG_REQUIRE(op->n_in >= 1, "needs at least one input");
     PG_TRY(check_count(op, op->n_in, 1));
     int64_t axis = op->params[0], total = 0;
     PG_TRY(check_axis(op, axis));
@@ -60,11 +60,11 @@ static pg_status concatenate_prepare(pg_op *op)
         total += x->shape[axis];
         for (int32_t i = 0; i < out->ndim; i++)
             PG_REQUIRE(i == axis || x->shape[i] == out->shape[i],
-                       "concatenate: axis %d of input %d has size %lld, but the output has %lld", i,
+                       "axis %d of input %d has size %lld, but the output has %lld", i,
                        k, (long long)x->shape[i], (long long)out->shape[i]);
     }
     PG_REQUIRE(total == out->shape[axis],
-               "concatenate: the inputs have %lld elements along axis %lld, but the output has %lld",
+               "the inputs have %lld elements along axis %lld, but the output has %lld",
                (long long)total, (long long)axis, (long long)out->shape[axis]);
     return PG_OK;
 }
@@ -95,25 +95,25 @@ static bool reasonable(int64_t x) { return x > -(INT64_C(1) << 56) && x < INT64_
 static pg_status pad_prepare(pg_op *op)
 {
     const pg_aval *x = &op->in[0], *out = &op->out[0];
-    PG_REQUIRE(op->n_in == 2, "pad: takes x and the padding value, not %d inputs", op->n_in);
+    PG_REQUIRE(op->n_in == 2, "takes x and the padding value, not %d inputs", op->n_in);
     PG_TRY(check_count(op, 2, 3 * (int64_t)x->ndim));
     PG_TRY(check_same_dtype(op, x));
     PG_TRY(check_same_dtype(op, &op->in[1]));
     PG_TRY(check_same_ndim(op, x));
-    PG_REQUIRE(op->in[1].ndim == 0, "pad: the padding value has %d axes, expected a scalar",
+    PG_REQUIRE(op->in[1].ndim == 0, "the padding value has %d axes, expected a scalar",
                op->in[1].ndim);
     for (int32_t i = 0; i < x->ndim; i++) {
         int64_t low = op->params[i], high = op->params[x->ndim + i];
         int64_t interior = op->params[2 * x->ndim + i], n = x->shape[i], spread = 0;
-        PG_REQUIRE(interior >= 0, "pad: interior padding %lld of axis %d is negative",
+        PG_REQUIRE(interior >= 0, "interior padding %lld of axis %d is negative",
                    (long long)interior, i);
         PG_REQUIRE(reasonable(low) && reasonable(high) && reasonable(interior) &&
                        !__builtin_mul_overflow(n ? n - 1 : 0, interior, &spread) &&
                        reasonable(spread) && reasonable(n),
-                   "pad: the padding of axis %d is too large", i);
+                   "the padding of axis %d is too large", i);
         int64_t expected = low + high + n + spread;
         PG_REQUIRE(out->shape[i] == expected,
-                   "pad: axis %d of the output has size %lld, but the padding gives %lld", i,
+                   "axis %d of the output has size %lld, but the padding gives %lld", i,
                    (long long)out->shape[i], (long long)expected);
     }
     return PG_OK;
@@ -157,7 +157,7 @@ static pg_status pad_run(const pg_op *op, pg_array *const *in, pg_dying dying, p
 static pg_status slice_update_prepare(pg_op *op)
 {
     const pg_aval *x = &op->in[0], *out = &op->out[0];
-    PG_REQUIRE(op->n_in == 2, "slice_update: takes x and v, not %d inputs", op->n_in);
+    PG_REQUIRE(op->n_in == 2, "takes x and v, not %d inputs", op->n_in);
     PG_TRY(check_count(op, 2, 2 * (int64_t)x->ndim));
     for (int32_t k = 0; k < 2; k++) {
         PG_TRY(check_same_dtype(op, &op->in[k]));
@@ -166,15 +166,15 @@ static pg_status slice_update_prepare(pg_op *op)
     for (int32_t i = 0; i < x->ndim; i++) {
         int64_t start = op->params[i], step = op->params[x->ndim + i], n = op->in[1].shape[i];
         PG_REQUIRE(out->shape[i] == x->shape[i],
-                   "slice_update: axis %d has size %lld in x, but %lld in the output", i,
+                   "axis %d has size %lld in x, but %lld in the output", i,
                    (long long)x->shape[i], (long long)out->shape[i]);
-        PG_REQUIRE(step >= 1 && start >= 0, "slice_update: axis %d starts at %lld with step %lld", i,
+        PG_REQUIRE(step >= 1 && start >= 0, "axis %d starts at %lld with step %lld", i,
                    (long long)start, (long long)step);
         int64_t span = 0;
         PG_REQUIRE(start <= x->shape[i] &&
                        (n == 0 || (!__builtin_mul_overflow(n - 1, step, &span) &&
                                    span < x->shape[i] - start)),
-                   "slice_update: %lld elements from %lld in steps of %lld leave axis %d, of size "
+                   "%lld elements from %lld in steps of %lld leave axis %d, of size "
                    "%lld", (long long)n, (long long)start, (long long)step, i,
                    (long long)x->shape[i]);
     }
@@ -207,11 +207,18 @@ typedef struct counting {
 } counting;
 
 #define COUNT(T, VALUE)                                                                            \
-    for (int64_t row = begin; row < end; row++) {                                                  \
-        int64_t i = row % c->size;                                                                 \
-        T value = (T)(VALUE), *out = (T *)c->out + row * c->inner;                                 \
-        for (int64_t j = 0; j < c->inner; j++)                                                     \
-            out[j] = value;                                                                        \
+    while (begin < end) { /* one pass over the axis after another */                               \
+        int64_t first = begin % c->size, rest = c->size - first;                                   \
+        int64_t last = first + (rest < end - begin ? rest : end - begin);                          \
+        T *out = (T *)c->out + begin * c->inner;                                                   \
+        if (c->inner == 1)                                                                         \
+            for (int64_t i = first; i < last; i++)                                                 \
+                out[i - first] = (T)(VALUE);                                                       \
+        else                                                                                       \
+            for (int64_t i = first; i < last; i++)                                                 \
+                for (int64_t j = 0; j < c->inner; j++)                                             \
+                    *out++ = (T)(VALUE);                                                           \
+        begin += last - first;                                                                     \
     }                                                                                              \
     break;
 
@@ -239,7 +246,7 @@ static pg_status iota_prepare(pg_op *op)
 {
     PG_TRY(check_count(op, 0, 1));
     PG_TRY(check_axis(op, op->params[0]));
-    PG_REQUIRE(op->out[0].dtype != PG_BOOL, "iota: bool has too few values to count");
+    PG_REQUIRE(op->out[0].dtype != PG_BOOL, "bool has too few values to count");
     return PG_OK;
 }
 

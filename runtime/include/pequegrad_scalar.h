@@ -121,11 +121,11 @@ PG_FN uint16_t pg_nextafter16(uint16_t a, uint16_t b, float x, float y)
     PG_FN T pg_xor_##name(T a, T b) { return (T)(a ^ b); }                                         \
     PG_FN T pg_shift_left_##name(T a, T b)                                                         \
     {                                                                                              \
-        return (U)b < BITS ? (T)((W)a << (U)b) : (T)0;                                             \
+        return (T)((U)b < BITS ? (W)a << (U)b : 0);                                                \
     }                                                                                              \
     PG_FN T pg_shift_right_logical_##name(T a, T b)                                                \
     {                                                                                              \
-        return (U)b < BITS ? (T)((U)a >> (U)b) : (T)0;                                             \
+        return (T)((U)b < BITS ? (U)a >> (U)b : 0);                                                \
     }                                                                                              \
     PG_FN T pg_shift_right_arithmetic_##name(T a, T b)                                             \
     {                                                                                              \

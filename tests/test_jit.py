@@ -1,0 +1,269 @@
+"""jit: one program per call, caching, captured and changed outer tensors, composition with derivatives."""
+import numpy as np
+import pytest
+
+import pequegrad as pg
+from pequegrad import nn, optim
+
+
+def counted(function):
+    """`function` and a list that grows by one each time it is traced."""
+    traces = []
+
+    def wrapped(*args, **kwargs):
+        traces.append(1)
+        return function(*args, **kwargs)
+
+    return wrapped, traces
+
+
+def test_same_results_as_eager(tensor, rng):
+    x, y = tensor(rng.normal(size=(3, 4))), tensor(rng.normal(size=(4,)))
+    f = lambda x, y: ((x * y).sin().sum(1), {"a": [x.max(), y @ y]})
+    eager, jitted = f(x, y), pg.jit(f)(x, y)
+    np.testing.assert_allclose(jitted[0].numpy(), eager[0].numpy(), rtol=1e-15)
+    for a, b in zip(jitted[1]["a"], eager[1]["a"]):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-15)
+
+
+def test_traced_once_per_kind_of_arguments(tensor):
+    f, traces = counted(lambda x, scale=1.0: x * scale)
+    g = pg.jit(f)
+    g(tensor([1.0]))
+    g(tensor([2.0]))
+    assert len(traces) == 1
+    g(tensor([1.0, 2.0]))
+    g(tensor(np.array([1])))
+    assert len(traces) == 3
+    assert g(tensor([3.0]), scale=2.0).item() == 6
+    assert g(tensor([3.0]), scale=5.0).item() == 15  # numbers are traced, not baked in
+    assert len(traces) == 4 and g.cache_info()["programs"] == 4
+
+
+def test_a_call_is_one_program(tensor, calls, device):
+    model = nn.Sequential(nn.Linear(8, 16, device=device), nn.ReLU(), nn.Linear(16, 4, device=device))
+    adam = optim.Adam(model.parameters(), lr=0.1)
+    x, y = tensor(np.ones((5, 8), "f4")), tensor(np.arange(5) % 4)
+
+    @pg.jit
+    def step(x, y):
+        loss = model(x).cross_entropy_loss_indices(y)
+        adam.step(pg.grads(model.parameters(), loss))
+        return loss
+
+    first = step(x, y).item()
+    calls.clear()
+    loss = step(x, y)
+    assert calls.count("pg_program_run") == 1 and "pg_execute" not in calls
+    assert loss.item() < first
+    assert adam.steps.item() == 2
+
+
+def test_static_arguments(tensor):
+    f, traces = counted(lambda x, n, mode="sum": x.sum() * n if mode == "sum" else x.max() * n)
+    g = pg.jit(f, static_argnums=1, static_argnames="mode")
+    x = tensor([1.0, 2.0])
+    assert g(x, 2).item() == 6 and g(x, 3).item() == 9 and g(x, 3, mode="max").item() == 6
+    assert g(x, 2).item() == 6 and len(traces) == 3
+    assert g(x, 2.0).item() == 6 and len(traces) == 4  # 2 and 2.0 are different static values
+
+
+def test_captured_tensors_are_read_at_each_call(tensor, device):
+    layer = nn.Linear(3, 2, device=device)
+    f = pg.jit(lambda x: layer(x))
+    x = tensor(np.ones((1, 3), "f4"))
+    before = f(x).numpy()
+    layer.load_state_dict({"weight": np.zeros((3, 2)), "bias": np.array([1.0, 2.0])})
+    np.testing.assert_array_equal(f(x).numpy(), [[1, 2]])
+    assert not np.array_equal(before, [[1, 2]])
+    layer.bias = tensor([5.0, 5.0])  # another handle: the trace holds the one it read
+    assert f.cache_info()["programs"] == 1
+
+
+def test_a_captured_tensor_of_another_shape_is_traced_anew(tensor):
+    w = tensor([1.0, 2.0])
+    f = pg.jit(lambda x: (x * w).sum())
+    assert f(tensor(2.0)).item() == 6
+    w._rebind(tensor([1.0, 2.0, 3.0])._node)
+    assert f(tensor(2.0)).item() == 12
+
+
+def test_a_pending_captured_tensor_is_computed(tensor):
+    w = tensor([1.0, 2.0]) * 3.0
+    assert pg.jit(lambda x: x * w)(tensor(1.0)).numpy().tolist() == [3, 6]
+
+
+def test_tensors_changed_inside_are_changed_at_each_call(tensor):
+    total = tensor([0.0, 0.0])
+
+    @pg.jit
+    def add(x):
+        total[0] = total[0] + x
+        return x * 2.0
+
+    for i in range(3):
+        add(tensor(float(i + 1)))
+    np.testing.assert_array_equal(total.numpy(), [6, 0])
+
+
+def test_a_tensor_changed_inside_keeps_its_type(tensor):
+    x = tensor([1.0])
+
+    def widen(y):
+        x._rebind((x.astype(pg.dt.float64) + y)._node)
+        return y
+
+    with pytest.raises(pg.ArgumentError, match="another type"):
+        pg.jit(widen)(tensor([1.0]))
+    assert x.numpy().tolist() == [1]  # put back
+
+
+def test_an_error_while_tracing_leaves_nothing_behind(tensor):
+    x = tensor([1.0])
+
+    @pg.jit
+    def fail(y):
+        x[0] = y
+        raise RuntimeError("inside")
+
+    with pytest.raises(RuntimeError, match="inside"):
+        fail(tensor(3.0))
+    assert x.numpy().tolist() == [1]
+    assert (tensor([1.0]) + 1.0).item() == 2
+
+
+def test_random_numbers_are_fresh_at_each_call(device):
+    f = pg.jit(lambda: pg.rand((3,), device=device))
+    first, second = f().numpy(), f().numpy()
+    assert not np.array_equal(first, second)
+    pg.manual_seed(0)
+    np.testing.assert_array_equal(f().numpy(), first)
+    np.testing.assert_array_equal(f().numpy(), second)
+
+
+def test_train_and_eval_mode_are_traced_apart(tensor):
+    layer = nn.Dropout(0.5)
+    f = pg.jit(lambda x: layer(x))
+    x = tensor(np.ones(1000))
+    assert (f(x).numpy() == 0).any()
+    layer.eval()
+    assert (f(x).numpy() == 1).all()
+    layer.train()
+    assert (f(x).numpy() == 0).any()
+    assert f.cache_info()["programs"] == 2
+
+
+def test_a_changed_learning_rate_is_seen(tensor):
+    w = tensor([1.0])
+    sgd = optim.SGD([w], lr=1.0)
+    step = pg.jit(lambda g: sgd.step([g]) or g)
+    step(tensor([0.25]))
+    sgd.lr = 2.0
+    step(tensor([0.25]))
+    assert w.item() == 1 - 0.25 - 0.5
+
+
+def test_gradients_inside(tensor):
+    f = pg.jit(lambda x, y: pg.fngrad(lambda x, y: (x * x * y).sum(), wrt=[0, 1])(x, y))
+    gx, gy = f(tensor([1.0, 2.0]), tensor([3.0, 4.0]))
+    np.testing.assert_array_equal(gx.numpy(), [6, 16])
+    np.testing.assert_array_equal(gy.numpy(), [1, 4])
+
+
+def test_gradients_outside(tensor):
+    f = pg.jit(lambda x: (x * x).sum())
+    x = tensor([1.0, 2.0])
+    np.testing.assert_array_equal(pg.fngrad(f)(x)[0].numpy(), [2, 4])
+    np.testing.assert_array_equal(pg.grad(pg.jit(pg.grad(f, 0) and f))(x).numpy(), [2, 4])
+    with pytest.raises(pg.GradientError, match=r"(?s)jit.*fngrad"):
+        pg.grads([x], f(x) * 2.0)
+
+
+def test_results_of_jit_are_leaves_that_can_be_differentiated(tensor):
+    x, w = tensor([1.0, 2.0]), tensor([3.0, 4.0])
+    scaled = pg.jit(lambda x: x * 2.0)(x)
+    np.testing.assert_array_equal(pg.grads([w], (scaled * w).sum())[0].numpy(), [2, 4])
+    np.testing.assert_array_equal(pg.grads([scaled], (scaled * w).sum())[0].numpy(), [3, 4])
+
+
+def test_captured_parameters_under_grad(tensor, device):
+    layer = nn.Linear(2, 1, device=device)
+    x = tensor([[1.0, 2.0]])
+    f = pg.jit(lambda x: layer(x).sum())
+    np.testing.assert_array_equal(pg.fngrad(f)(x)[0].numpy(), layer.weight.numpy().T)
+    layer.load_state_dict({"weight": np.array([[5.0], [6.0]]), "bias": np.zeros(1)})
+    np.testing.assert_array_equal(pg.fngrad(f)(x)[0].numpy(), [[5, 6]])
+
+
+def test_nested(tensor):
+    inner = pg.jit(lambda x: x * 2.0)
+    outer = pg.jit(lambda x: inner(x) + inner(x + 1.0))
+    assert outer(tensor(3.0)).item() == 14
+    assert pg.jit(lambda x: pg.vmap(inner)(x))(tensor([1.0, 2.0])).numpy().tolist() == [2, 4]
+    assert pg.vmap(outer)(tensor([1.0, 2.0])).numpy().tolist() == [6, 10]
+
+
+def test_results_that_are_arguments_constants_or_repeated(tensor):
+    x = tensor([1.0, 2.0])
+    a, b, c, d = pg.jit(lambda x: (x, 3, x + 1.0, x))(x)
+    assert a.numpy().tolist() == d.numpy().tolist() == [1, 2] and b.item() == 3 and c.numpy().tolist() == [2, 3]
+    assert pg.jit(lambda: pg.zeros((2,)))().numpy().tolist() == [0, 0]
+    assert pg.jit(lambda x: None)(x) is None
+
+
+def test_arrays_and_numbers_as_arguments(tensor):
+    f = pg.jit(lambda a, b: a * b)
+    assert f(np.float32(2), 3).item() == 6
+    assert f(np.array([1.0, 2.0], np.float32), True).numpy().tolist() == [1, 2]
+    assert f(tensor([1.0]), 2).dtype == np.float32
+
+
+def test_methods_and_options(tensor):
+    class Model:
+        @pg.jit.withargs(allocator="custom")
+        def double(self, x):
+            return x * 2.0
+
+        def named_parameters(self):
+            return []
+
+    assert Model().double(tensor(2.0)).item() == 4
+    with pytest.raises(pg.ArgumentError, match="allocator"):
+        pg.jit(lambda x: x, allocator="mine")
+
+
+def test_print_trace(tensor, capsys):
+    w = tensor([1.0, 2.0])
+
+    @pg.jit
+    def f(x):
+        return (x * w).sum()
+
+    f.print_trace(tensor([1.0, 2.0]))
+    assert capsys.readouterr().out == (
+        "f(a: float32[2]) captures (b: float32[2]):\n"
+        "    c: float32[2] = mul(a, b)\n"
+        "    d: float32[] = reduce_sum(c, axes=(0,))\n"
+        "    return d\n"
+    )
+
+
+def test_graphs_compare_by_structure(tensor):
+    def graph(f):
+        g = pg.jit(f)
+        g(tensor([1.0, 2.0]))
+        return next(iter(g.compiled.values()))[0].graph.structure()
+
+    assert graph(lambda x: x * 2.0 + 1.0) == graph(lambda y: y * 2.0 + 1.0)
+    assert graph(lambda x: x * 2.0 + 1.0) != graph(lambda x: x * 2.0 + 3.0)
+    assert graph(lambda x: x * 2.0) != graph(lambda x: x + 2.0)
+
+
+def test_memory_of_a_loop_of_steps_is_bounded(tensor, device):
+    f = pg.jit(lambda x: x * 1.5 + 1.0)
+    x = tensor(np.zeros(1 << 16, "f4"))
+    for i in range(50):
+        x = f(x)
+        if i == 10:
+            before = pg.memory_stats(device)["in_use"]
+    assert pg.memory_stats(device)["in_use"] <= before
