@@ -144,7 +144,7 @@ def run(options):
         model.save(options.save)
         fresh = MLP(inputs=arrays[0].shape[1]).to(place).load(options.save)
         if not np.array_equal(evaluate(fresh, test_set)[2], predicted):
-            raise pg.ModelFileError(f"{options.save}: the reloaded model predicts something else.")
+            raise pg.ModelFileError("The reloaded model predicts something else.", where=options.save)
         print(f"saved {options.save}; reloaded into a fresh model, it predicts the same")
     if options.plot:
         plot(options.plot, history, test_set, predicted)
@@ -156,9 +156,11 @@ def main(argv=None):
     options = parse(argv)
     try:
         run(options)
-    except (pg.DeviceError, pg.DataFileError, pg.ModelFileError, pg.ShapeError, OSError) as error:
-        lines = [line for line in str(error).splitlines() if not line.startswith("  where:")]
-        print("mlp_mnist:", "\n".join(lines[:1] if isinstance(error, pg.DeviceError) else lines), file=sys.stderr)
+    except pg.DeviceError as error:
+        print("mlp_mnist:", str(error).splitlines()[0], file=sys.stderr)
+        return 2
+    except OSError as error:  # which errors of data and model files are
+        print("mlp_mnist:", error, file=sys.stderr)
         return 2
     return 0
 

@@ -51,7 +51,7 @@ def test_missing_or_broken_digits(content, tmp_path, monkeypatch):
     if content is not None:
         path.write_bytes(content)
     monkeypatch.setattr(datasets, "DIGITS", str(path))
-    with pytest.raises(pg.DataFileError, match=r"digits.npz cannot be read[^$]*fix: +git checkout"):
+    with pytest.raises(pg.DataFileError, match=r"cannot be read[^$]*digits.npz\n  fix: +git checkout"):
         datasets.load_digits()
 
 
@@ -78,10 +78,10 @@ def test_missing_files_are_named_with_a_place_to_get_them(mnist):
     (mnist / TEST_IMAGES).unlink()
     with pytest.raises(pg.DataFileError) as e:
         datasets.load_mnist(mnist)
-    what = str(e.value).splitlines()[0]
-    assert str(mnist) in what and LABELS in what and TEST_IMAGES in what and TEST_LABELS not in what
+    what, where, *_ = str(e.value).splitlines()
+    assert str(mnist) in where and LABELS in what and TEST_IMAGES in what and TEST_LABELS not in what
     assert "fix:" in str(e.value) and "yann.lecun.com" in str(e.value)
-    with pytest.raises(FileNotFoundError):  # which DataFileError is
+    with pytest.raises(OSError, match="missing"):  # which DataFileError is
         datasets.load_mnist(mnist / "nowhere")
 
 
@@ -109,6 +109,6 @@ def test_broken_files(case, mnist):
     (mnist / name).write_bytes(damage((mnist / name).read_bytes()))
     with pytest.raises(pg.DataFileError) as e:
         datasets.load_mnist(mnist)
-    what = str(e.value).splitlines()[0]
-    assert str(mnist / name) in what and word in what, what
+    what, where, *_ = str(e.value).splitlines()
+    assert where.endswith(str(mnist / name)) and word in what, what
     assert "fix:" in str(e.value)

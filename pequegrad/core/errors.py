@@ -22,11 +22,11 @@ def user_line(skip=0):
 
 
 class PequegradError(Exception):
-    """Base of all errors of this package: `what` happened, `origin` of the values, and the `fix`."""
+    """Base of all errors of this package: `what` happened, `where` (default: the user's line), `origin`, and the `fix`."""
 
-    def __init__(self, what, *, origin=None, fix=None):
+    def __init__(self, what, *, where=None, origin=None, fix=None):
         lines = [what]
-        if where := user_line():
+        if where := where or user_line():
             lines.append(f"  where: {where}")
         if origin:
             lines.append(f"  from:  {origin}")
@@ -71,12 +71,12 @@ class GradientError(PequegradError, ValueError):
     """A derivative that does not exist or can no longer be computed."""
 
 
-class ModelFileError(PequegradError, ValueError):
-    """A model file that is truncated, of another format, or that does not fit the module."""
+class ModelFileError(PequegradError, OSError):
+    """A model file that is missing, truncated, of another format, or that does not fit the module."""
 
 
-class DataFileError(PequegradError, FileNotFoundError):
-    """A data file that is missing or not what it should be."""
+class DataFileError(PequegradError, OSError):
+    """A data file that is missing, or not what it should be."""
 
 
 class MissingPackageError(PequegradError, ImportError):

@@ -5,7 +5,7 @@ from ..core import dtype as dtypes
 from ..core.device import Device
 from ..core.device import device as devices
 from ..core.dtype import dt
-from ..core.errors import ArgumentError, MissingPackageError, ModelFileError, ShapeError
+from ..core.errors import ArgumentError, MissingPackageError, ModelFileError
 from ..core.files import write_atomically
 from ..core.node import TRACKED, guard, leaf
 from ..core.tensor import Tensor, tensor_from_numpy
@@ -120,11 +120,12 @@ class StatefulModule:
         """A dict from names to tensors: parameters, then buffers."""
         return dict(self.named_parameters() + self.named_buffers())
 
-    def load_state_dict(self, state, strict=True):
+    def load_state_dict(self, state, strict=True, where=None):
         """Gives the tensors of this module the values in `state` (name -> Tensor or array).
 
         With strict, names must match exactly; otherwise unknown names are ignored and missing ones keep their
-        values. Shapes must match in any case. Nothing is changed if anything does not fit. Returns the module.
+        values. Shapes must match in any case. Nothing is changed if anything does not fit: ModelFileError says what
+        (`where`, by default the calling line, goes into its message). Returns the module.
         """
         own = self.state_dict()
         missing, unknown = [n for n in own if n not in state], [n for n in state if n not in own]
@@ -132,6 +133,7 @@ class StatefulModule:
             raise ModelFileError(
                 f"The names do not fit {type(self).__name__}: missing {missing[:5]}, unknown {unknown[:5]}"
                 f"{' and more' if len(missing) > 5 or len(unknown) > 5 else ''}.",
+                where=where,
                 fix="load it into the kind of module it was saved from, or pass strict=False.",
             )
         new = {}
@@ -141,7 +143,11 @@ class StatefulModule:
             value = state[name]
             data = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
             if data.shape != tensor.shape:
-                raise ShapeError(f"{name} has shape {list(tensor.shape)}, the given value {list(data.shape)}.", fix="use a module of the same sizes.")  # fmt: skip
+                raise ModelFileError(
+                    f"{name} has shape {list(tensor.shape)} in this {type(self).__name__}, the given value {list(data.shape)}.",
+                    where=where,
+                    fix="use a module of the same sizes.",
+                )
             new[name] = tensor_from_numpy(data.astype(tensor.dtype, copy=False), tensor.device)
         for name, value in new.items():
             _replace(own[name], value)
@@ -157,7 +163,7 @@ class StatefulModule:
 
         Raises ModelFileError for a file that is not safetensors, is truncated, or does not fit this module.
         """
-        return self.load_state_dict(read_safetensors(path), strict)
+        return self.load_state_dict(read_safetensors(path), strict, where=path)
 
     def __repr__(self):
         lines = []
@@ -169,18 +175,21 @@ class StatefulModule:
 
 def read_safetensors(path):
     """A dict from names to NumPy arrays with the contents of a safetensors file."""
-    with open(path, "rb") as file:
-        data = file.read()
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise ModelFileError(f"Cannot read the model file: {error.strerror}.", where=path, fix="check the path; model.save(path) writes such a file.") from None  # fmt: skip
     package = _safetensors()
     try:
         entries = package.deserialize(data)
     except package.SafetensorError as error:
-        raise ModelFileError(f"{path} is not a whole safetensors file: {error}.", fix="save the model again; files of other formats must be converted first.") from None  # fmt: skip
+        raise ModelFileError(f"Not a whole safetensors file: {error}.", where=path, fix="save the model again; files of other formats must be converted first.") from None  # fmt: skip
     found = {}
     for name, entry in entries:
         dtype = _DTYPES.get(entry["dtype"])
         if dtype is None:
-            raise ModelFileError(f"{path}: tensor {name} has dtype {entry['dtype']}, which pequegrad does not have.")
+            raise ModelFileError(f"Tensor {name} has dtype {entry['dtype']}, which pequegrad does not have.", where=path)
         found[name] = np.frombuffer(entry["data"], dtypes.canonical(dtype)).reshape(entry["shape"])
     return found
 
