@@ -1,6 +1,5 @@
 """grads: derivatives of values already computed or pending. fngrad, vjp, jvp, ...: of functions."""
 import functools
-import inspect
 
 from ..core.dtype import is_float
 from ..core.errors import ArgumentError, DtypeError, GradientError, ShapeError
@@ -265,6 +264,8 @@ def _name(function):
 
 def argument_names(function, count):
     """Names of the positional arguments of `function`, for messages."""
+    import inspect
+
     try:
         names = [p.name for p in inspect.signature(function).parameters.values()]
     except (TypeError, ValueError):

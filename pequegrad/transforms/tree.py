@@ -1,7 +1,8 @@
-"""Pytrees: arguments and results as nested tuples, lists and dicts of tensors (optree; None holds no leaf)."""
-from collections import deque
+"""Pytrees: arguments and results as nested tuples, lists and dicts of tensors (optree; None holds no leaf).
 
-import optree
+optree is imported by the first function that needs it: it would be a third of the time of `import pequegrad`.
+"""
+from collections import deque
 
 from ..core.tensor import Tensor
 
@@ -12,9 +13,13 @@ def is_leaf(x):
 
 def flatten(tree):
     """(leaves, structure); `structure.unflatten(leaves)` gives the tree back."""
+    import optree
+
     return optree.tree_flatten(tree, is_leaf=is_leaf)
 
 
 def tree_map(function, tree, *rest):
     """`function` applied to the leaves of one or several trees of the same structure."""
+    import optree
+
     return optree.tree_map(function, tree, *rest, is_leaf=is_leaf)
