@@ -122,20 +122,25 @@ while _external(_probe, dict.fromkeys(_probe, 0), dict.fromkeys(_probe, 0)):
 
 def _run(order, uses, keep_all):
     code, inputs, slots, n_slots = assemble(order)
-    keep = order if keep_all else _external(order, uses, slots)
+    keep = _external(order, uses, slots)
+    n_owned = sum([node.spec.n_outputs for node in keep])
+    if keep_all:  # values that only history refers to live and die together
+        owned = set(keep)
+        keep += [node for node in order if node not in owned]
     refs = []
     for node in keep:
         slot = slots[node]
-        refs.extend(range(slot, slot + node.spec.n_outputs))
-    values = library.execute(order[0].spec.device, code, n_slots, [node.value for node in inputs], refs)
-    position = 0
+        if node.spec.n_outputs == 1:
+            refs.append(slot)
+        else:
+            refs.extend(range(slot, slot + node.spec.n_outputs))
+    values = library.execute(order[0].spec.device, code, n_slots, [node.value for node in inputs], refs, n_owned)
+    next_value = iter(values).__next__
     for node in keep:
-        n = node.spec.n_outputs
         if type(node.aval) is tuple:
-            node.value = tuple(values[position : position + n])
-        elif node.value is None:
-            node.value = values[position]
-        position += n
+            node.value = tuple([next_value() for _ in node.aval])
+        else:
+            node.value = next_value()
         node.depth = 0
         if not node.flags & TRACKED:
             node.inputs = ()

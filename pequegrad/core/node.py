@@ -167,7 +167,7 @@ LINEAR = 2  # depends on a tangent placeholder: has no value, only a transpose
 
 MAX_PENDING = 1000  # longest chain of uncomputed nodes before values are computed on the way
 
-_next_number = itertools.count(1).__next__
+next_number = itertools.count(1).__next__
 
 
 class Node:
@@ -188,7 +188,7 @@ class Node:
         self.aval = spec.aval
         self.inputs = inputs
         self.value = None  # DeviceArray, or a tuple of them for several results
-        self.number = _next_number()
+        self.number = next_number()
         self.flags = flags & state.flags_mask
         self.depth = depth + 1  # longest chain of pending nodes that ends here
         self.frame = frame
@@ -271,7 +271,7 @@ def placeholder_node(aval, flags):
 def _bare(spec, value, flags):
     node = object.__new__(Node)
     node.spec, node.aval, node.inputs, node.value = spec, spec.aval, (), value
-    node.number, node.flags, node.depth, node.frame, node.cut = _next_number(), flags, 0, None, None
+    node.number, node.flags, node.depth, node.frame, node.cut = next_number(), flags, 0, None, None
     return node
 
 

@@ -98,6 +98,28 @@ class DeviceArray:
         release(self.pointer)
 
 
+class SharedArray:
+    """One of many arrays that live and die together: owned by their `group`, an ArrayGroup."""
+
+    __slots__ = ("pointer", "group")
+
+    def __init__(self, pointer, group):
+        self.pointer = pointer
+        self.group = group
+
+
+class ArrayGroup:
+    """Owns the pg_arrays arrays[begin:end]; cheaper than an owner for each."""
+
+    __slots__ = ("arrays", "begin", "end")
+
+    def __init__(self, arrays, begin, end):
+        self.arrays, self.begin, self.end = arrays, begin, end
+
+    def __del__(self, release=lib.pg_arrays_release):
+        release(self.arrays + self.begin, self.end - self.begin)
+
+
 def array_from_host(data, device):
     """A copy of the NumPy array `data` on `device`."""
     data = np.asarray(data, order="C")
@@ -158,16 +180,22 @@ def _int64(numbers):
     return ffi.from_buffer("int64_t[]", array("q", numbers))
 
 
-def execute(device, code, n_slots, inputs, output_refs):
-    """Runs `code` once; returns the DeviceArrays that output_refs name."""
-    outputs = ffi.new("pg_array *[]", len(output_refs))
+def execute(device, code, n_slots, inputs, output_refs, n_owned):
+    """Runs `code` once; returns the arrays that output_refs name: the first n_owned as DeviceArrays of their own, the
+    others as SharedArrays.
+    """
+    n = len(output_refs)
+    outputs = ffi.new("pg_array *[]", n)
     status = lib.pg_execute(
         device.handle, _int64(code), len(code), n_slots, [value.pointer for value in inputs], len(inputs),
-        _int64(output_refs), len(output_refs), outputs,
+        _int64(output_refs), n, outputs,
     )  # fmt: skip
     if status:
         check(status)
-    return [DeviceArray(pointer) for pointer in outputs]
+    if n == n_owned:
+        return [DeviceArray(pointer) for pointer in outputs]
+    group = ArrayGroup(outputs, n_owned, n)
+    return [DeviceArray(p) for p in outputs[0:n_owned]] + [SharedArray(p, group) for p in outputs[n_owned:n]]
 
 
 class Program:

@@ -125,6 +125,12 @@ void pg_array_release(pg_array *array)
     free(buffer);
 }
 
+void pg_arrays_release(pg_array *const *arrays, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        pg_array_release(arrays[i]);
+}
+
 int64_t pg_array_count(const pg_array *array)
 {
     int64_t count = 1;

@@ -103,6 +103,7 @@ pg_status pg_array_from_host(pg_device *device, pg_dtype dtype, int32_t ndim, co
 pg_status pg_array_to_host(const pg_array *array, void *data, int64_t bytes);
 void pg_array_retain(pg_array *array);
 void pg_array_release(pg_array *array);
+void pg_arrays_release(pg_array *const *arrays, int64_t n); /* n arrays in one call */
 
 typedef struct pg_array_info {
     pg_dtype dtype;
