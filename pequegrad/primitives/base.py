@@ -14,6 +14,10 @@
                                              the result has that axis, too
     lower(*avals, **params)                  (kernel name, integer parameters) for the runtime
     samples(rng)                             (arrays, params) for the tests of all rules
+
+A class that states `linear = "together"` (linear in all floating operands as one, like add) or "each" (in each of
+them with the others fixed, like mul) is its own jvp, and reverse mode asks its transpose rule directly. `vjp` is
+generated beside the jvp for elementwise primitives that state partial derivatives; it saves reverse mode the detour.
 """
 from ..core.errors import ArgumentError, DeviceMismatchError
 from ..core.evaluate import OUTPUT
@@ -33,6 +37,8 @@ class Primitive:
         self.name = rules.__name__.rstrip("_")
         self.title = "".join(word.capitalize() for word in self.name.split("_"))
         self.__doc__ = rules.__doc__
+        self.linear = getattr(rules, "linear", None)
+        self.vjp = getattr(rules, "vjp", None)
         self.specs = {}  # avals, params -> Spec: inference is done once
         PRIMITIVES[self.name] = self
 

@@ -17,6 +17,8 @@ class dot_general:
     is the result's; float16 and bfloat16 accumulate in float32.
     """
 
+    linear = "each"
+
     def infer(x, y, *, contract, batch, dtype):
         if x.dtype != y.dtype:
             raise DtypeError(f"dot_general: dtypes {x.dtype} and {y.dtype} differ.", fix="convert one: x.astype(dtype).")

@@ -9,11 +9,16 @@ from .base import is_linear, primitive
 class identity:
     """x. Transforms of functions make one of each argument: a node that no older graph contains."""
 
+    linear = "together"
+
     def infer(x):
         return x
 
     def jvp(primals, tangents, out):
         return tangents[0]
+
+    def transpose(ct, x):
+        return (ct,)
 
     def batch(inputs, batched):
         return inputs[0]
@@ -48,6 +53,8 @@ class stop_gradient:
 @primitive
 class transfer:
     """x on another device. Not lazy: the value is computed and copied when the node is made."""
+
+    linear = "together"
 
     def infer(x, *, device):
         return x.update(device=device)

@@ -42,6 +42,7 @@ class Elementwise:
         name = cls.__name__.rstrip("_")
         if "derivative" in vars(cls):
             cls.jvp = _jvp_from(cls.derivative)
+            cls.vjp = _vjp_from(cls.derivative)
         if "infer" not in vars(cls):
             cls.infer = _infer_same(name, cls)
         cls.batch = lambda inputs, batched, **params: PRIMITIVES[name](*align_batched(inputs, batched), **params)
@@ -76,6 +77,21 @@ def _jvp_from(derivative):
         return spread(total, out)
 
     return jvp
+
+
+def _vjp_from(derivative):
+    """The transpose of the jvp above: each operand's cotangent is ct times its partial derivative."""
+
+    def vjp(ct, wanted, primals, out, **params):
+        partials = derivative(*primals, out, **params)
+        if type(partials) is not tuple:
+            partials = (partials,)
+        return [
+            unbroadcast(mul(ct, partial() if callable(partial) else partial), x) if w else None
+            for partial, x, w in zip(partials, primals, wanted)
+        ]
+
+    return vjp
 
 
 def spread(tangent, out):
@@ -140,6 +156,8 @@ class Comparison(Elementwise):
 @primitive
 class neg(Numeric):
     """-x"""
+
+    linear = "together"
 
     def jvp(primals, tangents, out):
         return neg(tangents[0])
@@ -430,6 +448,8 @@ class integer_pow(Numeric):
 class convert(Elementwise):
     """x in another dtype. To bool: x != 0; float to integer truncates and saturates, nan gives 0."""
 
+    linear = "together"
+
     def infer(x, *, dtype, weak_type):
         return x.update(dtype=dtype, weak_type=weak_type)
 
@@ -458,6 +478,8 @@ class Binary(Same):
 class add(Binary):
     """x + y; on bool: or"""
 
+    linear = "together"
+
     def jvp(primals, tangents, out):
         dx, dy = tangents
         return spread(dy if dx is None else dx if dy is None else add(dx, dy), out)
@@ -470,6 +492,8 @@ class add(Binary):
 class sub(Binary):
     """x - y; on bool: xor"""
 
+    linear = "together"
+
     def jvp(primals, tangents, out):
         dx, dy = tangents
         return spread(neg(dy) if dx is None else dx if dy is None else sub(dx, dy), out)
@@ -481,6 +505,8 @@ class sub(Binary):
 @primitive
 class mul(Binary):
     """x * y; on bool: and"""
+
+    linear = "each"
 
     def jvp(primals, tangents, out):
         (x, y), (dx, dy) = primals, tangents
@@ -634,6 +660,8 @@ class ge(Comparison):
 @primitive
 class select(Elementwise):
     """`on_true` where the bool `which` is true, else `on_false`"""
+
+    linear = "together"
 
     def infer(which, on_true, on_false):
         if which.dtype.kind != "b":

@@ -31,6 +31,8 @@ def _check_indices(name, indices):
 class gather:
     """Windows of size `slice_sizes` of x at the places `indices` says"""
 
+    linear = "together"
+
     def infer(x, indices, *, offset_dims, collapsed_slice_dims, operand_batching_dims, start_indices_batching_dims, start_index_map, slice_sizes, mode):  # fmt: skip
         _check_indices("gather", indices)
         if len(slice_sizes) != x.ndim or any(not 0 <= s <= n for s, n in zip(slice_sizes, x.shape)):

@@ -41,6 +41,8 @@ class Reduction:
 class reduce_sum(Reduction):
     """The sum; 0 of nothing; on bool: any"""
 
+    linear = "together"
+
     def jvp(primals, tangents, out, *, axes):
         return reduce_sum(tangents[0], axes=axes)
 

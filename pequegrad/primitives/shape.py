@@ -19,6 +19,8 @@ from .base import is_linear, number, primitive
 class reshape:
     """The same elements in row-major order under another `shape`"""
 
+    linear = "together"
+
     def infer(x, *, shape):
         if math.prod(shape) != x.size or any(n < 0 for n in shape):
             raise ShapeError(f"reshape: {x} has {x.size} elements, shape {list(shape)} has {math.prod(shape)}.", fix="use a shape with the same number of elements; one size may be -1 in x.reshape().")  # fmt: skip
@@ -47,6 +49,8 @@ class reshape:
 class transpose:
     """Axis i of the result is axis `permutation[i]` of x"""
 
+    linear = "together"
+
     def infer(x, *, permutation):
         if sorted(permutation) != list(range(x.ndim)):
             raise ShapeError(f"transpose: {list(permutation)} is not a permutation of the axes of {x}.", fix=f"name each axis 0 to {x.ndim - 1} once.")  # fmt: skip
@@ -72,6 +76,8 @@ class transpose:
 @primitive
 class broadcast_in_dim:
     """x repeated to `shape`: axis i of x becomes axis `axes[i]` of the result; sizes are equal, or 1 in x"""
+
+    linear = "together"
 
     def infer(x, *, shape, axes):
         fits = len(axes) == x.ndim and all(a < b for a, b in zip(axes, axes[1:])) and all(0 <= a < len(shape) for a in axes)
@@ -102,6 +108,8 @@ class broadcast_in_dim:
 @primitive
 class slice_:
     """x[start : limit : step] on every axis; 0 <= start <= limit <= size, step >= 1"""
+
+    linear = "together"
 
     def infer(x, *, start, limit, step):
         if not len(start) == len(limit) == len(step) == x.ndim:
@@ -135,6 +143,8 @@ class slice_:
 class rev:
     """x with the order along `axes` reversed"""
 
+    linear = "together"
+
     def infer(x, *, axes):
         if any(not 0 <= a < x.ndim for a in axes) or len(set(axes)) != len(axes):
             raise ShapeError(f"rev: {list(axes)} are not distinct axes of {x}.")
@@ -162,6 +172,8 @@ class rev:
 @primitive
 class concatenate:
     """The operands one after the other along `axis`"""
+
+    linear = "together"
 
     def infer(*xs, axis):
         first = xs[0]
@@ -203,6 +215,8 @@ class pad:
 
     Negative low and high remove elements instead.
     """
+
+    linear = "together"
 
     def infer(x, value, *, low, high, interior):
         if not len(low) == len(high) == len(interior) == x.ndim or value.shape != () or any(i < 0 for i in interior):
@@ -261,6 +275,8 @@ def _mask_out(ct, ones, low, high, interior):
 @primitive
 class slice_update:
     """x with x[start :: step] replaced by `update`, on every axis; step >= 1"""
+
+    linear = "together"
 
     def infer(x, update, *, start, step):
         if not len(start) == len(step) == x.ndim == update.ndim:

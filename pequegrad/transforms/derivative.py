@@ -2,8 +2,8 @@
 
 Forward mode applies each node's jvp rule in the order of creation. Reverse mode visits the nodes newest
 first: the jvp rule on tangent placeholders gives a small linear graph, whose transpose carries the
-cotangent on. One derivative rule per primitive serves both, and both build ordinary nodes, so that
-derivatives of derivatives need nothing more. No walk is recursive.
+cotangent on; a linear primitive is transposed at once. One derivative rule per primitive serves both, and both
+build ordinary nodes, so that derivatives of derivatives need nothing more. No walk is recursive.
 """
 from operator import attrgetter
 
@@ -102,11 +102,42 @@ def _deposit_output(pending, node, ct):
 
 
 def _transposed(node, ct, active):
-    """(input node, its cotangent) for the inputs in `active`: transposes the linear map that the jvp rule builds."""
+    """(input node, its cotangent) for the inputs in `active`."""
+    spec = node.spec
+    primitive = spec.primitive
+    sources = node.inputs
+    wanted = [source in active and is_float(source.aval.dtype) for source in sources]
+    if primitive.linear == "together":  # its own jvp: the transpose rule can be asked directly
+        found = primitive.transpose(ct, *_operands(sources, wanted), **spec.params)
+    elif primitive.linear == "each":
+        found = [None] * len(sources)
+        for i, w in enumerate(wanted):
+            if w:
+                operands = _operands(sources, [i == j for j in range(len(sources))])
+                found[i] = primitive.transpose(ct, *operands, **spec.params)[i]
+    elif primitive.vjp is not None:
+        found = primitive.vjp(ct, wanted, [wrap(source) for source in sources], wrap(node), **spec.params)
+    else:
+        return _transposed_jvp(node, ct, wanted)
+    return [(source, c) for source, c, w in zip(sources, found, wanted) if w and c is not None]
+
+
+def _operands(sources, wanted):
+    """The inputs for a transpose rule: tangent placeholders where `wanted`."""
+    return [wrap(_tangent(source) if w else source) for source, w in zip(sources, wanted)]
+
+
+def _tangent(node):
+    """A placeholder for the tangent of `node`."""
+    return placeholder_node(node.aval, LINEAR)
+
+
+def _transposed_jvp(node, ct, wanted):
+    """The same for any primitive: transposes the linear map that its jvp rule builds."""
     tangents, source_of = [], {}
-    for source in node.inputs:
-        if source in active and is_float(source.aval.dtype):
-            tangent = placeholder_node(source.aval, LINEAR)
+    for source, w in zip(node.inputs, wanted):
+        if w:
+            tangent = _tangent(source)
             source_of[tangent] = source
             tangents.append(wrap(tangent))
         else:

@@ -1,0 +1,27 @@
+"""The README's Python blocks run as they are written, in order, in one namespace."""
+import pathlib
+import re
+
+import pytest
+
+import pequegrad as pg
+
+README = pathlib.Path(__file__).parent.parent / "README.md"
+
+
+def test_the_readme_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    assert len(blocks) >= 5
+    namespace = {}
+    for block in blocks:
+        if "device.cuda" in block:
+            with pytest.raises(pg.DeviceError):
+                exec(block, namespace)
+        else:
+            exec(block, namespace)
+    out = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"Tensor\(shape=\[5\], dtype=float32, device=CPU, evaled=0, primitive=Add, id=\d+\)", out[0])
+    assert out[1] == "[1. 1. 1. 1. 1.]"
+    assert out[-1] == "(32, 784, 3)"
+    assert (tmp_path / "runs" / "mlp.safetensors").exists()
