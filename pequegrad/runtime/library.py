@@ -58,7 +58,7 @@ def open_device(kind, index):
         reason = ffi.string(lib.pg_last_error()).decode()
         fix = "use device.cpu, or `pip install pequegrad[cuda]` on a machine with an NVIDIA GPU." if kind == "cuda" else None
         raise DeviceError(reason, fix=fix)
-    if kind == "cpu" and "PG_BLAS" not in os.environ:
+    if kind == "cpu" and os.environ.get("PG_BLAS") != "none":
         _load_blas()
     return out[0]
 
