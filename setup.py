@@ -2,6 +2,7 @@
 
 The wheel is py3-none-linux_x86_64: the library is plain C behind cffi's ABI mode and touches no CPython ABI.
 """
+
 import os
 import shutil
 import subprocess

@@ -1,4 +1,5 @@
 """python -m benchmarks [case ...]: measures, prints a table, and with --write puts it in docs/performance.md."""
+
 import argparse
 import os
 import platform
@@ -44,8 +45,11 @@ def main():
     if options.write:
         with open(PAGE, encoding="utf-8") as file:
             text = file.read()
-        processor = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())  # fmt: skip
-        head = f"{processor}, {os.cpu_count()} cores, {cases.THREADS} threads; Python {platform.python_version()}, torch {torch.__version__}, jax {cases.jax.__version__}.\n"  # fmt: skip
+        processor = next(
+            (line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")),
+            platform.machine(),
+        )
+        head = f"{processor}, {os.cpu_count()} cores, {cases.THREADS} threads; Python {platform.python_version()}, torch {torch.__version__}, jax {cases.jax.__version__}.\n"
         table = "\n".join([BEGIN, head, *lines, END])
         with open(PAGE, "w", encoding="utf-8") as file:
             file.write(re.sub(f"{BEGIN}.*{END}", lambda _: table, text, flags=re.DOTALL))

@@ -1,4 +1,5 @@
 """The measured cases: each returns {contestant: function of no arguments}, all on the same inputs."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

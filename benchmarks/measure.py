@@ -1,4 +1,5 @@
 """Timing on noisy machines: all contestants in turn, several rounds, medians."""
+
 import statistics
 import subprocess
 import sys
@@ -26,5 +27,8 @@ def interleaved(contestants, rounds=15, at_least=0.05):
 def import_milliseconds(module, rounds=11):
     """Median milliseconds that importing `module` takes in a fresh Python that has imported numpy."""
     program = f"import numpy, time; t = time.perf_counter(); import {module}; print((time.perf_counter() - t) * 1e3)"
-    found = [float(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout) for _ in range(rounds)]  # fmt: skip
+    found = [
+        float(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout)
+        for _ in range(rounds)
+    ]
     return statistics.median(found)

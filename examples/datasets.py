@@ -25,7 +25,9 @@ def load_digits():
         with open(DIGITS, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             images, labels = arrays["images"], arrays["labels"]
     except Exception as error:  # NumPy, zipfile and zlib have a dozen for a missing or broken file
-        raise DataFileError(f"The digits cannot be read: {error}.", where=DIGITS, fix="git checkout examples/data/digits.npz") from None
+        raise DataFileError(
+            f"The digits cannot be read: {error}.", where=DIGITS, fix="git checkout examples/data/digits.npz"
+        ) from None
     images, labels = _for_training(images, 16, labels)
     test = np.zeros(len(labels), bool)
     test[np.argsort(labels, kind="stable")[::5]] = True
@@ -40,7 +42,9 @@ def load_mnist(folder):
     """
     paths = [_find(folder, name) for name in MNIST_PARTS]
     if missing := [name for name, path in zip(MNIST_PARTS, paths) if path is None]:
-        raise DataFileError(f"MNIST is not there: missing {', '.join(missing)}.", where=os.path.abspath(folder), fix=MNIST_FIX)
+        raise DataFileError(
+            f"MNIST is not there: missing {', '.join(missing)}.", where=os.path.abspath(folder), fix=MNIST_FIX
+        )
     return (*_read_pair(*paths[:2]), *_read_pair(*paths[2:]))
 
 

@@ -1,9 +1,10 @@
 """pequegrad: lazy tensors on CPU and CUDA, automatic differentiation, jit, neural networks.
 
-    import pequegrad as pg
-    from pequegrad.tensor import Tensor, dt, device
-    from pequegrad.autodiff import grads
+import pequegrad as pg
+from pequegrad.tensor import Tensor, dt, device
+from pequegrad.autodiff import grads
 """
+
 from .core import errors
 from .core.device import Device, device
 from .core.dtype import dt
@@ -24,10 +25,59 @@ from .core.errors import (
 from .core.tensor import Tensor
 from .ops import methods as _methods
 from .ops.arithmetic import (
-    abs, acos, acosh, add, arctan2, asin, asinh, astype, atan, atanh, cbrt, ceil, clip, cos, cosh, divide, equal,
-    erf, erf_inv, erfc, exp, exp2, expm1, floor, floor_divide, greater, greater_equal, isfinite, isnan, less,
-    less_equal, log, log1p, logical_not, maximum, minimum, multiply, negative, not_equal, power, remainder, round,
-    rsqrt, sigmoid, sign, sin, sinh, sqrt, subtract, tan, tanh, trunc, where,
+    abs,
+    acos,
+    acosh,
+    add,
+    arctan2,
+    asin,
+    asinh,
+    astype,
+    atan,
+    atanh,
+    cbrt,
+    ceil,
+    clip,
+    cos,
+    cosh,
+    divide,
+    equal,
+    erf,
+    erf_inv,
+    erfc,
+    exp,
+    exp2,
+    expm1,
+    floor,
+    floor_divide,
+    greater,
+    greater_equal,
+    isfinite,
+    isnan,
+    less,
+    less_equal,
+    log,
+    log1p,
+    logical_not,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    not_equal,
+    power,
+    remainder,
+    round,
+    rsqrt,
+    sigmoid,
+    sign,
+    sin,
+    sinh,
+    sqrt,
+    subtract,
+    tan,
+    tanh,
+    trunc,
+    where,
 )  # fmt: skip
 from .ops.creation import arange, as_tensor, eye, full, full_like, linspace, ones, ones_like, zeros, zeros_like
 from .ops.indexing import one_hot, take_along_axis
@@ -35,11 +85,36 @@ from .ops.linalg import dot, matmul, norm, outer, tensordot
 from .ops.nn import cross_entropy_loss_indices, cross_entropy_loss_probs, dropout, gelu, mse_loss, relu, silu
 from .ops.random import manual_seed, rand, randn, random_key
 from .ops.reductions import (
-    all, any, argmax, argmin, log_softmax, logsumexp, max, mean, min, prod, softmax, std, sum, var,
+    all,
+    any,
+    argmax,
+    argmin,
+    log_softmax,
+    logsumexp,
+    max,
+    mean,
+    min,
+    prod,
+    softmax,
+    std,
+    sum,
+    var,
 )  # fmt: skip
 from .ops.shape import (
-    broadcast_to, concatenate, expand_dims, flatten, flip, moveaxis, pad, permute, reshape, split, squeeze, stack,
-    swapaxes, transpose,
+    broadcast_to,
+    concatenate,
+    expand_dims,
+    flatten,
+    flip,
+    moveaxis,
+    pad,
+    permute,
+    reshape,
+    split,
+    squeeze,
+    stack,
+    swapaxes,
+    transpose,
 )  # fmt: skip
 from .primitives.control import stop_gradient
 from .runtime.memory import empty_cache, memory_stats, num_threads, set_memory_limit, set_num_threads, sync_cuda_device

@@ -1,7 +1,8 @@
 """Prints what pip must install for the given extras, one requirement a line, from pyproject.toml.
 
-    python scripts/requirements.py examples test
+python scripts/requirements.py examples test
 """
+
 import pathlib
 import sys
 import tomllib

@@ -1,4 +1,5 @@
 """Fixtures: `device`, on which every test that touches a tensor runs, and `tensor`, which makes them there."""
+
 import os
 
 import numpy as np

@@ -1,4 +1,5 @@
 """jit: one program per call, caching, captured and changed outer tensors, composition with derivatives."""
+
 import numpy as np
 import pytest
 

@@ -1,4 +1,5 @@
 """Modules, optimisers, losses and model files, against torch and JAX."""
+
 import os
 
 import jax
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 import pequegrad as pg
-from pequegrad import nn, optim
+from pequegrad import optim
 from pequegrad.nn import Dropout, Linear, ReLU, Sequential, StatefulModule
 
 
@@ -22,7 +23,9 @@ class MLP(StatefulModule):
 
 
 def torch_twin(model):
-    twin = torch.nn.Sequential(*[m for w in (model.fc1, model.fc2) for m in (torch.nn.Linear(*w.weight.shape), torch.nn.ReLU())][:-1])
+    twin = torch.nn.Sequential(
+        *[m for w in (model.fc1, model.fc2) for m in (torch.nn.Linear(*w.weight.shape), torch.nn.ReLU())][:-1]
+    )
     with torch.no_grad():
         for ours, theirs in zip((model.fc1, model.fc2), (twin[0], twin[2])):
             theirs.weight.copy_(torch.tensor(ours.weight.numpy().T))
@@ -199,7 +202,13 @@ def test_parameters_are_found_once_and_in_order(device):
     model = Shared(device)
     assert [n for n, _ in model.named_parameters()] == ["scale", "layers.0.weight", "layers.0.bias", "heads.a.weight"]
     assert [n for n, _ in model.named_buffers()] == ["count"]
-    assert len(model.parameters()) == 4 and list(model.state_dict()) == ["scale", "layers.0.weight", "layers.0.bias", "heads.a.weight", "count"]  # fmt: skip
+    assert len(model.parameters()) == 4 and list(model.state_dict()) == [
+        "scale",
+        "layers.0.weight",
+        "layers.0.bias",
+        "heads.a.weight",
+        "count",
+    ]
 
 
 def test_train_and_eval_reach_all_parts():
@@ -268,7 +277,9 @@ def test_files_are_safetensors(tmp_path, device):
     found = load_file(tmp_path / "m")
     np.testing.assert_array_equal(found["fc1.weight"].numpy(), model.fc1.weight.numpy())
     save_file({k: v * 2 for k, v in found.items()}, tmp_path / "t")
-    np.testing.assert_array_equal(MLP(device=device).load(tmp_path / "t").fc1.weight.numpy(), 2 * model.fc1.weight.numpy())
+    np.testing.assert_array_equal(
+        MLP(device=device).load(tmp_path / "t").fc1.weight.numpy(), 2 * model.fc1.weight.numpy()
+    )
 
 
 def test_bad_model_files_are_refused_and_change_nothing(tmp_path, device, rng):
@@ -278,7 +289,13 @@ def test_bad_model_files_are_refused_and_change_nothing(tmp_path, device, rng):
     good = (tmp_path / "good").read_bytes()
     MLP((7, 3, 2), device).save(tmp_path / "other sizes")
     Linear(20, 16, device=device).save(tmp_path / "other names")
-    bad = {"empty": b"", "truncated": good[:-5], "text": b"hello " * 100, "zip": b"PK\x03\x04" + good, "huge header": b"\xff" * 8 + good}
+    bad = {
+        "empty": b"",
+        "truncated": good[:-5],
+        "text": b"hello " * 100,
+        "zip": b"PK\x03\x04" + good,
+        "huge header": b"\xff" * 8 + good,
+    }
     for name, data in bad.items():
         (tmp_path / name).write_bytes(data)
     for name in [*bad, "other sizes", "other names", "missing"]:

@@ -1,4 +1,5 @@
 """Every rule of every primitive, checked on the primitive's own samples."""
+
 import numpy as np
 import pytest
 
@@ -22,8 +23,6 @@ def has_derivative(primitive, index):
     if primitive.name == "stop_gradient" or not any(np.asarray(a).dtype.kind == "f" for a in arrays):
         return False
     return bind(primitive, [np.asarray(a) for a in arrays], params, pg.device.cpu).dtype == np.float64
-
-
 
 
 def sample(primitive, index, device):
@@ -123,7 +122,10 @@ def test_batch_is_a_loop(primitive, index, device):
     n, k = 3, len(arrays)
     for pattern in range(1, 2**k):
         batched = [bool(pattern >> j & 1) for j in range(k)]
-        stacked = [np.stack([rng.permutation(a.ravel()).reshape(a.shape) for _ in range(n)]) if b else a for a, b in zip(arrays, batched)]  # fmt: skip
+        stacked = [
+            np.stack([rng.permutation(a.ravel()).reshape(a.shape) for _ in range(n)]) if b else a
+            for a, b in zip(arrays, batched)
+        ]
         out = primitive.batch([pg.Tensor(a, device=device) for a in stacked], batched, **params).numpy()
         for row in range(n):
             one = bind(primitive, [a[row] if b else a for a, b in zip(stacked, batched)], params, device).numpy()

@@ -1,4 +1,5 @@
 """The README's Python blocks run as they are written, in order, in one namespace."""
+
 import pathlib
 import re
 

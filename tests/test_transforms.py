@@ -1,4 +1,5 @@
 """grads, fngrad, grad, jvp, vjp, vmap against JAX and each other."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,4 +1,5 @@
 """A GraphTrace as one program of the runtime: every node one instruction, nothing fused yet."""
+
 from ..core.evaluate import assemble
 from ..core.node import constant
 from ..runtime import library

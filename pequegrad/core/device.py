@@ -1,4 +1,5 @@
 """Devices: `device.cpu`, `device.cuda`, `device.cuda(1)`, `device("cuda:1")`."""
+
 from .errors import ArgumentError
 
 _KINDS = ("cpu", "cuda")
@@ -50,7 +51,9 @@ class DeviceNamespace:
         kind, _, index = spec.partition(":") if isinstance(spec, str) else ("", "", "")
         if kind.lower() in _KINDS and (index.isdigit() or not index):
             return Device(kind.lower(), int(index or 0))
-        raise ArgumentError(f"{spec!r} is not a device.", fix="use device.cpu, device.cuda, device.cuda(0) or 'cuda:0'.")
+        raise ArgumentError(
+            f"{spec!r} is not a device.", fix="use device.cpu, device.cuda, device.cuda(0) or 'cuda:0'."
+        )
 
 
 device = DeviceNamespace()

@@ -4,13 +4,27 @@
 >>> dt.float32
 dtype('float32')
 """
+
 import numpy as np
 
 from .errors import DtypeError
 
 # name -> code in runtime/include/pequegrad.h; the order is that of the header.
-NAMES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-         "float16", "bfloat16", "float32", "float64")  # fmt: skip
+NAMES = (
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "bfloat16",
+    "float32",
+    "float64",
+)
 
 
 class DtypeNamespace:

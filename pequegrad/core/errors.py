@@ -2,6 +2,7 @@
 
 A message says what went wrong, where in the user's code, from which values, and how to fix it.
 """
+
 import linecache
 import os
 import sys

@@ -4,6 +4,7 @@ Which values does a run keep? Those that anything outside it still refers to: a 
 a pending node that was not asked for. CPython's reference counts say so exactly and cost nothing while
 the graph is built. A run for a tracked tensor keeps all its values, since a later grads() reads them.
 """
+
 import os
 import threading
 from operator import attrgetter
@@ -59,7 +60,9 @@ def _pending(roots, reader):
     device = order[0].spec.device if order else None
     for node in roots:
         if node.value is None and node.spec.device is not device:
-            raise ArgumentError("Values on different devices cannot be evaluated together.", fix="evaluate them one device at a time.")  # fmt: skip
+            raise ArgumentError(
+                "Values on different devices cannot be evaluated together.", fix="evaluate them one device at a time."
+            )
     return uses, order
 
 
@@ -177,7 +180,11 @@ def no_value(node, reader):
                 seen.add(source)
                 stack.append(source)
     names = [node.frame.argument_names.get(a, "an argument") for a in sorted(arguments, key=_by_number)]
-    depends = f"depends on {', '.join(names[:3])} of {node.frame.function}" if names else f"was made inside {node.frame.function}"  # fmt: skip
+    depends = (
+        f"depends on {', '.join(names[:3])} of {node.frame.function}"
+        if names
+        else f"was made inside {node.frame.function}"
+    )
     return TracerError(
         f"{reader} needs a value, but this {node.aval} is traced by {node.frame.transform}.",
         origin=f"{node.spec.primitive.title} ({node.aval}) {depends}",

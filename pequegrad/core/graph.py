@@ -1,4 +1,5 @@
 """GraphTrace: a closed graph, what tracing a function gives. jit, vmap and export work on it."""
+
 from operator import attrgetter
 
 from .node import constant
@@ -49,7 +50,9 @@ class GraphTrace:
             lines.append(f"    {typed(node)} = {node.spec.primitive.name}({', '.join(shown)})")
         lines.append(f"    return {', '.join(map(name, self.outputs))}")
         if self.rebound:
-            lines.append(f"    rebind {', '.join(f'a {h.dtype.name}{list(h.shape)} to {name(n)}' for h, n in self.rebound)}")
+            lines.append(
+                f"    rebind {', '.join(f'a {h.dtype.name}{list(h.shape)} to {name(n)}' for h, n in self.rebound)}"
+            )
         return "\n".join(lines)
 
     def structure(self):

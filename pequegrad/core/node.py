@@ -4,6 +4,7 @@ A Node is one application of a primitive: its `spec` (primitive, parameters, ava
 applications), its inputs, and, once computed, its value. Nodes never change what they stand for.
 Creation numbers are a topological order of the graph: a node is always newer than its inputs.
 """
+
 import itertools
 import threading
 import weakref

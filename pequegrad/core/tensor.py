@@ -3,6 +3,7 @@
 Its methods and operators come from pequegrad.ops (see ops/methods.py); here is only what a handle is,
 how values get in and out, and what happens to history.
 """
+
 import numpy as np
 
 from ..runtime import library
@@ -36,7 +37,10 @@ class Tensor:
     def __init__(self, data, dtype=None, device=None):
         place = devices.cpu if device is None else devices(device)
         if isinstance(data, Tensor):
-            raise ArgumentError("Tensor(data) takes numbers or a NumPy array, got a Tensor.", fix="use x.detach(), x.astype(dtype) or x.to(device).")  # fmt: skip
+            raise ArgumentError(
+                "Tensor(data) takes numbers or a NumPy array, got a Tensor.",
+                fix="use x.detach(), x.astype(dtype) or x.to(device).",
+            )
         data = _to_numpy(data, None if dtype is None else dtypes.canonical(dtype))
         aval = make_aval(data.shape, data.dtype, place)
         self._node = leaf(library.array_from_host(data, place), aval, TRACKED)
@@ -136,7 +140,10 @@ class Tensor:
 
     def _scalar(self, reader):
         if self.size != 1:
-            raise ShapeError(f"{reader} needs a tensor with one element, got shape {list(self.shape)}.", fix="reduce it, index it, or use .numpy().")  # fmt: skip
+            raise ShapeError(
+                f"{reader} needs a tensor with one element, got shape {list(self.shape)}.",
+                fix="reduce it, index it, or use .numpy().",
+            )
         return self._read(reader).reshape(())
 
     def __array__(self, dtype=None, copy=None):
@@ -151,7 +158,9 @@ class Tensor:
 
     def __bool__(self):
         if self.size != 1:
-            raise ShapeError(f"The truth value of a tensor of shape {list(self.shape)} is ambiguous.", fix="use x.any() or x.all().")  # fmt: skip
+            raise ShapeError(
+                f"The truth value of a tensor of shape {list(self.shape)} is ambiguous.", fix="use x.any() or x.all()."
+            )
         return bool(self._scalar("`if` (or bool())"))
 
     def __index__(self):
@@ -216,9 +225,14 @@ def _to_numpy(data, dtype):
         try:
             found = np.asarray(data)
         except ValueError as error:
-            raise ShapeError(f"The nested lists do not form an array: {error}.", fix="make all rows equally long.") from None
+            raise ShapeError(
+                f"The nested lists do not form an array: {error}.", fix="make all rows equally long."
+            ) from None
         if found.dtype.kind in "iuf" or not found.size:
             return found.astype(dtype or np.float32)
     if found.dtype.kind not in "biufV":
-        raise DtypeError(f"Cannot make a Tensor from {type(data).__name__} of dtype {found.dtype}.", fix="convert it to numbers first.")  # fmt: skip
+        raise DtypeError(
+            f"Cannot make a Tensor from {type(data).__name__} of dtype {found.dtype}.",
+            fix="convert it to numbers first.",
+        )
     return found.astype(dtype or dtypes.canonical(found.dtype), copy=False)

@@ -2,12 +2,52 @@
 
 The part of jax.numpy that pequegrad.nn is built on; names that are here work, the others are absent.
 """
+
 from ..core.dtype import dt as _dt
 from ..core.tensor import Tensor as Array
 from ..ops.arithmetic import (
-    abs, add, arctan2, astype, cbrt, ceil, clip, cos, cosh, divide, equal, exp, exp2, expm1, floor, floor_divide,
-    greater, greater_equal, isfinite, isnan, less, less_equal, log, log1p, logical_not, maximum, minimum, multiply,
-    negative, not_equal, power, remainder, round, sign, sin, sinh, sqrt, subtract, tan, tanh, trunc, where,
+    abs,
+    add,
+    arctan2,
+    astype,
+    cbrt,
+    ceil,
+    clip,
+    cos,
+    cosh,
+    divide,
+    equal,
+    exp,
+    exp2,
+    expm1,
+    floor,
+    floor_divide,
+    greater,
+    greater_equal,
+    isfinite,
+    isnan,
+    less,
+    less_equal,
+    log,
+    log1p,
+    logical_not,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    not_equal,
+    power,
+    remainder,
+    round,
+    sign,
+    sin,
+    sinh,
+    sqrt,
+    subtract,
+    tan,
+    tanh,
+    trunc,
+    where,
 )  # fmt: skip
 from ..ops.arithmetic import acos as arccos
 from ..ops.arithmetic import asin as arcsin
@@ -17,7 +57,17 @@ from ..ops.indexing import take_along_axis
 from ..ops.linalg import dot, matmul, outer, tensordot
 from ..ops.reductions import all, any, argmax, argmin, max, mean, min, prod, std, sum, var
 from ..ops.shape import (
-    broadcast_to, concatenate, expand_dims, flip, moveaxis, reshape, split, squeeze, stack, swapaxes, transpose,
+    broadcast_to,
+    concatenate,
+    expand_dims,
+    flip,
+    moveaxis,
+    reshape,
+    split,
+    squeeze,
+    stack,
+    swapaxes,
+    transpose,
 )  # fmt: skip
 from ..transforms.gradients import grad, jvp, value_and_grad, vjp
 from ..transforms.jit import jit

@@ -1,4 +1,5 @@
 """jnp.array and jnp.asarray: untracked arrays in JAX's 32-bit default."""
+
 import numpy as np
 
 from ..core import dtype as dtypes

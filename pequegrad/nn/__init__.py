@@ -1,4 +1,5 @@
 """Neural networks as objects: modules with parameters, built on pequegrad.jax_api."""
+
 from .layers import Dropout, Linear, ReLU, Sequential
 from .module import StatefulModule
 

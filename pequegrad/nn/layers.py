@@ -1,4 +1,5 @@
 """Layers: each is a module of a few lines under its formula."""
+
 import math
 
 from .. import jax_api as jnp
@@ -50,7 +51,9 @@ class Dropout(StatefulModule):
 
     def __init__(self, p=0.5):
         if not 0 <= p < 1:
-            raise ArgumentError(f"Dropout(p={p}): p must be in [0, 1).", fix="p is the probability of dropping an element.")
+            raise ArgumentError(
+                f"Dropout(p={p}): p must be in [0, 1).", fix="p is the probability of dropping an element."
+            )
         self.p = p
 
     def forward(self, x):

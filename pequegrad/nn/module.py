@@ -1,4 +1,5 @@
 """StatefulModule: a network is an object whose attributes are its parameters, buffers and parts."""
+
 import numpy as np
 
 from ..core import dtype as dtypes
@@ -106,7 +107,9 @@ class StatefulModule:
 
     def to(self, target):
         """Moves all tensors to a device, or converts the floating ones to a dtype, in place; returns the module."""
-        is_device = isinstance(target, Device) or (isinstance(target, str) and target.partition(":")[0] in ("cpu", "cuda"))
+        is_device = isinstance(target, Device) or (
+            isinstance(target, str) and target.partition(":")[0] in ("cpu", "cuda")
+        )
         if is_device:
             devices(target).handle  # noqa: B018  nothing is changed if the device is not there
         for _, tensor in self.named_parameters() + self.named_buffers():
@@ -179,17 +182,27 @@ def read_safetensors(path):
         with open(path, "rb") as file:
             data = file.read()
     except OSError as error:
-        raise ModelFileError(f"Cannot read the model file: {error.strerror}.", where=path, fix="check the path; model.save(path) writes such a file.") from None  # fmt: skip
+        raise ModelFileError(
+            f"Cannot read the model file: {error.strerror}.",
+            where=path,
+            fix="check the path; model.save(path) writes such a file.",
+        ) from None
     package = _safetensors()
     try:
         entries = package.deserialize(data)
     except package.SafetensorError as error:
-        raise ModelFileError(f"Not a whole safetensors file: {error}.", where=path, fix="save the model again; files of other formats must be converted first.") from None  # fmt: skip
+        raise ModelFileError(
+            f"Not a whole safetensors file: {error}.",
+            where=path,
+            fix="save the model again; files of other formats must be converted first.",
+        ) from None
     found = {}
     for name, entry in entries:
         dtype = _DTYPES.get(entry["dtype"])
         if dtype is None:
-            raise ModelFileError(f"Tensor {name} has dtype {entry['dtype']}, which pequegrad does not have.", where=path)
+            raise ModelFileError(
+                f"Tensor {name} has dtype {entry['dtype']}, which pequegrad does not have.", where=path
+            )
         found[name] = np.frombuffer(entry["data"], dtypes.canonical(dtype)).reshape(entry["shape"])
     return found
 
@@ -205,7 +218,9 @@ def _safetensors():
     try:
         import safetensors.numpy
     except ModuleNotFoundError:
-        raise MissingPackageError("Saving and loading models needs the package safetensors.", fix="pip install safetensors.") from None  # fmt: skip
+        raise MissingPackageError(
+            "Saving and loading models needs the package safetensors.", fix="pip install safetensors."
+        ) from None
     return safetensors
 
 

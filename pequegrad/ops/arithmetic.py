@@ -1,4 +1,5 @@
 """Operators and elementwise functions on tensors, numbers and arrays: JAX's type promotion, NumPy's broadcasting."""
+
 from ..core import dtype as dtypes
 from ..core.dtype import dt, is_float, is_integer, promote
 from ..core.errors import DtypeError
@@ -67,7 +68,9 @@ def _unary(primitive):
 
 # ---- functions ---------------------------------------------------------------------------------------
 
-exp, exp2, expm1, log, log1p, sqrt, rsqrt, cbrt = map(_unary_floating, (p.exp, p.exp2, p.expm1, p.log, p.log1p, p.sqrt, p.rsqrt, p.cbrt))  # fmt: skip
+exp, exp2, expm1, log, log1p, sqrt, rsqrt, cbrt = map(
+    _unary_floating, (p.exp, p.exp2, p.expm1, p.log, p.log1p, p.sqrt, p.rsqrt, p.cbrt)
+)
 sin, cos, tan, asin, acos, atan = map(_unary_floating, (p.sin, p.cos, p.tan, p.asin, p.acos, p.atan))
 sinh, cosh, tanh, asinh, acosh, atanh = map(_unary_floating, (p.sinh, p.cosh, p.tanh, p.asinh, p.acosh, p.atanh))
 sigmoid, erf, erfc, erf_inv = map(_unary_floating, (p.logistic, p.erf, p.erfc, p.erf_inv))
@@ -163,13 +166,18 @@ def power(x, y):
     """x ** y. A Python int as the exponent multiplies; other exponents use exp and log."""
     if type(y) is int and isinstance(x, Tensor):
         if is_integer(x.dtype) and y < 0:
-            raise DtypeError(f"power: {x._node.aval} to the negative power {y}.", fix="convert it: x.astype(dt.float32).")
+            raise DtypeError(
+                f"power: {x._node.aval} to the negative power {y}.", fix="convert it: x.astype(dt.float32)."
+            )
         if y == 1:
             return x
         return p.integer_pow(x, exponent=y) if y != 2 else p.mul(x, x)
     x, y = promoted(x, y)
     if not is_float(x.dtype):
-        raise DtypeError(f"power: an integer array as exponent, {y._node.aval}, is not supported for {x._node.aval}.", fix="convert x: x.astype(dt.float32).")  # fmt: skip
+        raise DtypeError(
+            f"power: an integer array as exponent, {y._node.aval}, is not supported for {x._node.aval}.",
+            fix="convert x: x.astype(dt.float32).",
+        )
     return p.pow_(x, y)
 
 
@@ -258,4 +266,3 @@ def reflected(general):
 def is_operand(x):
     """What operators accept besides tensors."""
     return isinstance(x, (bool, int, float, Tensor)) or hasattr(x, "__array__")
-

@@ -1,4 +1,5 @@
 """Making tensors from data, shapes and numbers."""
+
 import math
 
 import numpy as np
@@ -28,7 +29,9 @@ def as_tensor(x, device=None):
         return tensor_from_numpy(data.astype(dtypes.canonical(data.dtype), copy=False), place)
     if isinstance(x, (list, tuple)):
         return Tensor(x, device=place)
-    raise ArgumentError(f"Cannot make a tensor from {type(x).__name__}.", fix="pass a tensor, an array, a number or a list.")
+    raise ArgumentError(
+        f"Cannot make a tensor from {type(x).__name__}.", fix="pass a tensor, an array, a number or a list."
+    )
 
 
 def shape_of(shape, *rest):

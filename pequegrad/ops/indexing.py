@@ -3,6 +3,7 @@
 Every index form of NumPy: ints, slices, None, Ellipsis, integer arrays, bool masks, and their mixtures.
 Integer arrays out of range read the nearest element and are not written, as in JAX; Python ints raise.
 """
+
 import numpy as np
 
 from ..core.dtype import dt, is_integer
@@ -101,7 +102,9 @@ class _Plan:
 
     def _integer(self, item, n, axis):
         if not -n <= item < n:
-            raise IndexingError(f"Index {item} is out of range for axis {axis} of size {n}.", fix=f"use {-n} to {n - 1}." if n else None)  # fmt: skip
+            raise IndexingError(
+                f"Index {item} is out of range for axis {axis} of size {n}.", fix=f"use {-n} to {n - 1}." if n else None
+            )
         return item % n
 
     def _slice(self, item, n, axis):
@@ -134,7 +137,9 @@ def _index_vectors(plan, shape):
     try:
         common = np.broadcast_shapes(*[a.shape for a in arrays])
     except ValueError:
-        raise IndexingError(f"Index arrays of shapes {', '.join(str(list(a.shape)) for a in arrays)} do not broadcast.") from None  # fmt: skip
+        raise IndexingError(
+            f"Index arrays of shapes {', '.join(str(list(a.shape)) for a in arrays)} do not broadcast."
+        ) from None
     columns = []
     for axis, a in zip(axes, arrays):
         wrapped = e.select(e.lt(a, 0), e.add(a, shape[axis]), a)  # negative indices count from the end
@@ -142,13 +147,13 @@ def _index_vectors(plan, shape):
     return concatenate(columns, -1), axes, common
 
 
-def _dimension_numbers(plan, ndim, axes, common):
-    """XLA's numbers for a gather whose result has the arrays' axes where the layout puts them."""
-    before = next(k for k, entry in enumerate([v for v in plan.layout if v[0] != "new"]) if entry == ("arrays",))
-    n_offset = ndim - len(axes)
+def _places(plan, ndim, axes, common):
+    """The places of a gather whose result has the arrays' axes where the layout puts them."""
+    before = [entry for entry in plan.layout if entry != ("new",)].index(("arrays",))
+    n_window = ndim - len(axes)
     # ints beside arrays are arrays, so the axes that remain are exactly those that are not addressed
-    offset = tuple(range(before)) + tuple(range(before + len(common), n_offset + len(common)))
-    return {"offset_dims": offset, "collapsed_slice_dims": axes, "operand_batching_dims": (), "start_indices_batching_dims": (), "start_index_map": axes}  # fmt: skip
+    window = tuple(range(before)) + tuple(range(before + len(common), n_window + len(common)))
+    return p.Places(window=window, collapsed=axes, index_map=axes)
 
 
 def _result_shape(plan, sliced, common):
@@ -179,12 +184,11 @@ def getitem(x, index):
     sliced = out.shape
     if plan.arrays:
         indices, axes, common = _index_vectors(plan, x.shape)
-        numbers = _dimension_numbers(plan, x.ndim, axes, common)
-        sizes = tuple(1 if i in axes else n for i, n in enumerate(sliced))
         if any(x.shape[a] == 0 for a in axes) and indices.size:
-            raise IndexingError(f"An axis of size 0 of {x._node.aval} is indexed with {indices.size // len(axes)} positions.")
-        sizes = tuple(min(a, b) for a, b in zip(sizes, sliced))
-        out = p.gather(out, indices, slice_sizes=sizes, mode="clip", **numbers)
+            count = indices.size // len(axes)
+            raise IndexingError(f"An axis of size 0 of {x._node.aval} is indexed with {count} positions.")
+        sizes = tuple(min(1, n) if i in axes else n for i, n in enumerate(sliced))
+        out = p.gather(out, indices, places=_places(plan, x.ndim, axes, common), sizes=sizes, mode="clip")
     return s.reshape_to(out, _result_shape(plan, sliced, common))
 
 
@@ -206,7 +210,10 @@ def update(x, index, value, combine="set"):
     try:
         value = broadcast_to(_drop_leading_ones(value, len(target)), target)
     except ShapeError:
-        raise ShapeError(f"A value of shape {list(value.shape)} does not fit x[index] of shape {list(target)}.", fix="the value must broadcast to the indexed part.") from None  # fmt: skip
+        raise ShapeError(
+            f"A value of shape {list(value.shape)} does not fit x[index] of shape {list(target)}.",
+            fix="the value must broadcast to the indexed part.",
+        ) from None
     value = s.reshape_to(value, _without_new(plan, sliced, common))
     if not plan.arrays:
         value = s.reshape_to(value, sliced)
@@ -230,12 +237,8 @@ def update(x, index, value, combine="set"):
 
 
 def _scatter(x, plan, indices, axes, common, value, combine):
-    numbers = _dimension_numbers(plan, x.ndim, axes, common)
-    return p.scatter(
-        x, indices, value, combine=combine, mode="drop", unique_indices=False,
-        update_window_dims=numbers["offset_dims"], inserted_window_dims=axes, operand_batching_dims=(),
-        scatter_indices_batching_dims=(), scatter_dims_to_operand_dims=axes,
-    )  # fmt: skip
+    places = _places(plan, x.ndim, axes, common)
+    return p.scatter(x, indices, value, places=places, combine=combine, mode="drop", unique=False)
 
 
 def _without_new(plan, sliced, common):
@@ -304,22 +307,30 @@ def take_along_axis(x, indices, axis):
     x, indices = as_tensor(x), as_tensor(indices)
     axis = normalize_axis(axis, x.ndim, "take_along_axis")
     if not is_integer(indices.dtype):
-        raise DtypeError(f"take_along_axis: indices must be integers, got {indices._node.aval}.", fix="convert them: i.astype(dt.int32).")  # fmt: skip
+        raise DtypeError(
+            f"take_along_axis: indices must be integers, got {indices._node.aval}.",
+            fix="convert them: i.astype(dt.int32).",
+        )
     others = tuple(i for i in range(x.ndim) if i != axis)
     if indices.ndim != x.ndim or any(indices.shape[i] != x.shape[i] for i in others):
-        raise ShapeError(f"take_along_axis: indices {indices._node.aval} and x {x._node.aval} must agree on all axes but {axis}.")  # fmt: skip
-    wrapped = e.select(e.lt(indices, 0), e.add(indices, x.shape[axis]), indices) if indices.dtype.kind == "i" else indices
-    return p.gather(
-        x, expand_dims(wrapped, -1), offset_dims=(), collapsed_slice_dims=(axis,), operand_batching_dims=others,
-        start_indices_batching_dims=others, start_index_map=(axis,), slice_sizes=(1,) * x.ndim, mode="clip",
-    )  # fmt: skip
+        raise ShapeError(
+            f"take_along_axis: indices {indices._node.aval} and x {x._node.aval} must agree on all axes but {axis}."
+        )
+    wrapped = (
+        e.select(e.lt(indices, 0), e.add(indices, x.shape[axis]), indices) if indices.dtype.kind == "i" else indices
+    )
+    places = p.Places(collapsed=(axis,), batch=others, indices_batch=others, index_map=(axis,))
+    return p.gather(x, expand_dims(wrapped, -1), places=places, sizes=(1,) * x.ndim, mode="clip")
 
 
 def one_hot(indices, classes, dtype=dt.float32):
     """1 at position indices[...] of a new last axis of size `classes`, else 0; out of range: all 0."""
     indices = as_tensor(indices)
     if not is_integer(indices.dtype):
-        raise DtypeError(f"one_hot: class numbers must be integers, got {indices._node.aval}.", fix="convert them: y.astype(dt.int32).")  # fmt: skip
+        raise DtypeError(
+            f"one_hot: class numbers must be integers, got {indices._node.aval}.",
+            fix="convert them: y.astype(dt.int32).",
+        )
     if not isinstance(classes, (int, np.integer)) or classes < 0:
         raise ArgumentError(f"one_hot: {classes!r} is not a number of classes.")
     numbers = s.iota(shape=(int(classes),), dtype=indices.dtype, axis=0, device=indices.device)

@@ -1,4 +1,5 @@
 """Products of matrices and arrays."""
+
 from ..core.errors import ShapeError
 from ..primitives.contraction import dot_general
 from ..primitives.shape import reshape_to
@@ -11,7 +12,9 @@ def matmul(x, y):
     """The matrix product over the last axis of x and the second to last of y; leading axes broadcast, as in NumPy."""
     x, y = promoted(x, y)
     if not x.ndim or not y.ndim:
-        raise ShapeError(f"matmul: operands need at least one axis, got {x._node.aval} and {y._node.aval}.", fix="use * for numbers.")  # fmt: skip
+        raise ShapeError(
+            f"matmul: operands need at least one axis, got {x._node.aval} and {y._node.aval}.", fix="use * for numbers."
+        )
     inner = y.ndim - 2 if y.ndim > 1 else 0
     if x.shape[-1] != y.shape[inner]:
         raise ShapeError(
@@ -31,9 +34,12 @@ def _batched(x, y):
     n = max(x.ndim, y.ndim) - 2
     x, y = (reshape_to(v, (1,) * (n + 2 - v.ndim) + v.shape) for v in (x, y))
     batch = []
-    for i, (a, b) in enumerate(zip(x.shape[:n], y.shape[:n])):
+    for a, b in zip(x.shape[:n], y.shape[:n]):
         if a != b and 1 not in (a, b):
-            raise ShapeError(f"matmul: batch axes of {x._node.aval} and {y._node.aval} do not broadcast.", fix="sizes must be equal or 1.")  # fmt: skip
+            raise ShapeError(
+                f"matmul: batch axes of {x._node.aval} and {y._node.aval} do not broadcast.",
+                fix="sizes must be equal or 1.",
+            )
         batch.append(max(a, b) if 0 not in (a, b) else 0)
     x, y = broadcast_to(x, (*batch, *x.shape[n:])), broadcast_to(y, (*batch, *y.shape[n:]))
     axes = tuple(range(n))
@@ -53,7 +59,9 @@ def tensordot(x, y, axes=2):
     x, y = promoted(x, y)
     if isinstance(axes, int):
         if not 0 <= axes <= min(x.ndim, y.ndim):
-            raise ShapeError(f"tensordot: {axes} axes of {x._node.aval} and {y._node.aval}.", fix="use at most their number of axes.")  # fmt: skip
+            raise ShapeError(
+                f"tensordot: {axes} axes of {x._node.aval} and {y._node.aval}.", fix="use at most their number of axes."
+            )
         axes = (tuple(range(x.ndim - axes, x.ndim)), tuple(range(axes)))
     pairs = [(a,) if isinstance(a, int) else tuple(a) for a in axes]
     xs, ys = (tuple(normalize_axis(a, v.ndim, "tensordot") for a in pair) for pair, v in zip(pairs, (x, y)))

@@ -1,4 +1,5 @@
 """Gives Tensor its operators and methods: each is a function of pequegrad.ops."""
+
 from ..core.device import device as devices
 from ..core.tensor import Tensor
 from ..primitives import elementwise as p

@@ -1,4 +1,5 @@
 """Activations, losses and other functions of neural networks."""
+
 import math
 
 from ..core.dtype import is_integer
@@ -54,9 +55,14 @@ def cross_entropy_loss_indices(logits, target):
     """
     logits, target = floating(logits), as_tensor(target)
     if not is_integer(target.dtype):
-        raise DtypeError(f"cross_entropy_loss_indices: class numbers must be integers, got {target._node.aval}.", fix="convert them: y.astype(dt.int32); for probabilities use cross_entropy_loss_probs.")  # fmt: skip
+        raise DtypeError(
+            f"cross_entropy_loss_indices: class numbers must be integers, got {target._node.aval}.",
+            fix="convert them: y.astype(dt.int32); for probabilities use cross_entropy_loss_probs.",
+        )
     if logits.ndim < 1 or logits.shape[:-1] != target.shape:
-        raise ShapeError(f"cross_entropy_loss_indices: logits {logits._node.aval} need targets of shape {list(logits.shape[:-1])}, got {list(target.shape)}.")  # fmt: skip
+        raise ShapeError(
+            f"cross_entropy_loss_indices: logits {logits._node.aval} need targets of shape {list(logits.shape[:-1])}, got {list(target.shape)}."
+        )
     picked = take_along_axis(log_softmax(logits), expand_dims(target, -1), -1)
     return e.neg(mean(squeeze(picked, -1)))
 
@@ -65,7 +71,10 @@ def cross_entropy_loss_probs(logits, target):
     """The mean of -sum(target * log softmax(logits)) over the last axis; target: probabilities, shape of logits."""
     logits, target = floating(logits), floating(target)
     if logits.shape != target.shape or not logits.ndim:
-        raise ShapeError(f"cross_entropy_loss_probs: logits {logits._node.aval} and targets {target._node.aval} must have one shape.", fix="for class numbers use cross_entropy_loss_indices.")  # fmt: skip
+        raise ShapeError(
+            f"cross_entropy_loss_probs: logits {logits._node.aval} and targets {target._node.aval} must have one shape.",
+            fix="for class numbers use cross_entropy_loss_indices.",
+        )
     log_probabilities, target = promoted(log_softmax(logits), target)
     return e.neg(mean(total(e.mul(log_probabilities, target), axis=-1)))
 
@@ -74,9 +83,21 @@ def mse_loss(x, target):
     """The mean of (x - target) ** 2 over all elements."""
     x, target = promoted(floating(x), target)
     if x.shape != target.shape:
-        raise ShapeError(f"mse_loss: {x._node.aval} and {target._node.aval} must have one shape.", fix="reshape one: broadcasting here is usually a mistake.")  # fmt: skip
+        raise ShapeError(
+            f"mse_loss: {x._node.aval} and {target._node.aval} must have one shape.",
+            fix="reshape one: broadcasting here is usually a mistake.",
+        )
     difference = e.sub(x, target)
     return mean(e.mul(difference, difference))
 
 
-__all__ = ["relu", "silu", "gelu", "dropout", "one_hot", "cross_entropy_loss_indices", "cross_entropy_loss_probs", "mse_loss"]  # fmt: skip
+__all__ = [
+    "relu",
+    "silu",
+    "gelu",
+    "dropout",
+    "one_hot",
+    "cross_entropy_loss_indices",
+    "cross_entropy_loss_probs",
+    "mse_loss",
+]

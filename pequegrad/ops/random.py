@@ -3,6 +3,7 @@
 Every device has a generator: a key that each draw replaces. Inside jit the key is read and replaced at
 each call, so numbers are fresh there, too; `manual_seed` makes all of them repeat.
 """
+
 import math
 import os
 
@@ -99,5 +100,3 @@ def bernoulli(p, shape, device=None):
     """Bools that are true with probability p."""
     place = devices.cpu if device is None else devices(device)
     return e.lt(uniform(next_key(place), shape), float(p))
-
-

@@ -1,4 +1,5 @@
 """Sums, means, extrema. `dim` and `keepdim` are accepted for `axis` and `keepdims`."""
+
 import math
 
 from ..core import dtype as dtypes

@@ -1,4 +1,5 @@
 """Functions that rearrange axes and elements."""
+
 import math
 
 import numpy as np
@@ -12,7 +13,10 @@ from .creation import as_tensor, shape_of
 def normalize_axis(axis, ndim, name):
     """An axis counted from the front."""
     if not isinstance(axis, (int, np.integer)) or not -ndim <= axis < ndim:
-        raise ShapeError(f"{name}: {axis!r} is not an axis of an array with {ndim} axes.", fix=f"use {-ndim} to {ndim - 1}." if ndim else "a 0-d array has no axes.")  # fmt: skip
+        raise ShapeError(
+            f"{name}: {axis!r} is not an axis of an array with {ndim} axes.",
+            fix=f"use {-ndim} to {ndim - 1}." if ndim else "a 0-d array has no axes.",
+        )
     return int(axis) % ndim
 
 
@@ -35,7 +39,9 @@ def reshape(x, *shape):
     if shape.count(-1) == 1:
         known = math.prod(n for n in shape if n != -1)
         if known == 0 or x.size % known:
-            raise ShapeError(f"reshape: {x._node.aval} cannot have shape {list(shape)}: {x.size} elements are not a multiple of {known}.")  # fmt: skip
+            raise ShapeError(
+                f"reshape: {x._node.aval} cannot have shape {list(shape)}: {x.size} elements are not a multiple of {known}."
+            )
         shape = tuple(x.size // known if n == -1 else n for n in shape)
     return p.reshape_to(x, shape)
 
@@ -82,7 +88,9 @@ def expand_dims(x, axis):
 def squeeze(x, axis=None):
     """x without the given axes of size 1, or without all of them."""
     x = as_tensor(x)
-    axes = tuple(i for i, n in enumerate(x.shape) if n == 1) if axis is None else normalize_axes(axis, x.ndim, "squeeze")
+    axes = (
+        tuple(i for i, n in enumerate(x.shape) if n == 1) if axis is None else normalize_axes(axis, x.ndim, "squeeze")
+    )
     if any(x.shape[a] != 1 for a in axes):
         raise ShapeError(f"squeeze: axes {list(axes)} of {x._node.aval} do not all have size 1.")
     return p.reshape_to(x, tuple(n for i, n in enumerate(x.shape) if i not in axes))
@@ -145,7 +153,9 @@ def pad(x, widths, value=0):
     x = as_tensor(x)
     widths = [widths] * x.ndim if len(widths) == 2 and isinstance(widths[0], int) else list(widths)
     if len(widths) != x.ndim:
-        raise ShapeError(f"pad: {len(widths)} pairs of widths for {x.ndim} axes.", fix="give one (before, after) per axis.")
+        raise ShapeError(
+            f"pad: {len(widths)} pairs of widths for {x.ndim} axes.", fix="give one (before, after) per axis."
+        )
     low, high = tuple(int(a) for a, _ in widths), tuple(int(b) for _, b in widths)
     from ..primitives.base import number
 

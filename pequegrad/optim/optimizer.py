@@ -1,4 +1,5 @@
 """Optimisers: they hold tensors and give them new values from gradients."""
+
 from ..core.errors import ArgumentError, ShapeError
 from ..core.evaluate import evaluate
 from ..core.node import TRACKED, guard, leaf, state
@@ -22,7 +23,10 @@ class Optimizer:
             raise ArgumentError(f"{type(self).__name__}: there are no parameters.", fix="pass model.parameters().")
         for p in self.parameters:
             if not isinstance(p, Tensor):
-                raise ArgumentError(f"{type(self).__name__}: a parameter is a {type(p).__name__}, not a Tensor.", fix="pass model.parameters().")  # fmt: skip
+                raise ArgumentError(
+                    f"{type(self).__name__}: a parameter is a {type(p).__name__}, not a Tensor.",
+                    fix="pass model.parameters().",
+                )
         if not isinstance(lr, Tensor) and not lr >= 0:
             raise ArgumentError(f"{type(self).__name__}: lr = {lr} is not a number >= 0.")
         self.lr = lr
@@ -40,10 +44,15 @@ class Optimizer:
         """
         gradients = list(gradients)
         if len(gradients) != len(self.parameters):
-            raise ArgumentError(f"{type(self).__name__}.step: {len(gradients)} gradients for {len(self.parameters)} parameters.", fix="pass grads(model.parameters(), loss).")  # fmt: skip
+            raise ArgumentError(
+                f"{type(self).__name__}.step: {len(gradients)} gradients for {len(self.parameters)} parameters.",
+                fix="pass grads(model.parameters(), loss).",
+            )
         for p, g in zip(self.parameters, gradients):
             if g.shape != p.shape:
-                raise ShapeError(f"{type(self).__name__}.step: a gradient has shape {list(g.shape)}, its parameter {list(p.shape)}.")  # fmt: skip
+                raise ShapeError(
+                    f"{type(self).__name__}.step: a gradient has shape {list(g.shape)}, its parameter {list(p.shape)}."
+                )
         with no_grad():
             t = self.steps + 1.0
             changed = [(self.steps, t, 0)]
@@ -62,4 +71,3 @@ class Optimizer:
     def hyperparameter(self, name):
         """The value of an attribute; a jitted step is traced anew when it changes."""
         return guard(self, name)
-

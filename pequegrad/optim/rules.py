@@ -1,4 +1,5 @@
 """Update rules: SGD and Adam."""
+
 from ..core.errors import ArgumentError
 from ..ops.arithmetic import sqrt
 from .optimizer import Optimizer

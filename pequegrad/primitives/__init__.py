@@ -1,5 +1,17 @@
 """Every primitive with all its rules; `PRIMITIVES` lists them by name."""
+
 from . import contraction, control, elementwise, indexing, random, reduction, shape
 from .base import PRIMITIVES, Primitive, primitive
 
-__all__ = ["PRIMITIVES", "Primitive", "primitive", "contraction", "control", "elementwise", "indexing", "random", "reduction", "shape"]  # fmt: skip
+__all__ = [
+    "PRIMITIVES",
+    "Primitive",
+    "primitive",
+    "contraction",
+    "control",
+    "elementwise",
+    "indexing",
+    "random",
+    "reduction",
+    "shape",
+]

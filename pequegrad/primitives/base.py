@@ -19,6 +19,7 @@ A class that states `linear = "together"` (linear in all floating operands as on
 them with the others fixed, like mul) is its own jvp, and reverse mode asks its transpose rule directly. `vjp` is
 generated beside the jvp for elementwise primitives that state partial derivatives; it saves reverse mode the detour.
 """
+
 from ..core.errors import ArgumentError, DeviceMismatchError
 from ..core.evaluate import OUTPUT
 from ..core.node import LINEAR, Node, Spec, constant, scalar_constant, state

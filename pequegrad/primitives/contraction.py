@@ -1,4 +1,5 @@
 """Sums of products over axes that two operands share."""
+
 from ..core.errors import DtypeError, ShapeError
 from .base import is_linear, primitive
 from .elementwise import add, convert_to
@@ -21,10 +22,15 @@ class dot_general:
 
     def infer(x, y, *, contract, batch, dtype):
         if x.dtype != y.dtype:
-            raise DtypeError(f"dot_general: dtypes {x.dtype} and {y.dtype} differ.", fix="convert one: x.astype(dtype).")
+            raise DtypeError(
+                f"dot_general: dtypes {x.dtype} and {y.dtype} differ.", fix="convert one: x.astype(dtype)."
+            )
         for kind, (xs, ys) in (("contracting", contract), ("batch", batch)):
             if len(xs) != len(ys) or any(x.shape[i] != y.shape[j] for i, j in zip(xs, ys)):
-                raise ShapeError(f"dot_general: {kind} axes {list(xs)} of {x} and {list(ys)} of {y} have different sizes.", fix="the sizes of paired axes must be equal.")  # fmt: skip
+                raise ShapeError(
+                    f"dot_general: {kind} axes {list(xs)} of {x} and {list(ys)} of {y} have different sizes.",
+                    fix="the sizes of paired axes must be equal.",
+                )
         xfree, yfree = _free(x.ndim, contract[0], batch[0]), _free(y.ndim, contract[1], batch[1])
         shape = [x.shape[i] for i in batch[0] + xfree] + [y.shape[i] for i in yfree]
         return x.update(shape=tuple(shape), dtype=dtype, weak_type=x.weak_type and y.weak_type)

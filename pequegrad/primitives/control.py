@@ -1,4 +1,5 @@
 """Primitives that return their operand and matter to transforms only."""
+
 from ..core.errors import TracerError
 from ..core.node import TRACKED, Node, leaf, state
 from ..core.tensor import wrap
@@ -82,14 +83,19 @@ def to_device(x, device):
         return transfer(x, device=device)  # a tangent has no value to copy, only a transpose
     device.handle  # noqa: B018  a device that is not there is reported before anything is computed
     if state.frame is not None or x._node.frame is not None:
-        raise TracerError(f"A traced function runs on one device: it cannot move {x._node.aval} from {x.device} to {device}.", fix="move the arguments before the call.")  # fmt: skip
+        raise TracerError(
+            f"A traced function runs on one device: it cannot move {x._node.aval} from {x.device} to {device}.",
+            fix="move the arguments before the call.",
+        )
     from ..runtime import library
 
     node = x._node
     value = library.array_from_host(x.numpy(), device)
     moved = leaf(value, node.aval.update(device=device))
     if node.flags & TRACKED & state.flags_mask:
-        spec = transfer.specs.get((node.aval, ("device", device))) or transfer.make_spec((node.aval,), {"device": device})
+        spec = transfer.specs.get((node.aval, ("device", device))) or transfer.make_spec(
+            (node.aval,), {"device": device}
+        )
         moved = Node(spec, (node,))
         moved.value, moved.depth = value, 0
     return wrap(moved)

@@ -3,6 +3,7 @@
 Operands have one dtype and broadcast as in NumPy (the kernels read broadcast axes with stride 0). Unary
 primitives state only their `derivative`; binary ones one partial derivative per operand.
 """
+
 import math
 
 import numpy as np
@@ -55,7 +56,10 @@ def _infer_same(name, rules):
         first = avals[0]
         for aval in avals:
             if aval.dtype != first.dtype:
-                raise DtypeError(f"{name}: dtypes {' and '.join(a.dtype.name for a in avals)} differ.", fix="convert one: x.astype(dtype).")  # fmt: skip
+                raise DtypeError(
+                    f"{name}: dtypes {' and '.join(a.dtype.name for a in avals)} differ.",
+                    fix="convert one: x.astype(dtype).",
+                )
         if not rules.accepts(first.dtype):
             raise DtypeError(f"{name} takes {rules.accepted}, got {first}.", fix="convert it: x.astype(dtype).")
         weak = all(aval.weak_type for aval in avals)
@@ -524,7 +528,7 @@ class div(Binary):
     """x / y; integers truncate toward zero"""
 
     def jvp(primals, tangents, out):
-        (x, y), (dx, dy) = primals, tangents
+        y, (dx, dy) = primals[1], tangents
         terms = [div(dx, y)] if dx is not None else []
         if dy is not None:
             terms.append(mul(div(neg(out), y), dy))
@@ -667,7 +671,9 @@ class select(Elementwise):
         if which.dtype.kind != "b":
             raise DtypeError(f"select: the condition must be bool, got {which}.", fix="compare it: x != 0.")
         if on_true.dtype != on_false.dtype:
-            raise DtypeError(f"select: dtypes {on_true.dtype} and {on_false.dtype} differ.", fix="convert one: x.astype(dtype).")  # fmt: skip
+            raise DtypeError(
+                f"select: dtypes {on_true.dtype} and {on_false.dtype} differ.", fix="convert one: x.astype(dtype)."
+            )
         return on_true.update(
             shape=broadcast_shapes("select", which, on_true, on_false),
             weak_type=on_true.weak_type and on_false.weak_type,
@@ -701,7 +707,9 @@ class clamp(Numeric):
         dlow, dx, dhigh = tangents
         zero = number(0, out)
         inside = and_(gt(x, low), lt(x, high))
-        parts = [select(c, t, zero) for c, t in ((lt(x, low), dlow), (inside, dx), (gt(x, high), dhigh)) if t is not None]
+        parts = [
+            select(c, t, zero) for c, t in ((lt(x, low), dlow), (inside, dx), (gt(x, high), dhigh)) if t is not None
+        ]
         total = parts[0]
         for part in parts[1:]:
             total = add(total, part)
@@ -732,4 +740,3 @@ def convert_to(x, dtype, weak_type=False):
     if x.dtype == dtype and (weak_type or not x.weak_type):
         return x
     return convert(x, dtype=dtype, weak_type=weak_type)
-

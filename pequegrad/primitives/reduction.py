@@ -1,4 +1,5 @@
 """Reductions over a sorted tuple of axes, which disappear."""
+
 from ..core.dtype import dt, is_integer
 from ..core.errors import DtypeError, ShapeError
 from .base import number, primitive
@@ -19,7 +20,9 @@ class Reduction:
 
         def infer(x, *, axes):
             if any(not 0 <= a < x.ndim for a in axes) or list(axes) != sorted(set(axes)):
-                raise ShapeError(f"{name}: {list(axes)} are not axes of {x}.", fix=f"use axes between 0 and {x.ndim - 1}, each once.")
+                raise ShapeError(
+                    f"{name}: {list(axes)} are not axes of {x}.", fix=f"use axes between 0 and {x.ndim - 1}, each once."
+                )
             if not cls.accepts(x.dtype):
                 raise DtypeError(f"{name} takes bool or an integer dtype, got {x}.", fix="compare it first: x != 0.")
             return x.update(shape=tuple(n for i, n in enumerate(x.shape) if i not in axes))
@@ -133,7 +136,9 @@ class Position:
 
         def infer(x, *, axis, dtype):
             if not 0 <= axis < x.ndim:
-                raise ShapeError(f"{name}: {axis} is not an axis of {x}.", fix=f"use an axis between 0 and {x.ndim - 1}.")
+                raise ShapeError(
+                    f"{name}: {axis} is not an axis of {x}.", fix=f"use an axis between 0 and {x.ndim - 1}."
+                )
             if not x.shape[axis]:
                 raise ShapeError(f"{name}: axis {axis} of {x} is empty: nothing has a position there.")
             return x.update(shape=x.shape[:axis] + x.shape[axis + 1 :], dtype=dtype, weak_type=False)

@@ -2,6 +2,7 @@
 
 Views (reshape, transpose, broadcast_in_dim, slice, rev) cost nothing in the runtime: kernels read any strides.
 """
+
 import math
 
 import numpy as np
@@ -10,7 +11,6 @@ from ..core.dtype import dt
 from ..core.errors import DtypeError, ShapeError
 from ..core.node import make_aval
 from .base import is_linear, number, primitive
-
 
 # ---- views -------------------------------------------------------------------------------------------
 
@@ -23,7 +23,10 @@ class reshape:
 
     def infer(x, *, shape):
         if math.prod(shape) != x.size or any(n < 0 for n in shape):
-            raise ShapeError(f"reshape: {x} has {x.size} elements, shape {list(shape)} has {math.prod(shape)}.", fix="use a shape with the same number of elements; one size may be -1 in x.reshape().")  # fmt: skip
+            raise ShapeError(
+                f"reshape: {x} has {x.size} elements, shape {list(shape)} has {math.prod(shape)}.",
+                fix="use a shape with the same number of elements; one size may be -1 in x.reshape().",
+            )
         return x.update(shape=shape)
 
     def jvp(primals, tangents, out, *, shape):
@@ -53,7 +56,10 @@ class transpose:
 
     def infer(x, *, permutation):
         if sorted(permutation) != list(range(x.ndim)):
-            raise ShapeError(f"transpose: {list(permutation)} is not a permutation of the axes of {x}.", fix=f"name each axis 0 to {x.ndim - 1} once.")  # fmt: skip
+            raise ShapeError(
+                f"transpose: {list(permutation)} is not a permutation of the axes of {x}.",
+                fix=f"name each axis 0 to {x.ndim - 1} once.",
+            )
         return x.update(shape=tuple(x.shape[p] for p in permutation))
 
     def jvp(primals, tangents, out, *, permutation):
@@ -80,16 +86,25 @@ class broadcast_in_dim:
     linear = "together"
 
     def infer(x, *, shape, axes):
-        fits = len(axes) == x.ndim and all(a < b for a, b in zip(axes, axes[1:])) and all(0 <= a < len(shape) for a in axes)
+        fits = (
+            len(axes) == x.ndim
+            and all(a < b for a, b in zip(axes, axes[1:]))
+            and all(0 <= a < len(shape) for a in axes)
+        )
         if not fits or any(n != 1 and n != shape[a] for n, a in zip(x.shape, axes)):
-            raise ShapeError(f"broadcast: {x} does not broadcast to {list(shape)} along axes {list(axes)}.", fix="sizes must be equal or 1.")  # fmt: skip
+            raise ShapeError(
+                f"broadcast: {x} does not broadcast to {list(shape)} along axes {list(axes)}.",
+                fix="sizes must be equal or 1.",
+            )
         return x.update(shape=shape)
 
     def jvp(primals, tangents, out, *, shape, axes):
         return broadcast_in_dim(tangents[0], shape=shape, axes=axes)
 
     def transpose(ct, x, *, shape, axes):
-        repeated = tuple(a for a in range(len(shape)) if a not in axes or (x.shape[axes.index(a)] == 1 and shape[a] != 1))
+        repeated = tuple(
+            a for a in range(len(shape)) if a not in axes or (x.shape[axes.index(a)] == 1 and shape[a] != 1)
+        )
         return (reshape_to(sum_axes(ct, repeated), x.shape),)
 
     def batch(inputs, batched, *, shape, axes):
@@ -116,7 +131,10 @@ class slice_:
             raise ShapeError(f"slice: needs a start, limit and step for each axis of {x}.")
         for a, b, s, n in zip(start, limit, step, x.shape):
             if not 0 <= a <= b <= n or s < 1:
-                raise ShapeError(f"slice: [{a}:{b}:{s}] does not lie within an axis of size {n} of {x}.", fix="0 <= start <= limit <= size and step >= 1.")  # fmt: skip
+                raise ShapeError(
+                    f"slice: [{a}:{b}:{s}] does not lie within an axis of size {n} of {x}.",
+                    fix="0 <= start <= limit <= size and step >= 1.",
+                )
         return x.update(shape=tuple(-(-(b - a) // s) for a, b, s in zip(start, limit, step)))
 
     def jvp(primals, tangents, out, *, start, limit, step):
@@ -179,9 +197,15 @@ class concatenate:
         first = xs[0]
         rest = [x.shape[:axis] + x.shape[axis + 1 :] for x in xs]
         if not 0 <= axis < first.ndim or any(r != rest[0] for r in rest):
-            raise ShapeError(f"concatenate: {', '.join(map(str, xs))} do not fit along axis {axis}.", fix="all other axes must have equal sizes.")  # fmt: skip
+            raise ShapeError(
+                f"concatenate: {', '.join(map(str, xs))} do not fit along axis {axis}.",
+                fix="all other axes must have equal sizes.",
+            )
         if any(x.dtype != first.dtype for x in xs):
-            raise DtypeError(f"concatenate: dtypes {', '.join(x.dtype.name for x in xs)} differ.", fix="convert them: x.astype(dtype).")  # fmt: skip
+            raise DtypeError(
+                f"concatenate: dtypes {', '.join(x.dtype.name for x in xs)} differ.",
+                fix="convert them: x.astype(dtype).",
+            )
         shape = first.shape[:axis] + (sum(x.shape[axis] for x in xs),) + first.shape[axis + 1 :]
         return first.update(shape=shape, weak_type=all(x.weak_type for x in xs))
 
@@ -220,7 +244,9 @@ class pad:
 
     def infer(x, value, *, low, high, interior):
         if not len(low) == len(high) == len(interior) == x.ndim or value.shape != () or any(i < 0 for i in interior):
-            raise ShapeError(f"pad: needs low, high and interior >= 0 for each axis of {x} and a 0-d value, got {value}.")
+            raise ShapeError(
+                f"pad: needs low, high and interior >= 0 for each axis of {x} and a 0-d value, got {value}."
+            )
         if value.dtype != x.dtype:
             raise DtypeError(f"pad: the value has dtype {value.dtype}, x has {x.dtype}.", fix="convert the value.")
         shape = tuple(a + b + n + max(n - 1, 0) * i for a, b, i, n in zip(low, high, interior, x.shape))
@@ -236,7 +262,9 @@ class pad:
     def transpose(ct, x, value, *, low, high, interior):
         ct_x = ct_value = None
         if is_linear(x):
-            unpadded = pad(ct, number(0, ct), low=tuple(-a for a in low), high=tuple(-b for b in high), interior=(0,) * x.ndim)
+            unpadded = pad(
+                ct, number(0, ct), low=tuple(-a for a in low), high=tuple(-b for b in high), interior=(0,) * x.ndim
+            )
             step = tuple(i + 1 for i in interior)
             ct_x = slice_(unpadded, start=(0,) * x.ndim, limit=unpadded.shape, step=step)
         if is_linear(value):
@@ -280,8 +308,12 @@ class slice_update:
 
     def infer(x, update, *, start, step):
         if not len(start) == len(step) == x.ndim == update.ndim:
-            raise ShapeError(f"slice_update: needs a start and step for each axis of {x}, and an update of the same rank, not {update}.")  # fmt: skip
-        if any(a < 0 or s < 1 or (n and a + (n - 1) * s >= m) for a, s, n, m in zip(start, step, update.shape, x.shape)):
+            raise ShapeError(
+                f"slice_update: needs a start and step for each axis of {x}, and an update of the same rank, not {update}."
+            )
+        if any(
+            a < 0 or s < 1 or (n and a + (n - 1) * s >= m) for a, s, n, m in zip(start, step, update.shape, x.shape)
+        ):
             raise ShapeError(f"slice_update: {update} at {list(start)} with step {list(step)} does not lie within {x}.")
         if update.dtype != x.dtype:
             raise DtypeError(f"slice_update: dtypes {x.dtype} and {update.dtype} differ.", fix="convert the update.")

@@ -1,7 +1,8 @@
 """Writes `_binding.py` from pequegrad.h, so that nothing is parsed at import. Run by make and setup.py.
 
-    python build_binding.py path/to/pequegrad.h path/to/_binding.py
+python build_binding.py path/to/pequegrad.h path/to/_binding.py
 """
+
 import os
 import sys
 

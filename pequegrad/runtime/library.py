@@ -2,6 +2,7 @@
 
 Every call into C is here. `lib` is looked up at each call, so that tests can count calls.
 """
+
 import os
 from array import array
 from importlib.util import find_spec
@@ -37,8 +38,15 @@ def _load():
 
 
 lib = _load()
-_ERRORS = {lib.PG_ENOMEM: OutOfMemoryError, lib.PG_EINVAL: ShapeError, lib.PG_EDEVICE: DeviceError, lib.PG_EUNSUPPORTED: DtypeError}  # fmt: skip
-_FIXES = {lib.PG_ENOMEM: "use smaller arrays or batches, drop tensors you no longer need, or compute under pg.no_grad()."}
+_ERRORS = {
+    lib.PG_ENOMEM: OutOfMemoryError,
+    lib.PG_EINVAL: ShapeError,
+    lib.PG_EDEVICE: DeviceError,
+    lib.PG_EUNSUPPORTED: DtypeError,
+}
+_FIXES = {
+    lib.PG_ENOMEM: "use smaller arrays or batches, drop tensors you no longer need, or compute under pg.no_grad()."
+}
 
 
 def check(status):
@@ -56,7 +64,11 @@ def open_device(kind, index):
     status = lib.pg_device_open(kind.encode(), index, out)
     if status:
         reason = ffi.string(lib.pg_last_error()).decode()
-        fix = "use device.cpu, or `pip install pequegrad[cuda]` on a machine with an NVIDIA GPU." if kind == "cuda" else None
+        fix = (
+            "use device.cpu, or `pip install pequegrad[cuda]` on a machine with an NVIDIA GPU."
+            if kind == "cuda"
+            else None
+        )
         raise DeviceError(reason, fix=fix)
     if kind == "cpu" and os.environ.get("PG_BLAS") != "none":
         _load_blas()
@@ -125,7 +137,9 @@ def array_from_host(data, device):
     data = np.asarray(data, order="C")
     out = ffi.new("pg_array **")
     raw = data.reshape(-1).view(np.uint8) if data.size else np.empty(0, np.uint8)
-    check(lib.pg_array_from_host(device.handle, dtypes.code(data.dtype), data.ndim, data.shape, ffi.from_buffer(raw), out))
+    check(
+        lib.pg_array_from_host(device.handle, dtypes.code(data.dtype), data.ndim, data.shape, ffi.from_buffer(raw), out)
+    )
     return DeviceArray(out[0])
 
 

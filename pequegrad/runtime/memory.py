@@ -1,4 +1,5 @@
 """Memory and threads of the devices."""
+
 from ..core.device import Device
 from ..core.device import device as devices
 from ..core.errors import ArgumentError

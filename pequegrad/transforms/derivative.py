@@ -5,6 +5,7 @@ first: the jvp rule on tangent placeholders gives a small linear graph, whose tr
 cotangent on; a linear primitive is transposed at once. One derivative rule per primitive serves both, and both
 build ordinary nodes, so that derivatives of derivatives need nothing more. No walk is recursive.
 """
+
 from operator import attrgetter
 
 from ..core.dtype import is_float

@@ -1,4 +1,5 @@
 """grads: derivatives of values already computed or pending. fngrad, vjp, jvp, ...: of functions."""
+
 import functools
 
 from ..core.dtype import is_float
@@ -60,7 +61,10 @@ def grads(wrt, out, cotangent=None):
     if cotangent is None:
         cotangent = ones_like(out)
     elif cotangent.shape != out.shape:
-        raise ShapeError(f"grads: the cotangent has shape {list(cotangent.shape)}, `out` has {list(out.shape)}.", fix="they must be equal.")  # fmt: skip
+        raise ShapeError(
+            f"grads: the cotangent has shape {list(cotangent.shape)}, `out` has {list(out.shape)}.",
+            fix="they must be equal.",
+        )
     nodes = [tensor._node for tensor in leaves]
     if not node.flags & TRACKED and node not in nodes:
         raise GradientError(
@@ -111,7 +115,10 @@ def _check_differentiable(what, tensor):
     if not isinstance(tensor, Tensor):
         raise ArgumentError(f"{what} must be a Tensor, got {type(tensor).__name__}.", fix="wrap it: Tensor(x).")
     if not is_float(tensor.dtype):
-        raise DtypeError(f"{what} has dtype {tensor.dtype.name}: only floating dtypes have derivatives.", fix="convert it: x.astype(dt.float32).")  # fmt: skip
+        raise DtypeError(
+            f"{what} has dtype {tensor.dtype.name}: only floating dtypes have derivatives.",
+            fix="convert it: x.astype(dt.float32).",
+        )
 
 
 def ones_like(x):
@@ -208,7 +215,9 @@ def vjp(function, *primals):
 def jvp(function, primals, tangents):
     """(outputs, their tangents) of `function` at `primals` in the direction `tangents`: tuples of pytrees."""
     if len(primals) != len(tangents):
-        raise ArgumentError(f"jvp: {len(primals)} primals but {len(tangents)} tangents.", fix="give one tangent per primal.")
+        raise ArgumentError(
+            f"jvp: {len(primals)} primals but {len(tangents)} tangents.", fix="give one tangent per primal."
+        )
     args, nodes, structures = _with_identities(primals, range(len(primals)), "jvp")
     given, structure = flatten(tuple(tangents))
     if structure != flatten(tuple(primals))[1]:
@@ -228,7 +237,10 @@ def _with_identities(args, positions, name):
     args, nodes, structures = list(args), [], []
     for position in positions:
         if not -len(args) <= position < len(args):
-            raise ArgumentError(f"{name}: there is no argument {position}; {len(args)} were given.", fix="positions count from 0; pass the argument by position.")  # fmt: skip
+            raise ArgumentError(
+                f"{name}: there is no argument {position}; {len(args)} were given.",
+                fix="positions count from 0; pass the argument by position.",
+            )
         leaves, structure = flatten(args[position])
         fresh = []
         for tensor in leaves:

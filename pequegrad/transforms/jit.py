@@ -1,4 +1,5 @@
 """jit: a function is traced once for each kind of arguments and then runs as one program."""
+
 import functools
 
 import numpy as np
@@ -38,7 +39,9 @@ class jit:
 
     def __init__(self, function, static_argnums=(), static_argnames=(), allocator="default"):
         if not callable(function):
-            raise ArgumentError(f"jit takes a function, got {type(function).__name__}.", fix="use @jit.withargs(...) for options.")
+            raise ArgumentError(
+                f"jit takes a function, got {type(function).__name__}.", fix="use @jit.withargs(...) for options."
+            )
         if allocator not in ("default", "custom"):
             raise ArgumentError(f"jit: allocator {allocator!r} is neither 'default' nor 'custom'.")
         functools.update_wrapper(self, function)
@@ -117,7 +120,10 @@ class jit:
             key = structure, tuple(kinds), tuple((type(v), v) for v in static_args.values()), tuple(static_args)
             hash(key)
         except TypeError:
-            raise ArgumentError(f"{self.name}: a static argument is not hashable: {tuple(map(type, static_args.values()))}.", fix="use numbers, strings and tuples as static arguments.") from None  # fmt: skip
+            raise ArgumentError(
+                f"{self.name}: a static argument is not hashable: {tuple(map(type, static_args.values()))}.",
+                fix="use numbers, strings and tuples as static arguments.",
+            ) from None
         return key, traced, (structure, others, static_args)
 
     def _find(self, key):

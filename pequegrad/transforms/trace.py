@@ -1,4 +1,5 @@
 """Runs a function on placeholders and returns what it did as a graph."""
+
 from ..core.errors import ArgumentError
 from ..core.graph import GraphTrace
 from ..core.node import TRACKED, Frame, placeholder_node
@@ -43,6 +44,6 @@ def _as_tensor(leaf, name, device):
     try:
         return as_tensor(leaf, device=device)
     except (ArgumentError, TypeError):
-        raise ArgumentError(f"{name} returned {type(leaf).__name__}: a traced function returns tensors, numbers, or nested tuples, lists and dicts of them.") from None  # fmt: skip
-
-
+        raise ArgumentError(
+            f"{name} returned {type(leaf).__name__}: a traced function returns tensors, numbers, or nested tuples, lists and dicts of them."
+        ) from None

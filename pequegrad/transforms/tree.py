@@ -2,6 +2,7 @@
 
 optree is imported by the first function that needs it: it would be a third of the time of `import pequegrad`.
 """
+
 from collections import deque
 
 from ..core.tensor import Tensor

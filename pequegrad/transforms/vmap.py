@@ -1,9 +1,10 @@
 """vmap: a function of one example becomes a function of a batch, rule by rule, without a loop."""
+
 import functools
 
 from ..core.errors import ArgumentError, ShapeError
-from ..core.tensor import Tensor, wrap
 from ..core.evaluate import OUTPUT
+from ..core.tensor import Tensor, wrap
 from ..primitives.shape import add_batch_axis, transpose
 from .trace import trace
 from .tree import flatten
@@ -22,7 +23,9 @@ def vmap(function, in_axes=0, out_axes=0):
     def mapped(*args):
         axes = in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
         if len(axes) != len(args):
-            raise ArgumentError(f"vmap: {len(axes)} in_axes for {len(args)} arguments.", fix="give one entry per argument.")
+            raise ArgumentError(
+                f"vmap: {len(axes)} in_axes for {len(args)} arguments.", fix="give one entry per argument."
+            )
         leaves, structure = flatten(args)
         spread = []
         for arg, axis in zip(args, axes):
@@ -30,13 +33,19 @@ def vmap(function, in_axes=0, out_axes=0):
         size, inputs, batched, avals = None, [], [], []
         for x, axis in zip(leaves, spread):
             if not isinstance(x, Tensor):
-                raise ArgumentError(f"vmap: arguments must be tensors, got {type(x).__name__}.", fix="wrap it: Tensor(x).")
+                raise ArgumentError(
+                    f"vmap: arguments must be tensors, got {type(x).__name__}.", fix="wrap it: Tensor(x)."
+                )
             if axis is not None:
                 if not -x.ndim <= axis < x.ndim:
-                    raise ShapeError(f"vmap: {axis} is not an axis of an argument of shape {list(x.shape)}.", fix="check in_axes.")
+                    raise ShapeError(
+                        f"vmap: {axis} is not an axis of an argument of shape {list(x.shape)}.", fix="check in_axes."
+                    )
                 x = move_axis(x, axis, 0)
                 if size not in (None, x.shape[0]):
-                    raise ShapeError(f"vmap: mapped axes have different sizes, {size} and {x.shape[0]}.", fix="check in_axes.")
+                    raise ShapeError(
+                        f"vmap: mapped axes have different sizes, {size} and {x.shape[0]}.", fix="check in_axes."
+                    )
                 size = x.shape[0]
             inputs.append(x)
             batched.append(axis is not None)
@@ -86,5 +95,3 @@ def move_axis(x, source, target):
     order = [i for i in range(x.ndim) if i != source]
     order.insert(target, source)
     return transpose(x, permutation=tuple(order))
-
-

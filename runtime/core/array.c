@@ -45,7 +45,8 @@ static pg_array *new_header(pg_dtype dtype, int32_t ndim, const int64_t *shape)
     array->ndim = ndim;
     array->shape = array->dims;
     array->strides = array->dims + axes;
-    for (int32_t i = 0; i < ndim; i++) array->shape[i] = shape[i];
+    for (int32_t i = 0; i < ndim; i++)
+        array->shape[i] = shape[i];
     return array;
 }
 
@@ -98,7 +99,8 @@ pg_status pg_array_view(const pg_array *base, char *data, int32_t ndim, const in
     atomic_fetch_add_explicit(&base->buffer->owners, 1, memory_order_relaxed);
     array->buffer = base->buffer;
     array->data = data;
-    for (int32_t i = 0; i < ndim; i++) array->strides[i] = strides[i];
+    for (int32_t i = 0; i < ndim; i++)
+        array->strides[i] = strides[i];
     *out = array;
     return PG_OK;
 }
@@ -134,7 +136,8 @@ void pg_arrays_release(pg_array *const *arrays, int64_t n)
 int64_t pg_array_count(const pg_array *array)
 {
     int64_t count = 1;
-    for (int32_t i = 0; i < array->ndim; i++) count *= array->shape[i];
+    for (int32_t i = 0; i < array->ndim; i++)
+        count *= array->shape[i];
     return count;
 }
 
@@ -162,7 +165,10 @@ pg_status pg_array_dense(pg_array *array, pg_array **out)
     pg_aval aval = {array->dtype, array->ndim, array->shape, pg_array_count(array)};
     pg_op op = {.device = device,
                 .kernel = device->backend->find_kernel("copy"),
-                .n_in = 1, .n_out = 1, .in = &aval, .out = &aval};
+                .n_in = 1,
+                .n_out = 1,
+                .in = &aval,
+                .out = &aval};
     if (op.kernel->prepare) PG_TRY(op.kernel->prepare(&op));
     return op.kernel->run(&op, &array, 0, out);
 }

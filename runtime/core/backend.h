@@ -15,14 +15,14 @@
 /* Sets pg_last_error() of this thread and returns `code`. */
 pg_status pg_fail(pg_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-#define PG_REQUIRE(condition, ...)                                                                 \
-    do {                                                                                           \
-        if (!(condition)) return pg_fail(PG_EINVAL, __VA_ARGS__);                                  \
+#define PG_REQUIRE(condition, ...)                                \
+    do {                                                          \
+        if (!(condition)) return pg_fail(PG_EINVAL, __VA_ARGS__); \
     } while (0)
-#define PG_TRY(call)                                                                               \
-    do {                                                                                           \
-        pg_status pg_try_status_ = (call);                                                         \
-        if (pg_try_status_ != PG_OK) return pg_try_status_;                                        \
+#define PG_TRY(call)                                        \
+    do {                                                    \
+        pg_status pg_try_status_ = (call);                  \
+        if (pg_try_status_ != PG_OK) return pg_try_status_; \
     } while (0)
 
 /* ---- dtypes ------------------------------------------------------------------------------------ */
@@ -44,7 +44,7 @@ struct pg_array {
     pg_dtype dtype;
     int32_t ndim;
     pg_buffer *buffer;
-    char *data; /* element 0, inside the buffer */
+    char *data;       /* element 0, inside the buffer */
     int64_t *shape;   /* ndim sizes */
     int64_t *strides; /* ndim strides in bytes */
     int64_t dims[];   /* storage of both */
@@ -79,7 +79,8 @@ struct pg_op {
     const pg_aval *in, *out;
     const int64_t *params;
     int64_t n_params;
-    const void *state; /* what prepare() chose; NULL without prepare. Never freed: point to static data,
+    const void
+        *state; /* what prepare() chose; NULL without prepare. Never freed: point to static data,
                           or into `scratch` */
     int64_t scratch[8]; /* for prepare(): constants worth computing once */
 };

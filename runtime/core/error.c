@@ -23,8 +23,8 @@ pg_status pg_fail(pg_status code, const char *format, ...)
 }
 
 /* Adds formatted text to `text`, and silently stops where the space ends. */
-__attribute__((format(printf, 3, 4)))
-static void append(char *text, size_t size, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void append(char *text, size_t size,
+                                                         const char *format, ...)
 {
     size_t used = strlen(text);
     va_list args;

@@ -16,7 +16,8 @@ static pg_status parse_avals(const int64_t *words, int64_t n_words, int64_t n, p
                    (long long)i, (long long)dtype);
         PG_REQUIRE(ndim >= 0 && ndim <= PG_MAX_NDIM, "operand %lld: %lld axes; arrays have 0 to %d",
                    (long long)i, (long long)ndim, PG_MAX_NDIM);
-        PG_REQUIRE(n_words - at >= ndim, "the description of operand %lld is cut off", (long long)i);
+        PG_REQUIRE(n_words - at >= ndim, "the description of operand %lld is cut off",
+                   (long long)i);
         avals[i].dtype = (pg_dtype)dtype;
         avals[i].ndim = (int32_t)ndim;
         avals[i].shape = words + at;

@@ -20,13 +20,13 @@ typedef struct instruction {
 struct pg_program {
     pg_device *device;
     int64_t n_inputs, n_values, n_outputs, n_instructions;
-    int64_t max_in, max_out;    /* of any instruction */
-    const pg_aval **avals;      /* of each value; NULL where nothing reads or writes it */
+    int64_t max_in, max_out; /* of any instruction */
+    const pg_aval **avals;   /* of each value; NULL where nothing reads or writes it */
     instruction *instructions;
-    int32_t *values;            /* storage for instruction.out and .in */
-    int32_t *dead;              /* storage for instruction.dead */
-    int32_t *outputs;           /* values */
-    int32_t *last_reader;       /* while creating; instruction + 1, 0 = not known yet */
+    int32_t *values;      /* storage for instruction.out and .in */
+    int32_t *dead;        /* storage for instruction.dead */
+    int32_t *outputs;     /* values */
+    int32_t *last_reader; /* while creating; instruction + 1, 0 = not known yet */
 };
 
 /* ---- creation ---------------------------------------------------------------------------------- */
@@ -151,8 +151,10 @@ static void find_last_readers(pg_program *program)
     int32_t *last_reader = program->last_reader;
     int32_t *dead = program->dead;
     const int32_t kept = INT32_MAX; /* inputs and outputs outlive the program */
-    for (int64_t v = 0; v < program->n_inputs; v++) last_reader[v] = kept;
-    for (int64_t i = 0; i < program->n_outputs; i++) last_reader[program->outputs[i]] = kept;
+    for (int64_t v = 0; v < program->n_inputs; v++)
+        last_reader[v] = kept;
+    for (int64_t i = 0; i < program->n_outputs; i++)
+        last_reader[program->outputs[i]] = kept;
 
     for (int64_t k = program->n_instructions - 1; k >= 0; k--) {
         instruction *ins = &program->instructions[k];
@@ -177,9 +179,9 @@ static void find_last_readers(pg_program *program)
     }
 }
 
-pg_status pg_program_create(pg_device *device, const int64_t *code, int64_t n_code,
-                            int64_t n_slots, int64_t n_inputs, const int64_t *output_refs,
-                            int64_t n_outputs, pg_program **out)
+pg_status pg_program_create(pg_device *device, const int64_t *code, int64_t n_code, int64_t n_slots,
+                            int64_t n_inputs, const int64_t *output_refs, int64_t n_outputs,
+                            pg_program **out)
 {
     enum { MOST = 1 << 28 }; /* of anything; keeps every sum below within 32 bits */
     PG_REQUIRE(device && out && (code || n_code == 0) && (output_refs || n_outputs == 0),
@@ -188,7 +190,9 @@ pg_status pg_program_create(pg_device *device, const int64_t *code, int64_t n_co
                    n_inputs <= MOST && n_outputs >= 0 && n_outputs <= MOST,
                "program: %lld numbers of code, %lld slots, %lld inputs, %lld outputs",
                (long long)n_code, (long long)n_slots, (long long)n_inputs, (long long)n_outputs);
-    pg_program sizes = {.device = device, .n_inputs = n_inputs, .n_values = n_inputs + n_slots,
+    pg_program sizes = {.device = device,
+                        .n_inputs = n_inputs,
+                        .n_values = n_inputs + n_slots,
                         .n_outputs = n_outputs};
     PG_TRY(measure_code(device, code, n_code, &sizes));
     pg_program *program = allocate(&sizes, n_code);
@@ -218,14 +222,16 @@ static pg_status run_instruction(const instruction *ins, pg_array **values, pg_a
 {
     const pg_op *op = ins->op;
     pg_dying dying = 0;
-    for (int32_t i = 0; i < op->n_in; i++) in[i] = values[ins->in[i]];
+    for (int32_t i = 0; i < op->n_in; i++)
+        in[i] = values[ins->in[i]];
     for (pg_dying rest = ins->last_reads; rest; rest &= rest - 1)
         if (only_owner(in[__builtin_ctz(rest)])) dying |= rest & -rest;
 
     pg_status status = op->kernel->run(op, in, dying, out);
     if (status != PG_OK) return pg_explain_failure(op, status);
 
-    for (int32_t i = 0; i < op->n_out; i++) values[ins->out[i]] = out[i];
+    for (int32_t i = 0; i < op->n_out; i++)
+        values[ins->out[i]] = out[i];
     for (int32_t i = 0; i < ins->n_dead; i++) {
         pg_array_release(values[ins->dead[i]]);
         values[ins->dead[i]] = NULL;
@@ -256,8 +262,10 @@ static pg_status run_with(const pg_program *program, pg_array *const *inputs, pg
 {
     int64_t n_inputs = program->n_inputs, n_values = program->n_values;
     pg_array **in = values + n_values, **out = in + program->max_in;
-    for (int64_t k = 0; k < n_inputs; k++) values[k] = inputs[k];
-    for (int64_t v = n_inputs; v < n_values; v++) values[v] = NULL;
+    for (int64_t k = 0; k < n_inputs; k++)
+        values[k] = inputs[k];
+    for (int64_t v = n_inputs; v < n_values; v++)
+        values[v] = NULL;
 
     pg_status status = PG_OK;
     for (int64_t k = 0; k < program->n_instructions && status == PG_OK; k++)
@@ -269,7 +277,8 @@ static pg_status run_with(const pg_program *program, pg_array *const *inputs, pg
             pg_array_retain(outputs[i]);
         }
     }
-    for (int64_t v = n_inputs; v < n_values; v++) pg_array_release(values[v]);
+    for (int64_t v = n_inputs; v < n_values; v++)
+        pg_array_release(values[v]);
     return status;
 }
 

@@ -7,8 +7,8 @@
 
 static pg_status one_to_one(const pg_op *op, int64_t n_params)
 {
-    PG_REQUIRE(op->n_in == 1 && op->n_out == 1, "takes one input and gives one output, not %d and %d",
-               op->n_in, op->n_out);
+    PG_REQUIRE(op->n_in == 1 && op->n_out == 1,
+               "takes one input and gives one output, not %d and %d", op->n_in, op->n_out);
     PG_REQUIRE(op->in[0].dtype == op->out[0].dtype, "the output cannot be %s",
                pg_dtype_name(op->out[0].dtype));
     PG_REQUIRE(n_params < 0 || op->n_params == n_params, "takes %lld parameters, not %lld",
@@ -56,7 +56,8 @@ static pg_status reshape_prepare(pg_op *op)
 /* Strides of `x` seen with another shape of as many elements; false if there are none. Old and new
  * axes are matched in runs of equal element count; the old axes of a run must be steps of one
  * another, then the new ones divide the run among themselves. */
-static bool reshaped_strides(const pg_array *x, int32_t ndim, const int64_t *shape, int64_t *strides)
+static bool reshaped_strides(const pg_array *x, int32_t ndim, const int64_t *shape,
+                             int64_t *strides)
 {
     int64_t old_shape[PG_MAX_NDIM], old_strides[PG_MAX_NDIM];
     int32_t n_old = 0;
@@ -85,7 +86,8 @@ static bool reshaped_strides(const pg_array *x, int32_t ndim, const int64_t *sha
         o = o_end;
         n = n_end;
     }
-    for (; n < ndim; n++) strides[n] = pg_dtype_size(x->dtype); /* trailing axes of size 1 */
+    for (; n < ndim; n++)
+        strides[n] = pg_dtype_size(x->dtype); /* trailing axes of size 1 */
     return true;
 }
 
@@ -103,8 +105,7 @@ static pg_status reshape_run(const pg_op *op, pg_array *const *in, pg_dying dyin
     pg_array *dense;
     PG_TRY(pg_array_dense(in[0], &dense));
     pg_dense_strides(result->dtype, result->ndim, result->shape, strides);
-    pg_status status =
-        pg_array_view(dense, dense->data, result->ndim, result->shape, strides, out);
+    pg_status status = pg_array_view(dense, dense->data, result->ndim, result->shape, strides, out);
     pg_array_release(dense);
     return status;
 }
@@ -125,7 +126,8 @@ static pg_status transpose_run(const pg_op *op, pg_array *const *in, pg_dying dy
 {
     (void)dying;
     int64_t strides[PG_MAX_NDIM];
-    for (int32_t i = 0; i < in[0]->ndim; i++) strides[i] = in[0]->strides[op->params[i]];
+    for (int32_t i = 0; i < in[0]->ndim; i++)
+        strides[i] = in[0]->strides[op->params[i]];
     return pg_array_view(in[0], in[0]->data, in[0]->ndim, op->out[0].shape, strides, out);
 }
 
@@ -191,7 +193,8 @@ static pg_status rev_prepare(pg_op *op)
 {
     PG_TRY(one_to_one(op, -1));
     PG_TRY(same_ndim(op));
-    for (int32_t i = 0; i < op->in[0].ndim; i++) PG_TRY(output_size(op, i, op->in[0].shape[i]));
+    for (int32_t i = 0; i < op->in[0].ndim; i++)
+        PG_TRY(output_size(op, i, op->in[0].shape[i]));
     return distinct_axes(op, op->n_params, op->in[0].ndim);
 }
 
@@ -201,7 +204,8 @@ static pg_status rev_run(const pg_op *op, pg_array *const *in, pg_dying dying, p
     const pg_array *x = in[0];
     int64_t strides[PG_MAX_NDIM];
     int64_t offset = 0;
-    for (int32_t i = 0; i < x->ndim; i++) strides[i] = x->strides[i];
+    for (int32_t i = 0; i < x->ndim; i++)
+        strides[i] = x->strides[i];
     for (int64_t p = 0; p < op->n_params; p++) {
         int64_t axis = op->params[p];
         offset += strides[axis] * (x->shape[axis] - 1);
@@ -217,7 +221,8 @@ static pg_status alias_prepare(pg_op *op)
 {
     PG_TRY(one_to_one(op, 0));
     PG_TRY(same_ndim(op));
-    for (int32_t i = 0; i < op->in[0].ndim; i++) PG_TRY(output_size(op, i, op->in[0].shape[i]));
+    for (int32_t i = 0; i < op->in[0].ndim; i++)
+        PG_TRY(output_size(op, i, op->in[0].shape[i]));
     return PG_OK;
 }
 

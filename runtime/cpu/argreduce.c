@@ -31,63 +31,63 @@ typedef struct arg_loops {
 #define LESS(a, b) ((a) < (b))
 
 /* `challenger` replaces `best` if strictly better, or the first NaN. */
-#define BEATS(BETTER, challenger, best)                                                            \
+#define BEATS(BETTER, challenger, best) \
     (BETTER(challenger, best) | (((challenger) != (challenger)) & ((best) == (best))))
 
-#define ARG(name, T, A, LOAD, BETTER)                                                              \
-    static void name##_columns(const char *x, int64_t rows, int64_t row_stride, int64_t n,         \
-                               int64_t stride, int64_t *restrict index)                            \
-    {                                                                                              \
-        A best[MAX_LANES];                                                                         \
-        for (int64_t j = 0; j < n; j++) {                                                          \
-            best[j] = LOAD(*(const T *)(x + j * stride));                                          \
-            index[j] = 0;                                                                          \
-        }                                                                                          \
-        for (int64_t r = 1; r < rows; r++) {                                                       \
-            x += row_stride;                                                                       \
-            for (int64_t j = 0; j < n; j++) {                                                      \
-                A value = LOAD(*(const T *)(x + j * stride));                                      \
-                int beats = BEATS(BETTER, value, best[j]);                                         \
-                best[j] = beats ? value : best[j];                                                 \
-                index[j] = beats ? r : index[j];                                                   \
-            }                                                                                      \
-        }                                                                                          \
-    }                                                                                              \
-    static int64_t name##_row(const char *x_, int64_t n)                                           \
-    {                                                                                              \
-        const T *x = (const T *)x_;                                                                \
-        A best[LANES];                                                                             \
-        for (int64_t j = 0; j < LANES; j++)                                                        \
-            best[j] = LOAD(x[0]);                                                                  \
-        int64_t i = 0;                                                                             \
-        for (; i + LANES <= n; i += LANES)                                                         \
-            for (int64_t j = 0; j < LANES; j++) {                                                  \
-                A value = LOAD(x[i + j]);                                                          \
-                best[j] = BEATS(BETTER, value, best[j]) ? value : best[j];                         \
-            }                                                                                      \
-        for (; i < n; i++) {                                                                       \
-            A value = LOAD(x[i]);                                                                  \
-            best[0] = BEATS(BETTER, value, best[0]) ? value : best[0];                             \
-        }                                                                                          \
-        for (int64_t j = 1; j < LANES; j++)                                                        \
-            best[0] = BEATS(BETTER, best[j], best[0]) ? best[j] : best[0];                         \
-        /* if there is any NaN, best is one; so this finds the first NaN, or the first best */     \
-        for (i = 0; i + LANES <= n; i += LANES) {                                                  \
-            int found = 0;                                                                         \
-            for (int64_t j = 0; j < LANES; j++) {                                                  \
-                A value = LOAD(x[i + j]);                                                          \
-                found |= (value == best[0]) | (value != value);                                    \
-            }                                                                                      \
-            if (found) break;                                                                      \
-        }                                                                                          \
-        while (LOAD(x[i]) != best[0] && LOAD(x[i]) == LOAD(x[i]))                                  \
-            i++;                                                                                   \
-        return i;                                                                                  \
-    }                                                                                              \
+#define ARG(name, T, A, LOAD, BETTER)                                                          \
+    static void name##_columns(const char *x, int64_t rows, int64_t row_stride, int64_t n,     \
+                               int64_t stride, int64_t *restrict index)                        \
+    {                                                                                          \
+        A best[MAX_LANES];                                                                     \
+        for (int64_t j = 0; j < n; j++) {                                                      \
+            best[j] = LOAD(*(const T *)(x + j * stride));                                      \
+            index[j] = 0;                                                                      \
+        }                                                                                      \
+        for (int64_t r = 1; r < rows; r++) {                                                   \
+            x += row_stride;                                                                   \
+            for (int64_t j = 0; j < n; j++) {                                                  \
+                A value = LOAD(*(const T *)(x + j * stride));                                  \
+                int beats = BEATS(BETTER, value, best[j]);                                     \
+                best[j] = beats ? value : best[j];                                             \
+                index[j] = beats ? r : index[j];                                               \
+            }                                                                                  \
+        }                                                                                      \
+    }                                                                                          \
+    static int64_t name##_row(const char *x_, int64_t n)                                       \
+    {                                                                                          \
+        const T *x = (const T *)x_;                                                            \
+        A best[LANES];                                                                         \
+        for (int64_t j = 0; j < LANES; j++)                                                    \
+            best[j] = LOAD(x[0]);                                                              \
+        int64_t i = 0;                                                                         \
+        for (; i + LANES <= n; i += LANES)                                                     \
+            for (int64_t j = 0; j < LANES; j++) {                                              \
+                A value = LOAD(x[i + j]);                                                      \
+                best[j] = BEATS(BETTER, value, best[j]) ? value : best[j];                     \
+            }                                                                                  \
+        for (; i < n; i++) {                                                                   \
+            A value = LOAD(x[i]);                                                              \
+            best[0] = BEATS(BETTER, value, best[0]) ? value : best[0];                         \
+        }                                                                                      \
+        for (int64_t j = 1; j < LANES; j++)                                                    \
+            best[0] = BEATS(BETTER, best[j], best[0]) ? best[j] : best[0];                     \
+        /* if there is any NaN, best is one; so this finds the first NaN, or the first best */ \
+        for (i = 0; i + LANES <= n; i += LANES) {                                              \
+            int found = 0;                                                                     \
+            for (int64_t j = 0; j < LANES; j++) {                                              \
+                A value = LOAD(x[i + j]);                                                      \
+                found |= (value == best[0]) | (value != value);                                \
+            }                                                                                  \
+            if (found) break;                                                                  \
+        }                                                                                      \
+        while (LOAD(x[i]) != best[0] && LOAD(x[i]) == LOAD(x[i]))                              \
+            i++;                                                                               \
+        return i;                                                                              \
+    }                                                                                          \
     static const arg_loops name = {name##_columns, name##_row};
 
-#define ARG_BOTH(name, T, A, LOAD)                                                                 \
-    ARG(argmax_##name, T, A, LOAD, GREATER)                                                        \
+#define ARG_BOTH(name, T, A, LOAD)          \
+    ARG(argmax_##name, T, A, LOAD, GREATER) \
     ARG(argmin_##name, T, A, LOAD, LESS)
 
 ARG_BOTH(i8, int8_t, int8_t, SAME)
@@ -103,11 +103,11 @@ ARG_BOTH(bf16, uint16_t, float, pg_bfloat16_to_float)
 ARG_BOTH(f32, float, float, SAME)
 ARG_BOTH(f64, double, double, SAME)
 
-#define ARG_ROW(name)                                                                              \
-    {[PG_BOOL] = &name##_u8,   [PG_INT8] = &name##_i8,     [PG_INT16] = &name##_i16,               \
-     [PG_INT32] = &name##_i32, [PG_INT64] = &name##_i64,   [PG_UINT8] = &name##_u8,                \
-     [PG_UINT16] = &name##_u16, [PG_UINT32] = &name##_u32, [PG_UINT64] = &name##_u64,              \
-     [PG_FLOAT16] = &name##_f16, [PG_BFLOAT16] = &name##_bf16, [PG_FLOAT32] = &name##_f32,         \
+#define ARG_ROW(name)                                                                      \
+    {[PG_BOOL] = &name##_u8,     [PG_INT8] = &name##_i8,       [PG_INT16] = &name##_i16,   \
+     [PG_INT32] = &name##_i32,   [PG_INT64] = &name##_i64,     [PG_UINT8] = &name##_u8,    \
+     [PG_UINT16] = &name##_u16,  [PG_UINT32] = &name##_u32,    [PG_UINT64] = &name##_u64,  \
+     [PG_FLOAT16] = &name##_f16, [PG_BFLOAT16] = &name##_bf16, [PG_FLOAT32] = &name##_f32, \
      [PG_FLOAT64] = &name##_f64}
 
 static const arg_loops *const argmax_loops[PG_DTYPE_COUNT] = ARG_ROW(argmax);
@@ -117,7 +117,7 @@ typedef struct search {
     const arg_loops *loops;
     const char *x;
     char *out;
-    bool wide_out; /* int64 rather than int32 */
+    bool wide_out;        /* int64 rather than int32 */
     int64_t size, stride; /* of the searched axis */
     bool contiguous;
     pg_axis kept[PG_MAX_NDIM]; /* array 0: x, 1: out */
@@ -133,10 +133,10 @@ static void run_units(void *context, int64_t begin, int64_t end)
     for (int64_t unit = begin; unit < end; unit++) {
         int64_t outer = unit / s->tiles, first = unit % s->tiles * s->tile;
         int64_t n = s->lanes.size - first < s->tile ? s->lanes.size - first : s->tile;
-        const char *x = s->x + pg_axes_offset(s->kept, s->n_kept, outer, 0) +
-                        first * s->lanes.stride[0];
-        char *out = s->out + pg_axes_offset(s->kept, s->n_kept, outer, 1) +
-                    first * s->lanes.stride[1];
+        const char *x =
+            s->x + pg_axes_offset(s->kept, s->n_kept, outer, 0) + first * s->lanes.stride[0];
+        char *out =
+            s->out + pg_axes_offset(s->kept, s->n_kept, outer, 1) + first * s->lanes.stride[1];
         if (s->contiguous)
             index[0] = s->loops->row(x, s->size);
         else
@@ -184,22 +184,20 @@ static pg_status arg_prepare(pg_op *op)
 {
     const char *name = op->kernel->name;
     PG_REQUIRE(op->n_in == 1 && op->n_out == 1 && op->n_params == 1,
-               "takes 1 input, 1 output and 1 parameter (the axis), not %d, %d and %lld",
-               op->n_in, op->n_out, (long long)op->n_params);
+               "takes 1 input, 1 output and 1 parameter (the axis), not %d, %d and %lld", op->n_in,
+               op->n_out, (long long)op->n_params);
     const pg_aval *x = &op->in[0], *out = &op->out[0];
     int64_t axis = op->params[0];
     PG_REQUIRE(axis >= 0 && axis < x->ndim, "axis %lld is not an axis of an array with %d axes",
                (long long)axis, x->ndim);
     PG_REQUIRE(out->dtype == PG_INT32 || out->dtype == PG_INT64,
                "output must be int32 or int64, not %s", pg_dtype_name(out->dtype));
-    PG_REQUIRE(out->ndim == x->ndim - 1, "output has %d axes, expected %d", out->ndim,
-               x->ndim - 1);
+    PG_REQUIRE(out->ndim == x->ndim - 1, "output has %d axes, expected %d", out->ndim, x->ndim - 1);
     for (int32_t i = 0; i < out->ndim; i++)
         PG_REQUIRE(out->shape[i] == x->shape[i + (i >= axis)],
                    "output axis %d has size %lld, but the input has %lld there", i,
                    (long long)out->shape[i], (long long)x->shape[i + (i >= axis)]);
-    PG_REQUIRE(x->shape[axis] > 0 || out->count == 0, "axis %lld is empty",
-               (long long)axis);
+    PG_REQUIRE(x->shape[axis] > 0 || out->count == 0, "axis %lld is empty", (long long)axis);
     PG_REQUIRE(out->dtype == PG_INT64 || x->shape[axis] <= INT32_MAX,
                "%lld elements need an int64 output", (long long)x->shape[axis]);
     op->state = strcmp(name, "argmax") == 0 ? argmax_loops : argmin_loops;

@@ -55,8 +55,8 @@ static void find(void *library, const char *name, void *function)
 static void set_one_thread(void *library)
 {
     static const char *const names[] = {
-        "openblas_set_num_threads", "scipy_openblas_set_num_threads",
-        "openblas_set_num_threads64_", "scipy_openblas_set_num_threads64_"};
+        "openblas_set_num_threads", "scipy_openblas_set_num_threads", "openblas_set_num_threads64_",
+        "scipy_openblas_set_num_threads64_"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         void (*set)(int);
         find(library, names[i], &set);

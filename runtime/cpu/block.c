@@ -9,8 +9,8 @@ enum { PARALLEL_BYTES = 1 << 18 };
 
 /* ---- one row ----------------------------------------------------------------------------------- */
 
-#define COPY_ROW(T)                                                                                \
-    for (int64_t i = 0; i < n; i++)                                                                \
+#define COPY_ROW(T)                 \
+    for (int64_t i = 0; i < n; i++) \
         *(T *)(to + i * to_stride) = *(const T *)(from + i * from_stride);
 
 static void copy_row(int64_t item, int64_t n, char *to, int64_t to_stride, const char *from,
@@ -28,15 +28,15 @@ static void copy_row(int64_t item, int64_t n, char *to, int64_t to_stride, const
     }
 }
 
-#define FILL_ROW(T)                                                                                \
-    {                                                                                              \
-        T x = *(const T *)value;                                                                   \
-        if (stride == (int64_t)sizeof(T))                                                          \
-            for (int64_t i = 0; i < n; i++)                                                        \
-                ((T *)to)[i] = x;                                                                  \
-        else                                                                                       \
-            for (int64_t i = 0; i < n; i++)                                                        \
-                *(T *)(to + i * stride) = x;                                                       \
+#define FILL_ROW(T)                          \
+    {                                        \
+        T x = *(const T *)value;             \
+        if (stride == (int64_t)sizeof(T))    \
+            for (int64_t i = 0; i < n; i++)  \
+                ((T *)to)[i] = x;            \
+        else                                 \
+            for (int64_t i = 0; i < n; i++)  \
+                *(T *)(to + i * stride) = x; \
     }
 
 static void fill_row(int64_t item, int64_t n, char *to, int64_t stride, const void *value)

@@ -114,5 +114,6 @@ int64_t pg_cgroup_memory_limit(void)
 
 int64_t pg_cgroup_cpus(void)
 {
-    return smaller(least("/sys/fs/cgroup", "", cpus_v2), least("/sys/fs/cgroup/cpu", "cpu", cpus_v1));
+    return smaller(least("/sys/fs/cgroup", "", cpus_v2),
+                   least("/sys/fs/cgroup/cpu", "cpu", cpus_v1));
 }

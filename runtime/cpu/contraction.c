@@ -43,8 +43,8 @@ static void group_axes(pg_operand *o, const pg_contraction_axes *lists, int side
 }
 
 /* The contracting axes in the order of lhs's strides: most often they then are one axis in both. */
-static void group_contracting(pg_operand o[2], const pg_contraction_axes *lists, const pg_array *lhs,
-                              const pg_array *rhs)
+static void group_contracting(pg_operand o[2], const pg_contraction_axes *lists,
+                              const pg_array *lhs, const pg_array *rhs)
 {
     pg_axis both[PG_MAX_NDIM];
     int32_t n = (int32_t)lists->n_contract;
@@ -126,8 +126,8 @@ static pg_status check_list(const char *what, const int64_t *list, int64_t n, co
 {
     for (int64_t i = 0; i < n; i++) {
         PG_REQUIRE(list[i] >= 0 && list[i] < x->ndim,
-                   "%s axis %lld is not an axis of an array with %d axes", what,
-                   (long long)list[i], x->ndim);
+                   "%s axis %lld is not an axis of an array with %d axes", what, (long long)list[i],
+                   x->ndim);
         PG_REQUIRE(!contains(list, i, list[i]), "%s axis %lld appears twice", what,
                    (long long)list[i]);
     }
@@ -160,35 +160,32 @@ static pg_status check_next(const pg_op *op, int32_t *next, int64_t size)
 {
     const pg_aval *out = &op->out[0];
     PG_REQUIRE(*next < out->ndim, "output has only %d axes", out->ndim);
-    PG_REQUIRE(out->shape[*next] == size,
-               "output axis %d has size %lld, but the inputs give %lld", *next,
-               (long long)out->shape[*next], (long long)size);
+    PG_REQUIRE(out->shape[*next] == size, "output axis %d has size %lld, but the inputs give %lld",
+               *next, (long long)out->shape[*next], (long long)size);
     (*next)++;
     return PG_OK;
 }
 
 pg_status pg_contraction_check(pg_op *op)
 {
-    PG_REQUIRE(op->n_in == 2 && op->n_out == 1,
-               "takes 2 inputs and gives 1 output, not %d and %d", op->n_in, op->n_out);
+    PG_REQUIRE(op->n_in == 2 && op->n_out == 1, "takes 2 inputs and gives 1 output, not %d and %d",
+               op->n_in, op->n_out);
     const pg_aval *in = op->in, *out = &op->out[0];
-    PG_REQUIRE(in[0].dtype == in[1].dtype, "lhs is %s, but rhs is %s",
-               pg_dtype_name(in[0].dtype), pg_dtype_name(in[1].dtype));
+    PG_REQUIRE(in[0].dtype == in[1].dtype, "lhs is %s, but rhs is %s", pg_dtype_name(in[0].dtype),
+               pg_dtype_name(in[1].dtype));
     PG_REQUIRE(may_widen(in[0].dtype, out->dtype), "inputs are %s, but output is %s",
                pg_dtype_name(in[0].dtype), pg_dtype_name(out->dtype));
     PG_REQUIRE(op->n_params >= 2 && op->params[0] >= 0 && op->params[0] <= PG_MAX_NDIM &&
                    op->params[1] >= 0 && op->params[1] <= PG_MAX_NDIM &&
                    op->n_params == 2 + 2 * (op->params[0] + op->params[1]),
-               "%lld parameters do not fit the numbers of axes",
-               (long long)op->n_params);
+               "%lld parameters do not fit the numbers of axes", (long long)op->n_params);
     pg_contraction_axes lists = pg_contraction_read(op);
     PG_TRY(check_pairs("batch", op, lists.batch[0], lists.batch[1], lists.n_batch));
     PG_TRY(check_pairs("contracting", op, lists.contract[0], lists.contract[1], lists.n_contract));
     for (int side = 0; side < 2; side++)
         for (int64_t i = 0; i < lists.n_batch; i++)
             PG_REQUIRE(!contains(lists.contract[side], lists.n_contract, lists.batch[side][i]),
-                       "axis %lld is both batch and contracting",
-                       (long long)lists.batch[side][i]);
+                       "axis %lld is both batch and contracting", (long long)lists.batch[side][i]);
 
     int32_t next = 0;
     for (int64_t i = 0; i < lists.n_batch; i++)
@@ -196,8 +193,6 @@ pg_status pg_contraction_check(pg_op *op)
     for (int side = 0; side < 2; side++)
         for (int32_t axis = 0; axis < in[side].ndim; axis++)
             if (is_free(&lists, side, axis)) PG_TRY(check_next(op, &next, in[side].shape[axis]));
-    PG_REQUIRE(next == out->ndim, "output has %d axes, but the inputs give %d",
-               out->ndim, next);
+    PG_REQUIRE(next == out->ndim, "output has %d axes, but the inputs give %d", out->ndim, next);
     return PG_OK;
 }
-

@@ -46,8 +46,8 @@ pg_isa pg_cpu_isa(void)
 /* ---- kernels ----------------------------------------------------------------------------------- */
 
 #define DECLARE(x) extern const pg_kernel pg_cpu_##x##_kernels[];
-#define DECLARE_ISA(x)                                                                             \
-    extern const pg_kernel pg_cpu_##x##_kernels_base[], pg_cpu_##x##_kernels_v3[],                 \
+#define DECLARE_ISA(x)                                                             \
+    extern const pg_kernel pg_cpu_##x##_kernels_base[], pg_cpu_##x##_kernels_v3[], \
         pg_cpu_##x##_kernels_v4[];
 PG_CPU_TABLES(DECLARE)
 PG_CPU_ISA_TABLES(DECLARE_ISA)
@@ -59,7 +59,8 @@ static const pg_kernel *hash_table[HASH_SIZE];
 static uint32_t hash(const char *name)
 {
     uint32_t h = 2166136261u; /* FNV-1a */
-    for (; *name; name++) h = (h ^ (uint8_t)*name) * 16777619u;
+    for (; *name; name++)
+        h = (h ^ (uint8_t)*name) * 16777619u;
     return h;
 }
 
@@ -67,7 +68,8 @@ static void add_kernels(const pg_kernel *table)
 {
     for (; table->name; table++) {
         uint32_t at = hash(table->name) % HASH_SIZE;
-        while (hash_table[at]) at = (at + 1) % HASH_SIZE;
+        while (hash_table[at])
+            at = (at + 1) % HASH_SIZE;
         hash_table[at] = table;
     }
 }

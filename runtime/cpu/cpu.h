@@ -34,14 +34,18 @@ int64_t pg_cgroup_cpus(void);         /* the CPU quota, rounded up; INT64_MAX if
 #define PG_ISA_PASTE(name, isa) PG_ISA_PASTE_(name, isa)
 #define PG_ISA_NAME(name) PG_ISA_PASTE(name, PG_ISA)
 
-typedef enum pg_isa { PG_ISA_BASE, PG_ISA_V3, PG_ISA_V4 } pg_isa; /* x86-64, -v3 (AVX2), -v4 (AVX-512) */
+typedef enum pg_isa {
+    PG_ISA_BASE,
+    PG_ISA_V3,
+    PG_ISA_V4
+} pg_isa; /* x86-64, -v3 (AVX2), -v4 (AVX-512) */
 
 /* The best set of this machine, or PG_ISA from the environment if that is less. */
 pg_isa pg_cpu_isa(void);
 
 /* PG_ISA_SELECT(f) is f_base, f_v3 or f_v4; all three must be declared. */
 #ifdef __x86_64__
-#define PG_ISA_SELECT(name)                                                                        \
+#define PG_ISA_SELECT(name) \
     (pg_cpu_isa() == PG_ISA_V4 ? name##_v4 : pg_cpu_isa() == PG_ISA_V3 ? name##_v3 : name##_base)
 #else
 #define PG_ISA_SELECT(name) (name##_base)
@@ -51,10 +55,10 @@ pg_isa pg_cpu_isa(void);
 
 /* A kernel file x.c defines `const pg_kernel pg_cpu_x_kernels[]`, ended by an entry without a name,
  * and is listed here; a file of ISA_SOURCES defines `const pg_kernel PG_ISA_NAME(pg_cpu_x_kernels)[]`. */
-#define PG_CPU_TABLES(X)                                                                           \
-    X(reduce) X(matmul) X(gather) X(scatter) X(shape)
-#define PG_CPU_ISA_TABLES(X)                                                                       \
-    X(copy) X(elementwise_arithmetic) X(elementwise_compare) X(elementwise_convert)                \
-    X(elementwise_math) X(argreduce) X(random)
+#define PG_CPU_TABLES(X) X(reduce) X(matmul) X(gather) X(scatter) X(shape)
+#define PG_CPU_ISA_TABLES(X)  \
+    X(copy)                   \
+    X(elementwise_arithmetic) \
+    X(elementwise_compare) X(elementwise_convert) X(elementwise_math) X(argreduce) X(random)
 
 #endif

@@ -11,7 +11,8 @@
 static pg_status check_dtypes(const pg_op *op, const pg_elementwise *kind)
 {
     pg_dtype dtype = op->in[kind->n_in - 1].dtype;
-    if (!kind->loops[dtype]) return pg_fail(PG_EUNSUPPORTED, "not offered for %s", pg_dtype_name(dtype));
+    if (!kind->loops[dtype])
+        return pg_fail(PG_EUNSUPPORTED, "not offered for %s", pg_dtype_name(dtype));
     for (int32_t i = 0; i < kind->n_in; i++) {
         pg_dtype wanted = i == 0 && kind->selects ? PG_BOOL : dtype;
         PG_REQUIRE(op->in[i].dtype == wanted, "input %d is %s, not %s", i,
@@ -43,7 +44,8 @@ pg_status pg_elementwise_prepare(pg_op *op, const pg_elementwise *kind)
     PG_REQUIRE(op->n_params == kind->n_params, "takes %d parameters, not %lld", kind->n_params,
                (long long)op->n_params);
     PG_TRY(check_dtypes(op, kind));
-    for (int32_t i = 0; i < op->n_in; i++) PG_TRY(check_broadcast(&op->in[i], &op->out[0], i));
+    for (int32_t i = 0; i < op->n_in; i++)
+        PG_TRY(check_broadcast(&op->in[i], &op->out[0], i));
     op->state = kind;
     return PG_OK;
 }
@@ -80,7 +82,8 @@ static void run_flat_range(void *context, int64_t begin, int64_t end)
 {
     const flat *f = context;
     const char *in[PG_ELEMENTWISE_MAX_IN];
-    for (int32_t i = 0; i < f->n_in; i++) in[i] = f->in[i] + begin * f->strides[i + 1];
+    for (int32_t i = 0; i < f->n_in; i++)
+        in[i] = f->in[i] + begin * f->strides[i + 1];
     f->loop(f->out + begin * f->strides[0], in, f->strides, end - begin, f->parameter);
 }
 
@@ -96,7 +99,7 @@ typedef struct nest {
     int64_t parameter;
     int32_t n_operands;
     char *start[MAX_OPERANDS];
-    int32_t n_axes;             /* at least 2: the last is the loop's, the one before is the rows' */
+    int32_t n_axes; /* at least 2: the last is the loop's, the one before is the rows' */
     axis axes[PG_MAX_NDIM + 1];
     int64_t tile_rows, tile_length;
 } nest;
@@ -128,7 +131,8 @@ static void collect_axes(nest *n, pg_array *const *in, const pg_array *out)
         }
     }
     while (n->n_axes < 2) { /* axes of size 1 in front */
-        for (int32_t a = n->n_axes; a > 0; a--) n->axes[a] = n->axes[a - 1];
+        for (int32_t a = n->n_axes; a > 0; a--)
+            n->axes[a] = n->axes[a - 1];
         n->axes[0] = (axis){.size = 1};
         n->n_axes++;
     }
@@ -138,7 +142,8 @@ static void collect_axes(nest *n, pg_array *const *in, const pg_array *out)
 static void move_axis(nest *n, int32_t a, int32_t to)
 {
     axis moved = n->axes[a];
-    for (; a < to; a++) n->axes[a] = n->axes[a + 1];
+    for (; a < to; a++)
+        n->axes[a] = n->axes[a + 1];
     n->axes[to] = moved;
 }
 
@@ -214,7 +219,8 @@ static int64_t tiles(int64_t size, int64_t tile) { return (size - 1) / tile + 1;
 static axis tiled(const nest *n, int32_t a, int64_t tile)
 {
     axis result = {.size = tiles(n->axes[a].size, tile)};
-    for (int32_t i = 0; i < n->n_operands; i++) result.strides[i] = n->axes[a].strides[i] * tile;
+    for (int32_t i = 0; i < n->n_operands; i++)
+        result.strides[i] = n->axes[a].strides[i] * tile;
     return result;
 }
 
@@ -226,10 +232,12 @@ static void run_tile(const nest *n, char *const *start, int64_t row, int64_t col
     int64_t n_rows = least(n->tile_rows, rows->size - row);
     int64_t n_columns = least(n->tile_length, length->size - column);
     char *at[MAX_OPERANDS];
-    for (int32_t i = 0; i < n->n_operands; i++) at[i] = start[i];
+    for (int32_t i = 0; i < n->n_operands; i++)
+        at[i] = start[i];
     for (int64_t r = 0; r < n_rows; r++) {
         n->loop(at[0], (const char *const *)&at[1], length->strides, n_columns, n->parameter);
-        for (int32_t i = 0; i < n->n_operands; i++) at[i] += rows->strides[i];
+        for (int32_t i = 0; i < n->n_operands; i++)
+            at[i] += rows->strides[i];
     }
 }
 
@@ -242,23 +250,27 @@ static void run_tiles(void *context, int64_t begin, int64_t end)
     axis steps[PG_MAX_NDIM + 1];
     int64_t index[PG_MAX_NDIM + 1];
     char *at[MAX_OPERANDS];
-    for (int32_t a = 0; a < last - 1; a++) steps[a] = n->axes[a];
+    for (int32_t a = 0; a < last - 1; a++)
+        steps[a] = n->axes[a];
     steps[last - 1] = tiled(n, last, n->tile_length);
     steps[last] = tiled(n, last - 1, n->tile_rows);
 
-    for (int32_t i = 0; i < n->n_operands; i++) at[i] = n->start[i];
+    for (int32_t i = 0; i < n->n_operands; i++)
+        at[i] = n->start[i];
     int64_t rest = begin;
     for (int32_t a = last; a >= 0; a--) {
         index[a] = rest % steps[a].size;
         rest /= steps[a].size;
-        for (int32_t i = 0; i < n->n_operands; i++) at[i] += index[a] * steps[a].strides[i];
+        for (int32_t i = 0; i < n->n_operands; i++)
+            at[i] += index[a] * steps[a].strides[i];
     }
     for (int64_t tile = begin; tile < end; tile++) {
         run_tile(n, at, index[last] * n->tile_rows, index[last - 1] * n->tile_length);
         for (int32_t a = last; a >= 0; a--) { /* count one up, as on an odometer */
             bool carry = ++index[a] == steps[a].size;
             int64_t by = carry ? 1 - steps[a].size : 1;
-            for (int32_t i = 0; i < n->n_operands; i++) at[i] += by * steps[a].strides[i];
+            for (int32_t i = 0; i < n->n_operands; i++)
+                at[i] += by * steps[a].strides[i];
             if (!carry) break;
             index[a] = 0;
         }
@@ -268,17 +280,19 @@ static void run_tiles(void *context, int64_t begin, int64_t end)
 static void run_nest(const pg_elementwise *kind, pg_loop *loop, int64_t parameter,
                      pg_array *const *in, pg_array *out)
 {
-    nest n = {.loop = loop, .parameter = parameter, .n_operands = kind->n_in + 1,
-              .start = {out->data}};
-    for (int32_t i = 0; i < kind->n_in; i++) n.start[i + 1] = in[i]->data;
+    nest n = {
+        .loop = loop, .parameter = parameter, .n_operands = kind->n_in + 1, .start = {out->data}};
+    for (int32_t i = 0; i < kind->n_in; i++)
+        n.start[i + 1] = in[i]->data;
     collect_axes(&n, in, out);
     arrange(&n);
     int32_t last = n.n_axes - 1;
-    int64_t n_tiles = tiles(n.axes[last - 1].size, n.tile_rows) *
-                      tiles(n.axes[last].size, n.tile_length);
-    for (int32_t a = 0; a < last - 1; a++) n_tiles *= n.axes[a].size;
-    int64_t tile_elements = least(n.tile_rows, n.axes[last - 1].size) *
-                            least(n.tile_length, n.axes[last].size);
+    int64_t n_tiles =
+        tiles(n.axes[last - 1].size, n.tile_rows) * tiles(n.axes[last].size, n.tile_length);
+    for (int32_t a = 0; a < last - 1; a++)
+        n_tiles *= n.axes[a].size;
+    int64_t tile_elements =
+        least(n.tile_rows, n.axes[last - 1].size) * least(n.tile_length, n.axes[last].size);
     pg_parallel_for(n_tiles, kind->grain / tile_elements, run_tiles, &n);
 }
 
@@ -291,7 +305,10 @@ void pg_elementwise_apply(const pg_op *op, pg_array *const *in, pg_array *out)
     if (count == 0) return;
     int64_t parameter = op->n_params ? op->params[0] : 0;
     pg_loop *loop = kind->loops[op->in[kind->n_in - 1].dtype];
-    flat f = {.loop = loop, .parameter = parameter, .n_in = kind->n_in, .out = out->data,
+    flat f = {.loop = loop,
+              .parameter = parameter,
+              .n_in = kind->n_in,
+              .out = out->data,
               .strides = {pg_dtype_size(op->out[0].dtype)}};
     if (flatten(op, in, &f))
         pg_parallel_for(count, kind->grain, run_flat_range, &f);

@@ -23,10 +23,11 @@ typedef struct gathering {
 
 static void gather_elements(const gathering *g, int64_t n, const int64_t *from, const int64_t *to)
 {
-#define GATHER(T)                                                                                  \
-    for (int64_t i = 0; i < n; i++)                                                                \
-        *(T *)(g->out + to[i]) =                                                                   \
-            *(const T *)(from[i] == PG_INDEX_OUTSIDE ? g->fill : (const void *)(g->operand + from[i]));
+#define GATHER(T)                                              \
+    for (int64_t i = 0; i < n; i++)                            \
+        *(T *)(g->out + to[i]) =                               \
+            *(const T *)(from[i] == PG_INDEX_OUTSIDE ? g->fill \
+                                                     : (const void *)(g->operand + from[i]));
     switch (g->item) {
     case 1: GATHER(uint8_t) break;
     case 2: GATHER(uint16_t) break;

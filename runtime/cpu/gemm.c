@@ -47,60 +47,60 @@ enum { X_BLOCK = 2048 }; /* elements of a vector that stay in L1 while a matrix 
         }                                                                                          \
     }
 
-#define PACK_BOTH(name, T, A, LOAD)                                                                \
-    PACK(name##_rows, ROWS, T, A, LOAD)                                                            \
-    PACK(name##_columns, (2 * VECTOR_BYTES / (int)sizeof(A)), T, A, LOAD)                          \
-    static void name##_pack_a(void *to, const char *a, int64_t row, int64_t column, int64_t m,     \
-                              int64_t depth)                                                       \
-    {                                                                                              \
-        name##_rows(to, a, row, column, m, depth);                                                 \
-    }                                                                                              \
-    static void name##_pack_b(void *to, const char *b, int64_t row, int64_t column, int64_t n,     \
-                              int64_t depth)                                                       \
-    {                                                                                              \
-        name##_columns(to, b, column, row, n, depth);                                              \
+#define PACK_BOTH(name, T, A, LOAD)                                                            \
+    PACK(name##_rows, ROWS, T, A, LOAD)                                                        \
+    PACK(name##_columns, (2 * VECTOR_BYTES / (int)sizeof(A)), T, A, LOAD)                      \
+    static void name##_pack_a(void *to, const char *a, int64_t row, int64_t column, int64_t m, \
+                              int64_t depth)                                                   \
+    {                                                                                          \
+        name##_rows(to, a, row, column, m, depth);                                             \
+    }                                                                                          \
+    static void name##_pack_b(void *to, const char *b, int64_t row, int64_t column, int64_t n, \
+                              int64_t depth)                                                   \
+    {                                                                                          \
+        name##_columns(to, b, column, row, n, depth);                                          \
     }
 
 /* ---- the register tile ------------------------------------------------------------------------- */
 
-#define TILE(A)                                                                                    \
-    typedef A A##_vector __attribute__((vector_size(VECTOR_BYTES)));                               \
-    typedef A A##_unaligned __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(A))));        \
-    enum { A##_lanes = VECTOR_BYTES / sizeof(A) };                                                 \
-                                                                                                   \
-    static void A##_multiply(int64_t depth, const void *a_, const void *b_, char *c,               \
-                             int64_t c_row, int64_t m, int64_t n, bool add)                        \
-    {                                                                                              \
-        const A *a = a_;                                                                           \
-        const A##_vector *b = b_;                                                                  \
-        A##_vector sum[ROWS][2];                                                                   \
-        for (int i = 0; i < ROWS; i++)                                                             \
-            sum[i][0] = sum[i][1] = (A##_vector){0};                                               \
-        for (int64_t d = 0; d < depth; d++, a += ROWS, b += 2) {                                   \
-            A##_vector b0 = b[0], b1 = b[1];                                                       \
-            for (int i = 0; i < ROWS; i++) {                                                       \
-                sum[i][0] += a[i] * b0;                                                            \
-                sum[i][1] += a[i] * b1;                                                            \
-            }                                                                                      \
-        }                                                                                          \
-        if (m == ROWS && n == 2 * A##_lanes) {                                                     \
-            for (int i = 0; i < ROWS; i++) {                                                       \
-                A##_unaligned *row = (A##_unaligned *)(c + i * c_row);                             \
-                row[0] = add ? row[0] + sum[i][0] : sum[i][0];                                     \
-                row[1] = add ? row[1] + sum[i][1] : sum[i][1];                                     \
-            }                                                                                      \
-            return;                                                                                \
-        }                                                                                          \
-        A tile[ROWS][2 * A##_lanes]; /* the edge of C */                                           \
-        for (int i = 0; i < ROWS; i++) {                                                           \
-            ((A##_unaligned *)tile[i])[0] = sum[i][0];                                             \
-            ((A##_unaligned *)tile[i])[1] = sum[i][1];                                             \
-        }                                                                                          \
-        for (int64_t i = 0; i < m; i++) {                                                          \
-            A *row = (A *)(c + i * c_row);                                                         \
-            for (int64_t j = 0; j < n; j++)                                                        \
-                row[j] = add ? row[j] + tile[i][j] : tile[i][j];                                   \
-        }                                                                                          \
+#define TILE(A)                                                                             \
+    typedef A A##_vector __attribute__((vector_size(VECTOR_BYTES)));                        \
+    typedef A A##_unaligned __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(A)))); \
+    enum { A##_lanes = VECTOR_BYTES / sizeof(A) };                                          \
+                                                                                            \
+    static void A##_multiply(int64_t depth, const void *a_, const void *b_, char *c,        \
+                             int64_t c_row, int64_t m, int64_t n, bool add)                 \
+    {                                                                                       \
+        const A *a = a_;                                                                    \
+        const A##_vector *b = b_;                                                           \
+        A##_vector sum[ROWS][2];                                                            \
+        for (int i = 0; i < ROWS; i++)                                                      \
+            sum[i][0] = sum[i][1] = (A##_vector){0};                                        \
+        for (int64_t d = 0; d < depth; d++, a += ROWS, b += 2) {                            \
+            A##_vector b0 = b[0], b1 = b[1];                                                \
+            for (int i = 0; i < ROWS; i++) {                                                \
+                sum[i][0] += a[i] * b0;                                                     \
+                sum[i][1] += a[i] * b1;                                                     \
+            }                                                                               \
+        }                                                                                   \
+        if (m == ROWS && n == 2 * A##_lanes) {                                              \
+            for (int i = 0; i < ROWS; i++) {                                                \
+                A##_unaligned *row = (A##_unaligned *)(c + i * c_row);                      \
+                row[0] = add ? row[0] + sum[i][0] : sum[i][0];                              \
+                row[1] = add ? row[1] + sum[i][1] : sum[i][1];                              \
+            }                                                                               \
+            return;                                                                         \
+        }                                                                                   \
+        A tile[ROWS][2 * A##_lanes]; /* the edge of C */                                    \
+        for (int i = 0; i < ROWS; i++) {                                                    \
+            ((A##_unaligned *)tile[i])[0] = sum[i][0];                                      \
+            ((A##_unaligned *)tile[i])[1] = sum[i][1];                                      \
+        }                                                                                   \
+        for (int64_t i = 0; i < m; i++) {                                                   \
+            A *row = (A *)(c + i * c_row);                                                  \
+            for (int64_t j = 0; j < n; j++)                                                 \
+                row[j] = add ? row[j] + tile[i][j] : tile[i][j];                            \
+        }                                                                                   \
     }
 
 /* ---- matrix times vector ----------------------------------------------------------------------- */
@@ -130,7 +130,8 @@ enum { X_BLOCK = 2048 }; /* elements of a vector that stay in L1 while a matrix 
     {                                                                                              \
         int64_t d = 0;                                                                             \
         for (; d + 4 <= k; d += 4) {                                                               \
-            const A *a0 = (const A *)(a + d * a_column), *a1 = (const A *)(a + (d + 1) * a_column); \
+            const A *a0 = (const A *)(a + d * a_column),                                           \
+                    *a1 = (const A *)(a + (d + 1) * a_column);                                     \
             const A *a2 = (const A *)(a + (d + 2) * a_column);                                     \
             const A *a3 = (const A *)(a + (d + 3) * a_column);                                     \
             for (int64_t i = 0; i < m; i++)                                                        \
@@ -167,10 +168,9 @@ PACK_BOTH(float64, double, double, SAME)
 PACK_BOTH(float16, uint16_t, float, pg_half_to_float)
 PACK_BOTH(bfloat16, uint16_t, float, pg_bfloat16_to_float)
 
-#define LOOPS(name, A, times_vector)                                                               \
-    static const pg_gemm_loops name##_loops = {                                                    \
-        sizeof(A),     ROWS,       2 * A##_lanes, name##_pack_a, name##_pack_b,                    \
-        A##_multiply,  times_vector};
+#define LOOPS(name, A, times_vector)            \
+    static const pg_gemm_loops name##_loops = { \
+        sizeof(A), ROWS, 2 * A##_lanes, name##_pack_a, name##_pack_b, A##_multiply, times_vector};
 LOOPS(float32, float, float_times_vector)
 LOOPS(float64, double, double_times_vector)
 LOOPS(float16, float, NULL)

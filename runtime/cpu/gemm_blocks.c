@@ -7,11 +7,11 @@
 #include "gemm.h"
 
 enum {
-    MAX_DEPTH = 256,       /* a panel of B: 32 KB with AVX-512, in L1 together with one of A */
-    BLOCK_PANELS = 6,      /* panels of A in a block of C: 72 KB, in L2 */
-    BLOCK_COLUMNS = 512,   /* columns of C in a block; a multiple of every tile */
-    MAX_ROWS = 7680,       /* of A packed at once; a multiple of every tile */
-    MAX_COLUMNS = 4096,    /* of B packed at once */
+    MAX_DEPTH = 256,     /* a panel of B: 32 KB with AVX-512, in L1 together with one of A */
+    BLOCK_PANELS = 6,    /* panels of A in a block of C: 72 KB, in L2 */
+    BLOCK_COLUMNS = 512, /* columns of C in a block; a multiple of every tile */
+    MAX_ROWS = 7680,     /* of A packed at once; a multiple of every tile */
+    MAX_COLUMNS = 4096,  /* of B packed at once */
     PARALLEL_FLOPS = 1 << 21,
     PARALLEL_PACK = 1 << 15,
 };
@@ -64,7 +64,8 @@ static void multiply_blocks(void *context, int64_t begin, int64_t end)
             for (int64_t i = row; i < row_end; i += loops->rows)
                 loops->multiply(s->depth, s->packed_a + i * s->depth * loops->size,
                                 s->packed_b + j * s->depth * loops->size,
-                                s->p->c + (s->row + i) * s->p->c_row + (s->column + j) * loops->size,
+                                s->p->c + (s->row + i) * s->p->c_row +
+                                    (s->column + j) * loops->size,
                                 s->p->c_row, least(loops->rows, s->m - i),
                                 least(loops->columns, s->n - j), s->d > 0);
     }
@@ -76,8 +77,8 @@ static void multiply_slab(slab *s)
     s->column_blocks = ceil_divide(s->n, BLOCK_COLUMNS);
     pg_parallel_for(ceil_divide(s->m, s->loops->rows),
                     PARALLEL_PACK / (s->loops->rows * s->depth) + 1, pack_a_panels, s);
-    int64_t flops = 2 * least(s->m, BLOCK_PANELS * s->loops->rows) * least(s->n, BLOCK_COLUMNS) *
-                    s->depth;
+    int64_t flops =
+        2 * least(s->m, BLOCK_PANELS * s->loops->rows) * least(s->n, BLOCK_COLUMNS) * s->depth;
     pg_parallel_for(row_blocks * s->column_blocks, PARALLEL_FLOPS / flops + 1, multiply_blocks, s);
 }
 

@@ -5,8 +5,7 @@
 
 pg_status pg_index_read(const pg_op *op, int64_t first, pg_index_numbers *out)
 {
-    PG_REQUIRE(op->n_params > first, "%lld parameters are too few",
-               (long long)op->n_params);
+    PG_REQUIRE(op->n_params > first, "%lld parameters are too few", (long long)op->n_params);
     PG_REQUIRE(op->params[first] >= 0 && op->params[first] <= 2,
                "mode must be 0 (clip), 1 (fill or drop) or 2 (zero), not %lld",
                (long long)op->params[first]);
@@ -21,8 +20,8 @@ pg_status pg_index_read(const pg_op *op, int64_t first, pg_index_numbers *out)
                    i);
         int64_t n = op->params[next++];
         PG_REQUIRE(n >= 0 && n <= op->n_params - next,
-                   "list %d of the dimension numbers says %lld items, but %lld are left",
-                   i, (long long)n, (long long)(op->n_params - next));
+                   "list %d of the dimension numbers says %lld items, but %lld are left", i,
+                   (long long)n, (long long)(op->n_params - next));
         *lists[i] = (pg_index_list){op->params + next, n};
         next += n;
     }
@@ -42,10 +41,10 @@ static bool contains(pg_index_list list, int64_t item)
 static pg_status check_axes(const char *what, pg_index_list list, int64_t ndim)
 {
     for (int64_t i = 0; i < list.n; i++) {
-        PG_REQUIRE(list.at[i] >= 0 && list.at[i] < ndim, "%s has %lld, outside [0, %lld)",
-                   what, (long long)list.at[i], (long long)ndim);
-        PG_REQUIRE(!contains((pg_index_list){list.at, i}, list.at[i]), "%s has %lld twice",
-                   what, (long long)list.at[i]);
+        PG_REQUIRE(list.at[i] >= 0 && list.at[i] < ndim, "%s has %lld, outside [0, %lld)", what,
+                   (long long)list.at[i], (long long)ndim);
+        PG_REQUIRE(!contains((pg_index_list){list.at, i}, list.at[i]), "%s has %lld twice", what,
+                   (long long)list.at[i]);
     }
     return PG_OK;
 }
@@ -62,33 +61,32 @@ static int64_t window_size(const pg_index_numbers *numbers, int64_t operand_axis
     return in_window(numbers, operand_axis) ? numbers->slice_sizes.at[operand_axis] : 1;
 }
 
-static pg_status check_operand_axes(const pg_index_numbers *numbers,
-                                    const pg_aval *operand, const pg_aval *slices)
+static pg_status check_operand_axes(const pg_index_numbers *numbers, const pg_aval *operand,
+                                    const pg_aval *slices)
 {
     for (int64_t i = 0; i < operand->ndim; i++) {
         int64_t size = numbers->slice_sizes.at[i];
-        PG_REQUIRE(size >= 0, "slice size %lld on operand axis %lld is negative",
-                   (long long)size, (long long)i);
+        PG_REQUIRE(size >= 0, "slice size %lld on operand axis %lld is negative", (long long)size,
+                   (long long)i);
         PG_REQUIRE(in_window(numbers, i) || size <= 1,
                    "operand axis %lld is collapsed or batching, so its slice size is 1, not "
-                   "%lld", (long long)i, (long long)size);
+                   "%lld",
+                   (long long)i, (long long)size);
         PG_REQUIRE(!contains(numbers->collapsed_dims, i) || !contains(numbers->operand_batching, i),
                    "operand axis %lld is both collapsed and batching", (long long)i);
         PG_REQUIRE(!contains(numbers->start_map, i) || !contains(numbers->operand_batching, i),
-                   "operand axis %lld is batching, so it takes no start index",
-                   (long long)i);
+                   "operand axis %lld is batching, so it takes no start index", (long long)i);
         bool may_miss = !numbers->clip && contains(numbers->start_map, i);
         PG_REQUIRE(window_size(numbers, i) <= operand->shape[i] || may_miss || slices->count == 0,
                    "slice size %lld on operand axis %lld exceeds its size %lld",
-                   (long long)window_size(numbers, i), (long long)i,
-                   (long long)operand->shape[i]);
+                   (long long)window_size(numbers, i), (long long)i, (long long)operand->shape[i]);
     }
     return PG_OK;
 }
 
 /* The slices have the shape that positions and window sizes give. */
-static pg_status check_slices(const pg_index_numbers *numbers,
-                              const pg_aval *indices, const pg_aval *slices)
+static pg_status check_slices(const pg_index_numbers *numbers, const pg_aval *indices,
+                              const pg_aval *slices)
 {
     int32_t position = 0, operand_axis = 0;
     for (int32_t i = 0; i < slices->ndim; i++) {
@@ -102,7 +100,8 @@ static pg_status check_slices(const pg_index_numbers *numbers,
         }
         PG_REQUIRE(slices->shape[i] == expected,
                    "axis %d of the windows array has size %lld, but the dimension numbers give "
-                   "%lld", i, (long long)slices->shape[i], (long long)expected);
+                   "%lld",
+                   i, (long long)slices->shape[i], (long long)expected);
     }
     return PG_OK;
 }
@@ -116,8 +115,8 @@ pg_status pg_index_check(const pg_index_numbers *numbers, const pg_aval *operand
                pg_dtype_name(operand->dtype), pg_dtype_name(slices->dtype));
     PG_REQUIRE(indices->ndim >= 1, "indices need an axis for the index vector");
     int64_t positions = indices->ndim - 1, n = numbers->slice_sizes.n;
-    PG_REQUIRE(n == operand->ndim, "%lld slice sizes for an operand with %d axes",
-               (long long)n, operand->ndim);
+    PG_REQUIRE(n == operand->ndim, "%lld slice sizes for an operand with %d axes", (long long)n,
+               operand->ndim);
 
     PG_TRY(check_axes("offset_dims", numbers->offset_dims, slices->ndim));
     PG_TRY(check_axes("collapsed_slice_dims", numbers->collapsed_dims, operand->ndim));
@@ -139,17 +138,19 @@ pg_status pg_index_check(const pg_index_numbers *numbers, const pg_aval *operand
         int64_t axis = numbers->operand_batching.at[i], other = numbers->indices_batching.at[i];
         PG_REQUIRE(operand->shape[axis] == indices->shape[other],
                    "batching axis %lld of the operand has size %lld, but axis %lld of the "
-                   "indices has %lld", (long long)axis, (long long)operand->shape[axis],
-                   (long long)other, (long long)indices->shape[other]);
+                   "indices has %lld",
+                   (long long)axis, (long long)operand->shape[axis], (long long)other,
+                   (long long)indices->shape[other]);
     }
 
     int64_t window_axes = operand->ndim - numbers->collapsed_dims.n - numbers->operand_batching.n;
     PG_REQUIRE(numbers->offset_dims.n == window_axes,
                "%lld offset_dims, but the window has %lld axes that are neither collapsed nor "
-               "batching", (long long)numbers->offset_dims.n, (long long)window_axes);
+               "batching",
+               (long long)numbers->offset_dims.n, (long long)window_axes);
     PG_REQUIRE(slices->ndim == positions + window_axes,
-               "the windows array has %d axes, but positions and window have %lld",
-               slices->ndim, (long long)(positions + window_axes));
+               "the windows array has %d axes, but positions and window have %lld", slices->ndim,
+               (long long)(positions + window_axes));
     return check_slices(numbers, indices, slices);
 }
 
@@ -173,8 +174,8 @@ void pg_index_walk_begin(pg_index_walk *walk, const pg_index_numbers *numbers,
                 slices->shape[i], {operand->strides[operand_axis++], slices->strides[i], 0}};
         } else {
             int32_t position = walk->n_batch;
-            walk->batch[walk->n_batch++] = (pg_axis){
-                slices->shape[i], {indices->strides[position], slices->strides[i], 0}};
+            walk->batch[walk->n_batch++] =
+                (pg_axis){slices->shape[i], {indices->strides[position], slices->strides[i], 0}};
         }
     }
     for (int64_t i = 0; i < numbers->operand_batching.n; i++)
@@ -220,8 +221,8 @@ void pg_index_offsets(const pg_index_walk *walk, int64_t begin, int64_t n, int64
     for (int64_t i = 0; i < n; i++) {
         int64_t corner = offset[2];
         for (int64_t k = 0; k < walk->n_map; k++) {
-            int64_t start = load_index(walk->index_dtype,
-                                       walk->indices + offset[0] + k * walk->index_stride);
+            int64_t start =
+                load_index(walk->index_dtype, walk->indices + offset[0] + k * walk->index_stride);
             if (start < 0 || start > walk->map[k].highest) {
                 if (!walk->clip) {
                     corner = PG_INDEX_OUTSIDE;

@@ -30,7 +30,7 @@ pg_status pg_index_check(const pg_index_numbers *numbers, const pg_aval *operand
                          const pg_aval *indices, const pg_aval *slices);
 
 typedef struct pg_index_walk {
-    int64_t positions; /* number of index vectors */
+    int64_t positions;          /* number of index vectors */
     pg_axis batch[PG_MAX_NDIM]; /* array 0: indices, 1: slices, 2: operand (batching axes) */
     int32_t n_batch;
     pg_axis window[PG_MAX_NDIM]; /* array 0: operand, 1: slices */
@@ -42,7 +42,7 @@ typedef struct pg_index_walk {
     bool clip, zero;
     int64_t n_map;
     struct {
-        int64_t stride; /* of the operand axis */
+        int64_t stride;  /* of the operand axis */
         int64_t highest; /* start at which the window still fits; negative if it never does */
     } map[PG_MAX_NDIM];
     int64_t owner; /* the item of the index vector that pg_index_offsets reports, or -1 */

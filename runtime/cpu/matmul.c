@@ -17,9 +17,9 @@
 #include <string.h>
 
 enum {
-    PARALLEL_FLOPS = 1 << 20,  /* work worth a thread */
-    PIECE_K = 4096,            /* long sums for few outputs are cut in pieces of at least this */
-    PIECES = 64,               /* and into at most so many */
+    PARALLEL_FLOPS = 1 << 20, /* work worth a thread */
+    PIECE_K = 4096,           /* long sums for few outputs are cut in pieces of at least this */
+    PIECES = 64,              /* and into at most so many */
     FEW_OUTPUTS = 64 * 64,
 };
 
@@ -31,8 +31,8 @@ typedef struct plan {
     pg_device *device;
     method method;
     pg_dtype dtype;
-    int64_t item;            /* bytes of an element of C */
-    pg_product whole;        /* of one batch */
+    int64_t item;               /* bytes of an element of C */
+    pg_product whole;           /* of one batch */
     pg_axis batch[PG_MAX_NDIM]; /* array 0: lhs, 1: rhs */
     int32_t n_batch;
     int64_t batches, pieces, row_chunks, column_chunks; /* units: the product of the four */
@@ -106,7 +106,8 @@ static void run_units(void *context, int64_t begin, int64_t end)
             p.k -= d;
         else
             p.k /= plan->pieces;
-        p.a += pg_axes_offset(plan->batch, plan->n_batch, batch, 0) + row * p.a_row + d * p.a_column;
+        p.a +=
+            pg_axes_offset(plan->batch, plan->n_batch, batch, 0) + row * p.a_row + d * p.a_column;
         p.b += pg_axes_offset(plan->batch, plan->n_batch, batch, 1) + d * p.b_row +
                column * p.b_column;
         p.c += outer * p.m * p.c_row + row * p.c_row + column * plan->item;
@@ -149,8 +150,8 @@ static pg_status run_plan(plan *plan)
 {
     choose_chunks(plan);
     int64_t units = plan->batches * plan->pieces * plan->row_chunks * plan->column_chunks;
-    int64_t flops = 2 * least(plan->chunk_rows * plan->chunk_columns, 1 << 20) *
-                    (plan->whole.k / plan->pieces);
+    int64_t flops =
+        2 * least(plan->chunk_rows * plan->chunk_columns, 1 << 20) * (plan->whole.k / plan->pieces);
     int64_t grain = PARALLEL_FLOPS / (flops + 1) + 1;
     /* a few large products: one after another, each by all threads */
     if (plan->method == TILED && units < 16 && plan->pieces == 1) grain = units;
@@ -171,7 +172,8 @@ static pg_status run_pieces(plan *plan)
     p->c = partials->data;
     pg_status status = run_plan(plan);
     if (status == PG_OK) {
-        PG_ISA_SELECT(pg_reduce_loops)[PG_SUM][plan->dtype]->fold(partials->data, plan->pieces, count);
+        PG_ISA_SELECT(pg_reduce_loops)
+        [PG_SUM][plan->dtype]->fold(partials->data, plan->pieces, count);
         memcpy(c, partials->data, (size_t)(count * plan->item));
     }
     pg_array_release(partials);
@@ -210,7 +212,8 @@ static pg_status multiply_arrays(const pg_op *op, const pg_array *lhs, const pg_
         return PG_OK;
     }
 
-    plan plan = {.device = op->device, .dtype = dtype, .item = pg_dtype_size(out->dtype), .pieces = 1};
+    plan plan = {
+        .device = op->device, .dtype = dtype, .item = pg_dtype_size(out->dtype), .pieces = 1};
     pg_status status = pg_operand_collapse(op, &o[0]);
     if (status == PG_OK) status = pg_operand_collapse(op, &o[1]);
     if (status == PG_OK) {
@@ -218,19 +221,26 @@ static pg_status multiply_arrays(const pg_op *op, const pg_array *lhs, const pg_
         pg_transpose transpose;
         int64_t leading;
         for (int side = 0; side < 2 && status == PG_OK; side++) {
-            bool fits = plan.method == BLAS
-                            ? blas_layout(o[side].free_stride, o[side].contract_stride,
-                                          side ? n : m, k, item, &transpose, &leading)
-                            : plan.method != INTEGER || side == 0 || n == 1 ||
-                                  o[1].free_stride == item;
+            bool fits =
+                plan.method == BLAS
+                    ? blas_layout(o[side].free_stride, o[side].contract_stride, side ? n : m, k,
+                                  item, &transpose, &leading)
+                    : plan.method != INTEGER || side == 0 || n == 1 || o[1].free_stride == item;
             if (!fits) status = pg_operand_copy(op, &o[side], plan.method == BLAS);
         }
     }
     if (status == PG_OK) {
-        plan.whole = (pg_product){.dtype = dtype, .m = m, .n = n, .k = k,
-                                  .a = o[0].data, .b = o[1].data, .c = out->data,
-                                  .a_row = o[0].free_stride, .a_column = o[0].contract_stride,
-                                  .b_row = o[1].contract_stride, .b_column = o[1].free_stride,
+        plan.whole = (pg_product){.dtype = dtype,
+                                  .m = m,
+                                  .n = n,
+                                  .k = k,
+                                  .a = o[0].data,
+                                  .b = o[1].data,
+                                  .c = out->data,
+                                  .a_row = o[0].free_stride,
+                                  .a_column = o[0].contract_stride,
+                                  .b_row = o[1].contract_stride,
+                                  .b_column = o[1].free_stride,
                                   .c_row = n * plan.item};
         plan.n_batch = o[0].n_batch;
         for (int32_t i = 0; i < plan.n_batch; i++)
@@ -263,7 +273,10 @@ static pg_status convert(const pg_op *op, pg_array *x, pg_dtype dtype, pg_array 
     to.dtype = dtype;
     pg_op conversion = {.device = op->device,
                         .kernel = op->device->backend->find_kernel("convert"),
-                        .n_in = 1, .n_out = 1, .in = &from, .out = &to};
+                        .n_in = 1,
+                        .n_out = 1,
+                        .in = &from,
+                        .out = &to};
     if (conversion.kernel->prepare) PG_TRY(conversion.kernel->prepare(&conversion));
     return conversion.kernel->run(&conversion, &x, 0, out);
 }

@@ -49,10 +49,7 @@ static int class_of(int64_t block)
 }
 
 /* The block size of a class that class_of gives. */
-static int64_t class_bytes(int class)
-{
-    return ((int64_t)(class & 3) + 5) << (class / 4 - 2);
-}
+static int64_t class_bytes(int class) { return ((int64_t)(class & 3) + 5) << (class / 4 - 2); }
 
 /* ---- the operating system ---------------------------------------------------------------------- */
 
@@ -64,7 +61,8 @@ static void *map_huge(size_t bytes)
     size_t before = (size_t)(-(uintptr_t)start & (HUGE_PAGE - 1));
     if (before) munmap(start, before);
     munmap(start + before + bytes, room - before - bytes);
-    madvise(start + before, bytes, MADV_HUGEPAGE); /* only a wish: failure costs speed, not results */
+    madvise(start + before, bytes,
+            MADV_HUGEPAGE); /* only a wish: failure costs speed, not results */
     return start + before;
 }
 
@@ -91,9 +89,21 @@ static int64_t parse_bytes(const char *text)
     long long n = strtoll(text, &end, 10);
     int shift = 0;
     switch (*end) {
-    case 'k': case 'K': shift = 10; end++; break;
-    case 'm': case 'M': shift = 20; end++; break;
-    case 'g': case 'G': shift = 30; end++; break;
+    case 'k':
+    case 'K':
+        shift = 10;
+        end++;
+        break;
+    case 'm':
+    case 'M':
+        shift = 20;
+        end++;
+        break;
+    case 'g':
+    case 'G':
+        shift = 30;
+        end++;
+        break;
     default: break;
     }
     if (errno || *end || end == text || n <= 0 || n > INT64_MAX >> shift) return 0;
@@ -120,12 +130,14 @@ static pg_status default_limit(int64_t *limit)
 /* A fork while another thread holds a lock would leave it locked in the child for ever. */
 static void lock_all(void)
 {
-    for (int32_t i = 0; i < n_accounts; i++) pthread_mutex_lock(&accounts[i].lock);
+    for (int32_t i = 0; i < n_accounts; i++)
+        pthread_mutex_lock(&accounts[i].lock);
 }
 
 static void unlock_all(void)
 {
-    for (int32_t i = 0; i < n_accounts; i++) pthread_mutex_unlock(&accounts[i].lock);
+    for (int32_t i = 0; i < n_accounts; i++)
+        pthread_mutex_unlock(&accounts[i].lock);
 }
 
 /* Called under the core's lock, once per index. */
@@ -134,7 +146,8 @@ pg_status pg_cpu_open(int32_t index, pg_device *device)
     int64_t limit;
     PG_TRY(default_limit(&limit));
     if (n_accounts == 0) {
-        for (int32_t i = 0; i < MAX_DEVICES; i++) pthread_mutex_init(&accounts[i].lock, NULL);
+        for (int32_t i = 0; i < MAX_DEVICES; i++)
+            pthread_mutex_init(&accounts[i].lock, NULL);
         pthread_atfork(lock_all, unlock_all, unlock_all);
         n_accounts = MAX_DEVICES;
     }

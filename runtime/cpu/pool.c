@@ -36,7 +36,7 @@ static struct {
     _Alignas(64) atomic_int open; /* chunks may be taken */
     atomic_uint generation;       /* counts jobs; sleeping workers wait for a change */
     atomic_int sleeping;
-    atomic_int stopping; /* workers are to end */
+    atomic_int stopping;            /* workers are to end */
     _Alignas(64) atomic_int inside; /* workers that may be looking at the job */
 } pool = {.busy = PTHREAD_MUTEX_INITIALIZER};
 
@@ -84,7 +84,8 @@ static void await_job(uint32_t seen)
         relax();
     }
     atomic_fetch_add(&pool.sleeping, 1);
-    while (atomic_load(&pool.generation) == seen) futex_wait(&pool.generation, seen);
+    while (atomic_load(&pool.generation) == seen)
+        futex_wait(&pool.generation, seen);
     atomic_fetch_sub(&pool.sleeping, 1);
 }
 
@@ -113,7 +114,8 @@ static void await_empty(void)
         if (atomic_load(&pool.inside) == 0) return;
         relax();
     }
-    for (int now; (now = atomic_load(&pool.inside)) != 0;) futex_wait(&pool.inside, (uint32_t)now);
+    for (int now; (now = atomic_load(&pool.inside)) != 0;)
+        futex_wait(&pool.inside, (uint32_t)now);
 }
 
 /* ---- size -------------------------------------------------------------------------------------- */
@@ -175,7 +177,8 @@ static void stop_workers(void)
 {
     atomic_store(&pool.stopping, 1);
     announce(INT_MAX);
-    for (int32_t i = 0; i < pool.n_workers; i++) pthread_join(pool.workers[i], NULL);
+    for (int32_t i = 0; i < pool.n_workers; i++)
+        pthread_join(pool.workers[i], NULL);
     pool.n_workers = 0;
     atomic_store(&pool.stopping, 0);
 }

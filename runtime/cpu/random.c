@@ -194,8 +194,8 @@ static pg_status threefry_run(const pg_op *op, pg_array *const *in, pg_dying dyi
 static pg_status check_key(const pg_op *op, int32_t n_in, int32_t n_out)
 {
     PG_REQUIRE(op->n_in == n_in && op->n_out == n_out && op->n_params == 0,
-               "takes %d inputs, %d outputs and no parameters, not %d, %d and %lld", n_in,
-               n_out, op->n_in, op->n_out, (long long)op->n_params);
+               "takes %d inputs, %d outputs and no parameters, not %d, %d and %lld", n_in, n_out,
+               op->n_in, op->n_out, (long long)op->n_params);
     const pg_aval *key = &op->in[0];
     PG_REQUIRE(key->dtype == PG_UINT32 && key->ndim >= 1 && key->shape[key->ndim - 1] == 2,
                "a key must be uint32[2], not %s with %d axes and %lld elements",
@@ -208,8 +208,7 @@ static pg_status random_bits_prepare(pg_op *op)
     PG_TRY(check_key(op, 1, 1));
     const pg_aval *keys = &op->in[0], *bits = &op->out[0];
     PG_REQUIRE(bits->dtype >= PG_UINT8 && bits->dtype <= PG_UINT64,
-               "output must be an unsigned integer, not %s",
-               pg_dtype_name(bits->dtype));
+               "output must be an unsigned integer, not %s", pg_dtype_name(bits->dtype));
     PG_REQUIRE(bits->ndim >= keys->ndim - 1, "output lacks the axes of the keys");
     for (int32_t i = 0; i < keys->ndim - 1; i++)
         PG_REQUIRE(bits->shape[i] == keys->shape[i],
@@ -224,16 +223,13 @@ static pg_status threefry_prepare(pg_op *op)
     PG_REQUIRE(op->in[0].ndim == 1, "takes one key, not %d axes", op->in[0].ndim);
     const pg_aval *avals[4] = {&op->in[1], &op->in[2], &op->out[0], &op->out[1]};
     for (int i = 0; i < 4; i++) {
-        PG_REQUIRE(avals[i]->dtype == PG_UINT32,
-                   "counters and outputs must be uint32, not %s",
+        PG_REQUIRE(avals[i]->dtype == PG_UINT32, "counters and outputs must be uint32, not %s",
                    pg_dtype_name(avals[i]->dtype));
-        PG_REQUIRE(avals[i]->ndim == avals[0]->ndim,
-                   "counters and outputs have %d and %d axes", avals[0]->ndim,
-                   avals[i]->ndim);
+        PG_REQUIRE(avals[i]->ndim == avals[0]->ndim, "counters and outputs have %d and %d axes",
+                   avals[0]->ndim, avals[i]->ndim);
         for (int32_t a = 0; a < avals[0]->ndim; a++)
-            PG_REQUIRE(avals[i]->shape[a] == avals[0]->shape[a],
-                       "axis %d has sizes %lld and %lld", a,
-                       (long long)avals[0]->shape[a], (long long)avals[i]->shape[a]);
+            PG_REQUIRE(avals[i]->shape[a] == avals[0]->shape[a], "axis %d has sizes %lld and %lld",
+                       a, (long long)avals[0]->shape[a], (long long)avals[i]->shape[a]);
     }
     return PG_OK;
 }

@@ -18,13 +18,13 @@
 #include <string.h>
 
 enum {
-    MAX_LANES = 1024,     /* accumulators of 8 bytes: 8 KB, a quarter of the L1 cache */
-    FOLD_LANES = 256,     /* lanes for one output: enough to hide the latency of an addition */
-    SHORT_ROW = 16,       /* below this, lanes over a reduced axis are not worth folding */
-    LEAF_ROWS = 128,      /* rows added one after another before the pairwise tree begins */
-    PIECE = 1 << 16,      /* elements of x that make a unit of their own */
-    MIN_UNITS = 64,       /* units wanted when x is large enough: processors to keep busy */
-    PARALLEL = 1 << 15,   /* elements worth a thread */
+    MAX_LANES = 1024,   /* accumulators of 8 bytes: 8 KB, a quarter of the L1 cache */
+    FOLD_LANES = 256,   /* lanes for one output: enough to hide the latency of an addition */
+    SHORT_ROW = 16,     /* below this, lanes over a reduced axis are not worth folding */
+    LEAF_ROWS = 128,    /* rows added one after another before the pairwise tree begins */
+    PIECE = 1 << 16,    /* elements of x that make a unit of their own */
+    MIN_UNITS = 64,     /* units wanted when x is large enough: processors to keep busy */
+    PARALLEL = 1 << 15, /* elements worth a thread */
 };
 
 typedef struct reduction {
@@ -34,13 +34,13 @@ typedef struct reduction {
     pg_axis kept[PG_MAX_NDIM]; /* array 0: x, 1: out; without the axis that gives the lanes */
     pg_axis reduced[PG_MAX_NDIM];
     int32_t n_kept, n_reduced;
-    pg_axis lanes;   /* neighbouring outputs computed side by side */
-    int64_t tile;    /* lanes of a unit */
-    int64_t wide;    /* rows that follow each other in memory and are read as one, for more lanes */
-    int64_t outer;   /* outputs per lane = product of kept */
-    int64_t rows;    /* elements per output = product of reduced */
+    pg_axis lanes; /* neighbouring outputs computed side by side */
+    int64_t tile;  /* lanes of a unit */
+    int64_t wide;  /* rows that follow each other in memory and are read as one, for more lanes */
+    int64_t outer; /* outputs per lane = product of kept */
+    int64_t rows;  /* elements per output = product of reduced */
     int64_t tiles, pieces; /* units = outer * tiles * pieces */
-    char *partials;  /* pieces x outer x lanes accumulators, if pieces > 1 */
+    char *partials;        /* pieces x outer x lanes accumulators, if pieces > 1 */
 } reduction;
 
 /* acc = rows [begin, end) of the flattened reduced axes, for `lanes` lanes from x on. */
@@ -195,13 +195,12 @@ static pg_status reduce_run(const pg_op *op, pg_array *const *in, pg_dying dying
         r.partials = malloc((size_t)(lanes * r.loops->accumulator_size));
         if (!r.partials) {
             pg_array_release(out[0]);
-            return pg_fail(PG_ENOMEM, "no memory for %lld partial results",
-                           (long long)lanes);
+            return pg_fail(PG_ENOMEM, "no memory for %lld partial results", (long long)lanes);
         }
     }
     int64_t elements = r.tile * r.rows / r.pieces;
-    pg_parallel_for(r.outer * r.tiles * r.pieces, elements < PARALLEL ? PARALLEL / (elements + 1) : 1,
-                    run_units, &r);
+    pg_parallel_for(r.outer * r.tiles * r.pieces,
+                    elements < PARALLEL ? PARALLEL / (elements + 1) : 1, run_units, &r);
     if (r.pieces > 1) merge_pieces(&r);
     free(r.partials);
     return PG_OK;
@@ -213,18 +212,18 @@ static pg_status check_shapes(const pg_op *op)
     PG_REQUIRE(op->n_in == 1 && op->n_out == 1, "takes 1 input and gives 1 output, not %d and %d",
                op->n_in, op->n_out);
     const pg_aval *x = &op->in[0], *out = &op->out[0];
-    PG_REQUIRE(out->dtype == x->dtype, "input is %s, but output is %s",
-               pg_dtype_name(x->dtype), pg_dtype_name(out->dtype));
+    PG_REQUIRE(out->dtype == x->dtype, "input is %s, but output is %s", pg_dtype_name(x->dtype),
+               pg_dtype_name(out->dtype));
     for (int64_t i = 0; i < op->n_params; i++) {
         PG_REQUIRE(op->params[i] >= 0 && op->params[i] < x->ndim,
-                   "axis %lld is not an axis of an array with %d axes",
-                   (long long)op->params[i], x->ndim);
+                   "axis %lld is not an axis of an array with %d axes", (long long)op->params[i],
+                   x->ndim);
         PG_REQUIRE(i == 0 || op->params[i - 1] < op->params[i],
-                   "axes must ascend, but axis %lld follows axis %lld",
-                   (long long)op->params[i], (long long)op->params[i - 1]);
+                   "axes must ascend, but axis %lld follows axis %lld", (long long)op->params[i],
+                   (long long)op->params[i - 1]);
     }
-    PG_REQUIRE(out->ndim == x->ndim - op->n_params, "output has %d axes, expected %lld",
-               out->ndim, (long long)(x->ndim - op->n_params));
+    PG_REQUIRE(out->ndim == x->ndim - op->n_params, "output has %d axes, expected %lld", out->ndim,
+               (long long)(x->ndim - op->n_params));
     int32_t next_out = 0;
     int64_t next_param = 0;
     for (int32_t i = 0; i < x->ndim; i++) {
@@ -245,8 +244,7 @@ static pg_status prepare(pg_op *op, int reduction_kind)
     PG_TRY(check_shapes(op));
     op->scratch[0] = reduction_kind;
     if (!PG_ISA_SELECT(pg_reduce_loops)[reduction_kind][op->in[0].dtype])
-        return pg_fail(PG_EUNSUPPORTED, "not defined for %s",
-                       pg_dtype_name(op->in[0].dtype));
+        return pg_fail(PG_EUNSUPPORTED, "not defined for %s", pg_dtype_name(op->in[0].dtype));
     return PG_OK;
 }
 

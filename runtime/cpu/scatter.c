@@ -24,20 +24,20 @@ typedef void combine_row(int64_t n, char *to, int64_t to_stride, const char *fro
                          int64_t from_stride);
 
 #define SAME(x) (x)
-#define COMBINE(name, T, A, LOAD, STORE, OP)                                                       \
-    static void name(int64_t n, char *to, int64_t to_stride, const char *from,                     \
-                     int64_t from_stride)                                                          \
-    {                                                                                              \
-        for (int64_t i = 0; i < n; i++) {                                                          \
-            A old = LOAD(*(T *)(to + i * to_stride));                                              \
-            A update = LOAD(*(const T *)(from + i * from_stride));                                 \
-            *(T *)(to + i * to_stride) = STORE(OP(old, update));                                \
-        }                                                                                          \
+#define COMBINE(name, T, A, LOAD, STORE, OP)                                   \
+    static void name(int64_t n, char *to, int64_t to_stride, const char *from, \
+                     int64_t from_stride)                                      \
+    {                                                                          \
+        for (int64_t i = 0; i < n; i++) {                                      \
+            A old = LOAD(*(T *)(to + i * to_stride));                          \
+            A update = LOAD(*(const T *)(from + i * from_stride));             \
+            *(T *)(to + i * to_stride) = STORE(OP(old, update));               \
+        }                                                                      \
     }
-#define COMBINE_ALL(name, T, A, LOAD, STORE, computed)                                             \
-    COMBINE(add_##name, T, A, LOAD, STORE, pg_add_##computed)                                      \
-    COMBINE(mul_##name, T, A, LOAD, STORE, pg_mul_##computed)                                      \
-    COMBINE(min_##name, T, A, LOAD, STORE, pg_min_##computed)                                      \
+#define COMBINE_ALL(name, T, A, LOAD, STORE, computed)        \
+    COMBINE(add_##name, T, A, LOAD, STORE, pg_add_##computed) \
+    COMBINE(mul_##name, T, A, LOAD, STORE, pg_mul_##computed) \
+    COMBINE(min_##name, T, A, LOAD, STORE, pg_min_##computed) \
     COMBINE(max_##name, T, A, LOAD, STORE, pg_max_##computed)
 
 COMBINE_ALL(bool, uint8_t, uint8_t, SAME, SAME, bool)
@@ -57,18 +57,12 @@ COMBINE_ALL(float64, double, double, SAME, SAME, float64)
 #define COMBINE_ROW(name) {NULL, add_##name, mul_##name, min_##name, max_##name}
 /* NULL for `set`, which block.h does for every dtype */
 static combine_row *const combine_rows[PG_DTYPE_COUNT][COMBINE_COUNT] = {
-    [PG_BOOL] = COMBINE_ROW(bool),
-    [PG_INT8] = COMBINE_ROW(int8),
-    [PG_INT16] = COMBINE_ROW(int16),
-    [PG_INT32] = COMBINE_ROW(int32),
-    [PG_INT64] = COMBINE_ROW(int64),
-    [PG_UINT8] = COMBINE_ROW(uint8),
-    [PG_UINT16] = COMBINE_ROW(uint16),
-    [PG_UINT32] = COMBINE_ROW(uint32),
-    [PG_UINT64] = COMBINE_ROW(uint64),
-    [PG_FLOAT16] = COMBINE_ROW(float16),
-    [PG_BFLOAT16] = COMBINE_ROW(bfloat16),
-    [PG_FLOAT32] = COMBINE_ROW(float32),
+    [PG_BOOL] = COMBINE_ROW(bool),         [PG_INT8] = COMBINE_ROW(int8),
+    [PG_INT16] = COMBINE_ROW(int16),       [PG_INT32] = COMBINE_ROW(int32),
+    [PG_INT64] = COMBINE_ROW(int64),       [PG_UINT8] = COMBINE_ROW(uint8),
+    [PG_UINT16] = COMBINE_ROW(uint16),     [PG_UINT32] = COMBINE_ROW(uint32),
+    [PG_UINT64] = COMBINE_ROW(uint64),     [PG_FLOAT16] = COMBINE_ROW(float16),
+    [PG_BFLOAT16] = COMBINE_ROW(bfloat16), [PG_FLOAT32] = COMBINE_ROW(float32),
     [PG_FLOAT64] = COMBINE_ROW(float64),
 };
 
@@ -120,8 +114,8 @@ static void scatter_part(void *context, int64_t low, int64_t high)
         for (int64_t i = 0; i < n; i++) {
             if (to[i] == PG_INDEX_OUTSIDE || (owned && (starts[i] < low || starts[i] >= high)))
                 continue;
-            combine_block(s->combine, window, s->walk.n_window, s->item,
-                          s->out + to[i] + to_shift, s->updates + from[i] + from_shift);
+            combine_block(s->combine, window, s->walk.n_window, s->item, s->out + to[i] + to_shift,
+                          s->updates + from[i] + from_shift);
         }
     }
 }
@@ -168,14 +162,15 @@ static pg_status scatter_prepare(pg_op *op)
 {
     PG_REQUIRE(op->n_in == 3 && op->n_out == 1,
                "takes operand, indices and updates and gives 1 output, not %d inputs and "
-               "%d outputs", op->n_in, op->n_out);
+               "%d outputs",
+               op->n_in, op->n_out);
     PG_REQUIRE(op->n_params > 0 && op->params[0] >= 0 && op->params[0] < COMBINE_COUNT,
                "combine must be 0 (set), 1 (add), 2 (mul), 3 (min) or 4 (max)");
     const pg_aval *operand = &op->in[0], *out = &op->out[0];
     PG_REQUIRE(out->dtype == operand->dtype, "operand is %s, but output is %s",
                pg_dtype_name(operand->dtype), pg_dtype_name(out->dtype));
-    PG_REQUIRE(out->ndim == operand->ndim, "operand has %d axes, but output has %d",
-               operand->ndim, out->ndim);
+    PG_REQUIRE(out->ndim == operand->ndim, "operand has %d axes, but output has %d", operand->ndim,
+               out->ndim);
     for (int32_t i = 0; i < out->ndim; i++)
         PG_REQUIRE(out->shape[i] == operand->shape[i],
                    "axis %d has size %lld in the operand, but %lld in the output", i,

@@ -16,9 +16,8 @@ enum { PARALLEL = 1 << 15 };
 static pg_status check_count(const pg_op *op, int32_t n_in, int64_t n_params)
 {
     PG_REQUIRE(op->n_in == n_in && op->n_out == 1 && op->n_params == n_params,
-               "takes %d inputs, 1 output and %lld parameters, not %d, %d and %lld",
-               n_in, (long long)n_params, op->n_in, op->n_out,
-               (long long)op->n_params);
+               "takes %d inputs, 1 output and %lld parameters, not %d, %d and %lld", n_in,
+               (long long)n_params, op->n_in, op->n_out, (long long)op->n_params);
     return PG_OK;
 }
 
@@ -31,16 +30,16 @@ static pg_status check_same_dtype(const pg_op *op, const pg_aval *a)
 
 static pg_status check_same_ndim(const pg_op *op, const pg_aval *a)
 {
-    PG_REQUIRE(a->ndim == op->out[0].ndim, "input has %d axes, but output has %d",
-               a->ndim, op->out[0].ndim);
+    PG_REQUIRE(a->ndim == op->out[0].ndim, "input has %d axes, but output has %d", a->ndim,
+               op->out[0].ndim);
     return PG_OK;
 }
 
 static pg_status check_axis(const pg_op *op, int64_t axis)
 {
     PG_REQUIRE(axis >= 0 && axis < op->out[0].ndim,
-               "axis %lld is not an axis of an array with %d axes",
-               (long long)axis, op->out[0].ndim);
+               "axis %lld is not an axis of an array with %d axes", (long long)axis,
+               op->out[0].ndim);
     return PG_OK;
 }
 
@@ -60,8 +59,8 @@ static pg_status concatenate_prepare(pg_op *op)
         total += x->shape[axis];
         for (int32_t i = 0; i < out->ndim; i++)
             PG_REQUIRE(i == axis || x->shape[i] == out->shape[i],
-                       "axis %d of input %d has size %lld, but the output has %lld", i,
-                       k, (long long)x->shape[i], (long long)out->shape[i]);
+                       "axis %d of input %d has size %lld, but the output has %lld", i, k,
+                       (long long)x->shape[i], (long long)out->shape[i]);
     }
     PG_REQUIRE(total == out->shape[axis],
                "the inputs have %lld elements along axis %lld, but the output has %lld",
@@ -166,8 +165,8 @@ static pg_status slice_update_prepare(pg_op *op)
     for (int32_t i = 0; i < x->ndim; i++) {
         int64_t start = op->params[i], step = op->params[x->ndim + i], n = op->in[1].shape[i];
         PG_REQUIRE(out->shape[i] == x->shape[i],
-                   "axis %d has size %lld in x, but %lld in the output", i,
-                   (long long)x->shape[i], (long long)out->shape[i]);
+                   "axis %d has size %lld in x, but %lld in the output", i, (long long)x->shape[i],
+                   (long long)out->shape[i]);
         PG_REQUIRE(step >= 1 && start >= 0, "axis %d starts at %lld with step %lld", i,
                    (long long)start, (long long)step);
         int64_t span = 0;
@@ -175,8 +174,8 @@ static pg_status slice_update_prepare(pg_op *op)
                        (n == 0 || (!__builtin_mul_overflow(n - 1, step, &span) &&
                                    span < x->shape[i] - start)),
                    "%lld elements from %lld in steps of %lld leave axis %d, of size "
-                   "%lld", (long long)n, (long long)start, (long long)step, i,
-                   (long long)x->shape[i]);
+                   "%lld",
+                   (long long)n, (long long)start, (long long)step, i, (long long)x->shape[i]);
     }
     return PG_OK;
 }
@@ -206,20 +205,20 @@ typedef struct counting {
     char *out;
 } counting;
 
-#define COUNT(T, VALUE)                                                                            \
-    while (begin < end) { /* one pass over the axis after another */                               \
-        int64_t first = begin % c->size, rest = c->size - first;                                   \
-        int64_t last = first + (rest < end - begin ? rest : end - begin);                          \
-        T *out = (T *)c->out + begin * c->inner;                                                   \
-        if (c->inner == 1)                                                                         \
-            for (int64_t i = first; i < last; i++)                                                 \
-                out[i - first] = (T)(VALUE);                                                       \
-        else                                                                                       \
-            for (int64_t i = first; i < last; i++)                                                 \
-                for (int64_t j = 0; j < c->inner; j++)                                             \
-                    *out++ = (T)(VALUE);                                                           \
-        begin += last - first;                                                                     \
-    }                                                                                              \
+#define COUNT(T, VALUE)                                                   \
+    while (begin < end) { /* one pass over the axis after another */      \
+        int64_t first = begin % c->size, rest = c->size - first;          \
+        int64_t last = first + (rest < end - begin ? rest : end - begin); \
+        T *out = (T *)c->out + begin * c->inner;                          \
+        if (c->inner == 1)                                                \
+            for (int64_t i = first; i < last; i++)                        \
+                out[i - first] = (T)(VALUE);                              \
+        else                                                              \
+            for (int64_t i = first; i < last; i++)                        \
+                for (int64_t j = 0; j < c->inner; j++)                    \
+                    *out++ = (T)(VALUE);                                  \
+        begin += last - first;                                            \
+    }                                                                     \
     break;
 
 /* A row is the run of equal values that belongs to one i. */

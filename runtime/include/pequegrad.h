@@ -68,18 +68,18 @@ typedef struct pg_device pg_device; /* opaque */
 pg_status pg_device_open(const char *kind, int32_t index, pg_device **out);
 
 typedef struct pg_memory_stats {
-    int64_t in_use;      /* bytes of live buffers */
-    int64_t peak_in_use; /* the highest in_use since start, or since pg_device_reset_peak */
-    int64_t cached;      /* bytes freed, kept for reuse */
-    int64_t limit;       /* in_use + cached never exceed this */
-    int64_t allocations; /* buffers handed out since start */
+    int64_t in_use;             /* bytes of live buffers */
+    int64_t peak_in_use;        /* the highest in_use since start, or since pg_device_reset_peak */
+    int64_t cached;             /* bytes freed, kept for reuse */
+    int64_t limit;              /* in_use + cached never exceed this */
+    int64_t allocations;        /* buffers handed out since start */
     int64_t system_allocations; /* of these, how many asked the operating system */
-    int64_t programs;    /* programs run since start */
+    int64_t programs;           /* programs run since start */
 } pg_memory_stats;
 void pg_device_memory_stats(pg_device *device, pg_memory_stats *out);
 void pg_device_reset_peak(pg_device *device);
 void pg_device_set_memory_limit(pg_device *device, int64_t bytes);
-void pg_device_empty_cache(pg_device *device); /* gives cached memory back to the system */
+void pg_device_empty_cache(pg_device *device);      /* gives cached memory back to the system */
 pg_status pg_device_synchronize(pg_device *device); /* waits for all work given to the device */
 
 /* Threads of the CPU backend: PG_NUM_THREADS, else what the cgroup and affinity mask allow. */
@@ -113,7 +113,7 @@ typedef struct pg_array_info {
     uint64_t buffer_id;   /* equal for arrays that share memory */
     uint64_t data;        /* address of element 0: host memory on "cpu", device memory on "cuda" */
     int64_t shape[32];
-    int64_t strides[32];  /* in bytes; may be 0 or negative */
+    int64_t strides[32]; /* in bytes; may be 0 or negative */
 } pg_array_info;
 void pg_array_describe(const pg_array *array, pg_array_info *out);
 
@@ -138,9 +138,9 @@ void pg_op_destroy(pg_op *op); /* only when no program that uses it is left */
  * A slot's memory is reused after its last reader; inputs are never written to. */
 typedef struct pg_program pg_program; /* opaque */
 
-pg_status pg_program_create(pg_device *device, const int64_t *code, int64_t n_code,
-                            int64_t n_slots, int64_t n_inputs, const int64_t *output_refs,
-                            int64_t n_outputs, pg_program **out);
+pg_status pg_program_create(pg_device *device, const int64_t *code, int64_t n_code, int64_t n_slots,
+                            int64_t n_inputs, const int64_t *output_refs, int64_t n_outputs,
+                            pg_program **out);
 /* inputs: n_inputs arrays, which stay the caller's. outputs: receives n_outputs arrays, which
  * become the caller's. On failure nothing is handed out. */
 pg_status pg_program_run(pg_program *program, pg_array *const *inputs, pg_array **outputs);

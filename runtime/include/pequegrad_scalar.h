@@ -59,7 +59,8 @@ PG_FN uint16_t pg_float_to_half(float x)
 {
     uint32_t bits = pg_float_bits(x);
     uint32_t twice = bits + bits; /* without the sign */
-    float magnitude = pg_bits_float(bits & 0x7fffffffu) * 0x1p112f * 0x1p-110f; /* large: infinity */
+    float magnitude =
+        pg_bits_float(bits & 0x7fffffffu) * 0x1p112f * 0x1p-110f; /* large: infinity */
     uint32_t bias = twice & 0xff000000u;
     bias = bias < 0x71000000u ? 0x71000000u : bias;
     uint32_t sum = pg_float_bits(pg_bits_float((bias >> 1) + 0x07800000u) + magnitude);
@@ -95,81 +96,75 @@ PG_FN uint16_t pg_nextafter16(uint16_t a, uint16_t b, float x, float y)
 
 /* ---- comparisons, and what every dtype has ----------------------------------------------------- */
 
-#define PG_SCALAR_COMPARE(name, T)                                                                 \
-    PG_FN uint8_t pg_eq_##name(T a, T b) { return a == b; }                                        \
-    PG_FN uint8_t pg_ne_##name(T a, T b) { return a != b; }                                        \
-    PG_FN uint8_t pg_lt_##name(T a, T b) { return a < b; }                                         \
-    PG_FN uint8_t pg_le_##name(T a, T b) { return a <= b; }                                        \
-    PG_FN uint8_t pg_gt_##name(T a, T b) { return a > b; }                                         \
+#define PG_SCALAR_COMPARE(name, T)                          \
+    PG_FN uint8_t pg_eq_##name(T a, T b) { return a == b; } \
+    PG_FN uint8_t pg_ne_##name(T a, T b) { return a != b; } \
+    PG_FN uint8_t pg_lt_##name(T a, T b) { return a < b; }  \
+    PG_FN uint8_t pg_le_##name(T a, T b) { return a <= b; } \
+    PG_FN uint8_t pg_gt_##name(T a, T b) { return a > b; }  \
     PG_FN uint8_t pg_ge_##name(T a, T b) { return a >= b; }
 
 /* ---- integers: everything wraps around --------------------------------------------------------- */
 
 /* U: unsigned of the same width. W: unsigned of at least 32 bits, so that nothing is promoted to int,
  * whose overflow is undefined. */
-#define PG_SCALAR_INTEGER(name, T, U, W, BITS, LOWEST, HIGHEST)                                    \
-    PG_SCALAR_COMPARE(name, T)                                                                     \
-    PG_FN T pg_add_##name(T a, T b) { return (T)((W)a + (W)b); }                                   \
-    PG_FN T pg_sub_##name(T a, T b) { return (T)((W)a - (W)b); }                                   \
-    PG_FN T pg_mul_##name(T a, T b) { return (T)((W)a * (W)b); }                                   \
-    PG_FN T pg_neg_##name(T a) { return (T)(0 - (W)a); }                                           \
-    PG_FN T pg_max_##name(T a, T b) { return a > b ? a : b; }                                      \
-    PG_FN T pg_min_##name(T a, T b) { return a < b ? a : b; }                                      \
-    PG_FN T pg_not_##name(T a) { return (T)~a; }                                                   \
-    PG_FN T pg_and_##name(T a, T b) { return (T)(a & b); }                                         \
-    PG_FN T pg_or_##name(T a, T b) { return (T)(a | b); }                                          \
-    PG_FN T pg_xor_##name(T a, T b) { return (T)(a ^ b); }                                         \
-    PG_FN T pg_shift_left_##name(T a, T b)                                                         \
-    {                                                                                              \
-        return (T)((U)b < BITS ? (W)a << (U)b : 0);                                                \
-    }                                                                                              \
-    PG_FN T pg_shift_right_logical_##name(T a, T b)                                                \
-    {                                                                                              \
-        return (T)((U)b < BITS ? (U)a >> (U)b : 0);                                                \
-    }                                                                                              \
-    PG_FN T pg_shift_right_arithmetic_##name(T a, T b)                                             \
-    {                                                                                              \
-        return (T)(a >> ((U)b < BITS ? (U)b : BITS - 1));                                          \
-    }                                                                                              \
-    PG_FN T pg_popcount_##name(T a) { return (T)__builtin_popcountll((U)a); }                      \
-    PG_FN T pg_clz_##name(T a)                                                                     \
-    {                                                                                              \
-        return (T)(a ? __builtin_clzll((U)a) - (64 - BITS) : BITS);                                \
-    }                                                                                              \
-    PG_FN T pg_integer_pow_##name(T x, int64_t exponent)                                           \
-    {                                                                                              \
-        T result = 1;                                                                              \
-        for (; exponent; exponent >>= 1, x = pg_mul_##name(x, x))                                  \
-            if (exponent & 1) result = pg_mul_##name(result, x);                                   \
-        return result;                                                                             \
-    }                                                                                              \
-    /* truncates, saturates, NaN becomes 0; HIGHEST + 1 and LOWEST are exact as float */           \
-    PG_FN T pg_##name##_from_float32(float x)                                                      \
-    {                                                                                              \
-        const float above = (float)(HIGHEST / 2 + 1) * 2.0f;                                       \
-        return x != x ? (T)0 : x >= above ? HIGHEST : x <= (float)LOWEST ? LOWEST : (T)x;          \
-    }                                                                                              \
-    PG_FN T pg_##name##_from_float64(double x)                                                     \
-    {                                                                                              \
-        const double above = (double)(HIGHEST / 2 + 1) * 2.0;                                      \
-        return x != x ? (T)0 : x >= above ? HIGHEST : x <= (double)LOWEST ? LOWEST : (T)x;         \
+#define PG_SCALAR_INTEGER(name, T, U, W, BITS, LOWEST, HIGHEST)                                \
+    PG_SCALAR_COMPARE(name, T)                                                                 \
+    PG_FN T pg_add_##name(T a, T b) { return (T)((W)a + (W)b); }                               \
+    PG_FN T pg_sub_##name(T a, T b) { return (T)((W)a - (W)b); }                               \
+    PG_FN T pg_mul_##name(T a, T b) { return (T)((W)a * (W)b); }                               \
+    PG_FN T pg_neg_##name(T a) { return (T)(0 - (W)a); }                                       \
+    PG_FN T pg_max_##name(T a, T b) { return a > b ? a : b; }                                  \
+    PG_FN T pg_min_##name(T a, T b) { return a < b ? a : b; }                                  \
+    PG_FN T pg_not_##name(T a) { return (T)~a; }                                               \
+    PG_FN T pg_and_##name(T a, T b) { return (T)(a & b); }                                     \
+    PG_FN T pg_or_##name(T a, T b) { return (T)(a | b); }                                      \
+    PG_FN T pg_xor_##name(T a, T b) { return (T)(a ^ b); }                                     \
+    PG_FN T pg_shift_left_##name(T a, T b) { return (T)((U)b < BITS ? (W)a << (U)b : 0); }     \
+    PG_FN T pg_shift_right_logical_##name(T a, T b)                                            \
+    {                                                                                          \
+        return (T)((U)b < BITS ? (U)a >> (U)b : 0);                                            \
+    }                                                                                          \
+    PG_FN T pg_shift_right_arithmetic_##name(T a, T b)                                         \
+    {                                                                                          \
+        return (T)(a >> ((U)b < BITS ? (U)b : BITS - 1));                                      \
+    }                                                                                          \
+    PG_FN T pg_popcount_##name(T a) { return (T)__builtin_popcountll((U)a); }                  \
+    PG_FN T pg_clz_##name(T a) { return (T)(a ? __builtin_clzll((U)a) - (64 - BITS) : BITS); } \
+    PG_FN T pg_integer_pow_##name(T x, int64_t exponent)                                       \
+    {                                                                                          \
+        T result = 1;                                                                          \
+        for (; exponent; exponent >>= 1, x = pg_mul_##name(x, x))                              \
+            if (exponent & 1) result = pg_mul_##name(result, x);                               \
+        return result;                                                                         \
+    }                                                                                          \
+    /* truncates, saturates, NaN becomes 0; HIGHEST + 1 and LOWEST are exact as float */       \
+    PG_FN T pg_##name##_from_float32(float x)                                                  \
+    {                                                                                          \
+        const float above = (float)(HIGHEST / 2 + 1) * 2.0f;                                   \
+        return x != x ? (T)0 : x >= above ? HIGHEST : x <= (float)LOWEST ? LOWEST : (T)x;      \
+    }                                                                                          \
+    PG_FN T pg_##name##_from_float64(double x)                                                 \
+    {                                                                                          \
+        const double above = (double)(HIGHEST / 2 + 1) * 2.0;                                  \
+        return x != x ? (T)0 : x >= above ? HIGHEST : x <= (double)LOWEST ? LOWEST : (T)x;     \
     }
 
-#define PG_SCALAR_SIGNED(name, T, U, W, BITS, LOWEST, HIGHEST)                                     \
-    PG_SCALAR_INTEGER(name, T, U, W, BITS, LOWEST, HIGHEST)                                        \
-    PG_FN T pg_abs_##name(T a) { return a < 0 ? pg_neg_##name(a) : a; }                            \
-    PG_FN T pg_sign_##name(T a) { return (T)((a > 0) - (a < 0)); }                                 \
-    PG_FN T pg_div_##name(T a, T b)                                                                \
-    {                                                                                              \
-        return b == 0 ? (T)-1 : b == -1 ? pg_neg_##name(a) : (T)(a / b);                           \
-    }                                                                                              \
+#define PG_SCALAR_SIGNED(name, T, U, W, BITS, LOWEST, HIGHEST)             \
+    PG_SCALAR_INTEGER(name, T, U, W, BITS, LOWEST, HIGHEST)                \
+    PG_FN T pg_abs_##name(T a) { return a < 0 ? pg_neg_##name(a) : a; }    \
+    PG_FN T pg_sign_##name(T a) { return (T)((a > 0) - (a < 0)); }         \
+    PG_FN T pg_div_##name(T a, T b)                                        \
+    {                                                                      \
+        return b == 0 ? (T) - 1 : b == -1 ? pg_neg_##name(a) : (T)(a / b); \
+    }                                                                      \
     PG_FN T pg_rem_##name(T a, T b) { return b == 0 ? a : b == -1 ? (T)0 : (T)(a % b); }
 
-#define PG_SCALAR_UNSIGNED(name, T, W, BITS, HIGHEST)                                              \
-    PG_SCALAR_INTEGER(name, T, T, W, BITS, ((T)0), HIGHEST)                                        \
-    PG_FN T pg_abs_##name(T a) { return a; }                                                       \
-    PG_FN T pg_sign_##name(T a) { return a != 0; }                                                 \
-    PG_FN T pg_div_##name(T a, T b) { return b == 0 ? HIGHEST : (T)(a / b); }                      \
+#define PG_SCALAR_UNSIGNED(name, T, W, BITS, HIGHEST)                         \
+    PG_SCALAR_INTEGER(name, T, T, W, BITS, ((T)0), HIGHEST)                   \
+    PG_FN T pg_abs_##name(T a) { return a; }                                  \
+    PG_FN T pg_sign_##name(T a) { return a != 0; }                            \
+    PG_FN T pg_div_##name(T a, T b) { return b == 0 ? HIGHEST : (T)(a / b); } \
     PG_FN T pg_rem_##name(T a, T b) { return b == 0 ? a : (T)(a % b); }
 
 PG_SCALAR_SIGNED(int8, int8_t, uint8_t, uint32_t, 8, INT8_MIN, INT8_MAX)
@@ -197,37 +192,37 @@ PG_FN uint8_t pg_xor_bool(uint8_t a, uint8_t b) { return a ^ b; }
 /* ---- floating point ---------------------------------------------------------------------------- */
 
 /* F(f) is the libm function for this type: expf or exp. max and min: NaN if either is NaN. */
-#define PG_SCALAR_FLOATING(name, T, F)                                                             \
-    PG_SCALAR_COMPARE(name, T)                                                                     \
-    PG_FN T pg_add_##name(T a, T b) { return a + b; }                                              \
-    PG_FN T pg_sub_##name(T a, T b) { return a - b; }                                              \
-    PG_FN T pg_mul_##name(T a, T b) { return a * b; }                                              \
-    PG_FN T pg_div_##name(T a, T b) { return a / b; }                                              \
-    PG_FN T pg_rem_##name(T a, T b) { return F(fmod)(a, b); }                                      \
-    PG_FN T pg_neg_##name(T a) { return -a; }                                                      \
-    PG_FN T pg_abs_##name(T a) { return F(fabs)(a); }                                              \
-    PG_FN T pg_sign_##name(T a) { return a > 0 ? (T)1 : a < 0 ? (T)-1 : a; }                       \
-    PG_FN T pg_max_##name(T a, T b) { return a > b || a != a ? a : b; }                            \
-    PG_FN T pg_min_##name(T a, T b) { return a < b || a != a ? a : b; }                            \
-    PG_FN uint8_t pg_is_finite_##name(T a) { return F(fabs)(a) <= F(PG_LARGEST); }                 \
-    PG_FN T pg_floor_##name(T a) { return F(floor)(a); }                                           \
-    PG_FN T pg_ceil_##name(T a) { return F(ceil)(a); }                                             \
-    PG_FN T pg_trunc_##name(T a) { return F(trunc)(a); }                                           \
-    PG_FN T pg_round_##name(T a) { return F(rint)(a); } /* halves to even */                       \
-    PG_FN T pg_sqrt_##name(T a) { return F(sqrt)(a); }                                             \
-    PG_FN T pg_rsqrt_##name(T a) { return 1 / F(sqrt)(a); }                                        \
-    PG_FN T pg_logistic_##name(T a) /* exp of a negative number: no overflow, no lost tail */      \
-    {                                                                                              \
-        T e = F(exp)(-F(fabs)(a));                                                                 \
-        return (a >= 0 ? (T)1 : e) / (1 + e);                                                      \
-    }                                                                                              \
-    PG_FN T pg_integer_pow_##name(T x, int64_t exponent)                                           \
-    {                                                                                              \
-        uint64_t rest = exponent < 0 ? 0 - (uint64_t)exponent : (uint64_t)exponent;                \
-        T result = 1;                                                                              \
-        for (; rest; rest >>= 1, x *= x)                                                           \
-            if (rest & 1) result *= x;                                                             \
-        return exponent < 0 ? 1 / result : result;                                                 \
+#define PG_SCALAR_FLOATING(name, T, F)                                                        \
+    PG_SCALAR_COMPARE(name, T)                                                                \
+    PG_FN T pg_add_##name(T a, T b) { return a + b; }                                         \
+    PG_FN T pg_sub_##name(T a, T b) { return a - b; }                                         \
+    PG_FN T pg_mul_##name(T a, T b) { return a * b; }                                         \
+    PG_FN T pg_div_##name(T a, T b) { return a / b; }                                         \
+    PG_FN T pg_rem_##name(T a, T b) { return F(fmod)(a, b); }                                 \
+    PG_FN T pg_neg_##name(T a) { return -a; }                                                 \
+    PG_FN T pg_abs_##name(T a) { return F(fabs)(a); }                                         \
+    PG_FN T pg_sign_##name(T a) { return a > 0 ? (T)1 : a < 0 ? (T) - 1 : a; }                \
+    PG_FN T pg_max_##name(T a, T b) { return a > b || a != a ? a : b; }                       \
+    PG_FN T pg_min_##name(T a, T b) { return a < b || a != a ? a : b; }                       \
+    PG_FN uint8_t pg_is_finite_##name(T a) { return F(fabs)(a) <= F(PG_LARGEST); }            \
+    PG_FN T pg_floor_##name(T a) { return F(floor)(a); }                                      \
+    PG_FN T pg_ceil_##name(T a) { return F(ceil)(a); }                                        \
+    PG_FN T pg_trunc_##name(T a) { return F(trunc)(a); }                                      \
+    PG_FN T pg_round_##name(T a) { return F(rint)(a); } /* halves to even */                  \
+    PG_FN T pg_sqrt_##name(T a) { return F(sqrt)(a); }                                        \
+    PG_FN T pg_rsqrt_##name(T a) { return 1 / F(sqrt)(a); }                                   \
+    PG_FN T pg_logistic_##name(T a) /* exp of a negative number: no overflow, no lost tail */ \
+    {                                                                                         \
+        T e = F(exp)(-F(fabs)(a));                                                            \
+        return (a >= 0 ? (T)1 : e) / (1 + e);                                                 \
+    }                                                                                         \
+    PG_FN T pg_integer_pow_##name(T x, int64_t exponent)                                      \
+    {                                                                                         \
+        uint64_t rest = exponent < 0 ? 0 - (uint64_t)exponent : (uint64_t)exponent;           \
+        T result = 1;                                                                         \
+        for (; rest; rest >>= 1, x *= x)                                                      \
+            if (rest & 1) result *= x;                                                        \
+        return exponent < 0 ? 1 / result : result;                                            \
     }
 
 #define PG_LARGESTf 0x1.fffffep127f
@@ -261,11 +256,13 @@ PG_FN double pg_digamma_float64(double x)
         shift = 3.14159265358979323846 / tan(3.14159265358979323846 * off);
         x = 1 - x;
     }
-    for (; x < 10; x += 1) shift += 1 / x;
+    for (; x < 10; x += 1)
+        shift += 1 / x;
     double z = 1 / (x * x);
     double series =
-        z * (1. / 12 - z * (1. / 120 - z * (1. / 252 - z * (1. / 240 - z * (1. / 132 -
-        z * (691. / 32760 - z / 12))))));
+        z * (1. / 12 -
+             z * (1. / 120 -
+                  z * (1. / 252 - z * (1. / 240 - z * (1. / 132 - z * (691. / 32760 - z / 12))))));
     return log(x) - 0.5 / x - series - shift;
 }
 
@@ -302,15 +299,16 @@ PG_FN float pg_erf_inv_float32(float x)
 PG_FN double pg_polynomial(double x, const double *coefficients, int n)
 {
     double p = coefficients[0]; /* of the highest power */
-    for (int i = 1; i < n; i++) p = p * x + coefficients[i];
+    for (int i = 1; i < n; i++)
+        p = p * x + coefficients[i];
     return p;
 }
 
 PG_FN double pg_erf_inv_float64(double x)
 {
     static const double central[] = {
-        -3.6444120640178196996e-21, -1.685059138182016589e-19, 1.2858480715256400167e-18,
-        1.115787767802518096e-17,   -1.333171662854620906e-16, 2.0972767875968561637e-17,
+        -3.6444120640178196996e-21, -1.685059138182016589e-19,  1.2858480715256400167e-18,
+        1.115787767802518096e-17,   -1.333171662854620906e-16,  2.0972767875968561637e-17,
         6.6376381343583238325e-15,  -4.0545662729752068639e-14, -8.1519341976054721522e-14,
         2.6335093153082322977e-12,  -1.2975133253453532498e-11, -5.4154120542946279317e-11,
         1.051212273321532285e-09,   -4.1126339803469836976e-09, -2.9070369957882005086e-08,
@@ -318,12 +316,12 @@ PG_FN double pg_erf_inv_float64(double x)
         0.0001867342080340571352,   -0.00074070253416626697512, -0.0060336708714301490533,
         0.24015818242558961693,     1.6536545626831027356};
     static const double middle[] = {
-        2.2137376921775787049e-09,  9.0756561938885390979e-08,  -2.7517406297064545428e-07,
-        1.8239629214389227755e-08,  1.5027403968909827627e-06,  -4.013867526981545969e-06,
-        2.9234449089955446044e-06,  1.2475304481671778723e-05,  -4.7318229009055733981e-05,
-        6.8284851459573175448e-05,  2.4031110387097893999e-05,  -0.0003550375203628474796,
-        0.00095328937973738049703,  -0.0016882755560235047313,  0.0024914420961078508066,
-        -0.0037512085075692412107,  0.005370914553590063617,    1.0052589676941592334,
+        2.2137376921775787049e-09, 9.0756561938885390979e-08, -2.7517406297064545428e-07,
+        1.8239629214389227755e-08, 1.5027403968909827627e-06, -4.013867526981545969e-06,
+        2.9234449089955446044e-06, 1.2475304481671778723e-05, -4.7318229009055733981e-05,
+        6.8284851459573175448e-05, 2.4031110387097893999e-05, -0.0003550375203628474796,
+        0.00095328937973738049703, -0.0016882755560235047313, 0.0024914420961078508066,
+        -0.0037512085075692412107, 0.005370914553590063617,   1.0052589676941592334,
         3.0838856104922207635};
     static const double tail[] = {
         -2.7109920616438573243e-11, -2.5556418169965252055e-10, 1.5076572693500548083e-09,
