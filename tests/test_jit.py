@@ -268,3 +268,18 @@ def test_memory_of_a_loop_of_steps_is_bounded(tensor, device):
         if i == 10:
             before = pg.memory_stats(device)["in_use"]
     assert pg.memory_stats(device)["in_use"] <= before
+
+
+def test_compiled_functions_keep_no_old_values_alive(tensor, device):
+    import gc
+
+    w = tensor(np.zeros(1 << 18, "f4"))
+    sgd = optim.SGD([w], lr=0.1)
+    step = pg.jit(lambda g: sgd.step([g]))
+    g = tensor(np.ones(1 << 18, "f4"))
+    gc.collect()
+    before = pg.memory_stats(device)["in_use"]
+    for _ in range(3):
+        step(g)
+    gc.collect()
+    assert pg.memory_stats(device)["in_use"] - before < 1 << 16

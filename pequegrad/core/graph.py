@@ -2,23 +2,28 @@
 
 from operator import attrgetter
 
-from .node import constant
+from .node import constant, stand_in
 
 
 class GraphTrace:
     """inputs (placeholder nodes), captures (outer Tensors that are read), nodes in order, outputs (nodes).
 
     `rebound` are outer handles that the function gave new values: (Tensor, Node) pairs; their nodes are
-    further outputs.
+    further outputs. In place of captured nodes stand placeholders: the graph keeps no outer value alive.
     """
 
     def __init__(self, name, inputs, captures, outputs, rebound=()):
+        """captures: (Node, Tensor) pairs as the trace found them. The nodes of the trace become the graph's own."""
+        stand_ins = {node: stand_in(node.aval) for node, _ in captures}
         self.name = name
         self.inputs = inputs
-        self.captures = captures  # list of (Node, Tensor)
-        self.outputs = outputs
-        self.rebound = list(rebound)
-        self.nodes = _reachable(self.results, {*inputs, *(node for node, _ in captures)})
+        self.captures = [(stand_ins[node], handle) for node, handle in captures]
+        self.outputs = [stand_ins.get(node, node) for node in outputs]
+        self.rebound = [(handle, stand_ins.get(node, node)) for handle, node in rebound]
+        results = [*outputs, *(node for _, node in rebound)]
+        self.nodes = _reachable(results, {*inputs, *stand_ins})
+        for node in self.nodes:
+            node.inputs = tuple([stand_ins.get(source, source) for source in node.inputs])
 
     @property
     def results(self):

@@ -121,6 +121,10 @@ class Frame:
         for handle, node in self.rebound.items():
             handle._node = node
 
+    def forget(self):
+        """Lets go of outer values; the frame has ended, but its nodes still name it."""
+        self.captures, self.rebound = {}, {}
+
     def capture(self, handle):
         """Notes that `handle`, whose value comes from outside, is read in this frame."""
         node = handle._node
@@ -267,6 +271,11 @@ def placeholder_node(aval, flags):
     node = _bare(placeholder.spec(aval), None, flags)
     node.frame = state.frame
     return node
+
+
+def stand_in(aval):
+    """A placeholder that belongs to no frame: for a graph that stands on its own."""
+    return _bare(placeholder.spec(aval), None, TRACKED)
 
 
 def _bare(spec, value, flags):

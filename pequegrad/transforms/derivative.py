@@ -124,13 +124,21 @@ def _transposed(node, ct, active):
 
 
 def _operands(sources, wanted):
-    """The inputs for a transpose rule: tangent placeholders where `wanted`."""
-    return [wrap(_tangent(source) if w else source) for source, w in zip(sources, wanted)]
+    """The inputs for a transpose rule: stand-ins for tangents where `wanted`."""
+    return [_stand_in(source.aval) if w else wrap(source) for source, w in zip(sources, wanted)]
 
 
-def _tangent(node):
-    """A placeholder for the tangent of `node`."""
-    return placeholder_node(node.aval, LINEAR)
+def _stand_in(aval):
+    """A LINEAR tensor of this aval. Transpose rules look at its type and never compute with it, so one serves all."""
+    found = _stand_ins.get(aval)
+    if found is None:
+        if len(_stand_ins) > 4096:
+            _stand_ins.clear()
+        found = _stand_ins[aval] = wrap(placeholder_node(aval, LINEAR))
+    return found
+
+
+_stand_ins = {}
 
 
 def _transposed_jvp(node, ct, wanted):
@@ -138,7 +146,7 @@ def _transposed_jvp(node, ct, wanted):
     tangents, source_of = [], {}
     for source, w in zip(node.inputs, wanted):
         if w:
-            tangent = _tangent(source)
+            tangent = placeholder_node(source.aval, LINEAR)
             source_of[tangent] = source
             tangents.append(wrap(tangent))
         else:

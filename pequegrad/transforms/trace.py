@@ -33,6 +33,7 @@ def trace(transform, name, avals, call, names=()):
                 )
         captures = list(frame.captures.items())
         graph = GraphTrace(name, placeholders, captures, [t._node for t in outputs], rebound)
+    frame.forget()
     return graph, structure, frame
 
 
