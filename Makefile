@@ -18,19 +18,19 @@ all: lib $(BINDING) ## Build the C library and its binding in place, for the act
 lib: $(LIBRARY) ## Build only the C library
 
 run: $(VENV)/.run lib ## Set up .venv, build, and train the digit classifier
-	@$(MAKE) --no-print-directory $(BINDING) PYTHON=$(VENV_PYTHON)
+	@$(MAKE) -s --no-print-directory $(BINDING) PYTHON=$(VENV_PYTHON)
 	$(VENV_PYTHON) -m examples.mlp_mnist $(ARGS)
 
 test: $(VENV)/.test lib ## Set up .venv, build, and run the test-suite
-	@$(MAKE) --no-print-directory $(BINDING) PYTHON=$(VENV_PYTHON)
+	@$(MAKE) -s --no-print-directory $(BINDING) PYTHON=$(VENV_PYTHON)
 	$(VENV_PYTHON) -m pytest -n $(JOBS) $(ARGS)
 
 test-full: $(VENV)/.test lib ## The test-suite with many more generated cases
-	@$(MAKE) --no-print-directory $(BINDING) PYTHON=$(VENV_PYTHON)
+	@$(MAKE) -s --no-print-directory $(BINDING) PYTHON=$(VENV_PYTHON)
 	PG_TEST_FULL=1 $(VENV_PYTHON) -m pytest -n $(JOBS) $(ARGS)
 
 bench: $(VENV)/.test lib ## Measure against PyTorch and JAX (ARGS=--write: into docs/performance.md)
-	@$(MAKE) --no-print-directory $(BINDING) PYTHON=$(VENV_PYTHON)
+	@$(MAKE) -s --no-print-directory $(BINDING) PYTHON=$(VENV_PYTHON)
 	$(VENV_PYTHON) -m benchmarks $(ARGS)
 
 lint: $(VENV)/.lint ## Check style: ruff for Python, clang-format for C
@@ -45,7 +45,7 @@ format: $(VENV)/.lint ## Apply the style
 
 asan: $(VENV)/.test ## Run the kernel tests on a library built with address and undefined-behaviour sanitizers
 	$(MAKE) -C runtime -j$(JOBS) BUILD=../build/asan SANITIZE=address,undefined CFLAGS=-O1
-	@$(MAKE) --no-print-directory $(BINDING) PYTHON=$(VENV_PYTHON)
+	@$(MAKE) -s --no-print-directory $(BINDING) PYTHON=$(VENV_PYTHON)
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
 	PG_LIBRARY=$(CURDIR)/build/asan/libpequegrad.so $(VENV_PYTHON) -m pytest -n $(JOBS) $(ASAN_TESTS) $(ARGS)
 

@@ -79,11 +79,11 @@ from .ops.arithmetic import (
     trunc,
     where,
 )  # fmt: skip
-from .ops.creation import arange, as_tensor, eye, full, full_like, linspace, ones, ones_like, zeros, zeros_like
+from .ops.creation import as_tensor
 from .ops.indexing import one_hot, take_along_axis
 from .ops.linalg import dot, matmul, norm, outer, tensordot
 from .ops.nn import cross_entropy_loss_indices, cross_entropy_loss_probs, dropout, gelu, mse_loss, relu, silu
-from .ops.random import manual_seed, rand, randn, random_key
+from .ops.random import manual_seed, random_key
 from .ops.reductions import (
     all,
     any,
@@ -116,6 +116,7 @@ from .ops.shape import (
     swapaxes,
     transpose,
 )  # fmt: skip
+from .ops.tracked import arange, eye, full, full_like, linspace, ones, ones_like, rand, randn, zeros, zeros_like
 from .primitives.control import stop_gradient
 from .runtime.memory import empty_cache, memory_stats, num_threads, set_memory_limit, set_num_threads, sync_cuda_device
 from .transforms.gradients import fngrad, grad, grads, jvp, no_grad, value_and_grad, vjp

@@ -165,6 +165,13 @@ def _cut_history(node):
     node.inputs = ()
 
 
+_WAYS_OUT = {
+    "`if` (or bool())": "use pg.where(condition, a, b) instead of `if`",
+    "indexing with a bool mask": "use pg.where(mask, x, 0): the size of x[mask] depends on values",
+    None: "return it and read it outside, compute with tensors instead of numbers",
+}
+
+
 def no_value(node, reader):
     """The TracerError for reading a node that only stands for a value."""
     check_readable_frame(node)
@@ -188,5 +195,6 @@ def no_value(node, reader):
     return TracerError(
         f"{reader} needs a value, but this {node.aval} is traced by {node.frame.transform}.",
         origin=f"{node.spec.primitive.title} ({node.aval}) {depends}",
-        fix="use pg.where(condition, a, b) instead of `if`, or mark the argument static (static_argnums).",
+        fix=_WAYS_OUT.get(reader, _WAYS_OUT[None])
+        + (", or mark the argument static (static_argnums)." if node.frame.transform == "jit" and names else "."),
     )

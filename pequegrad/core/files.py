@@ -1,5 +1,6 @@
 """Writing files so that a reader never sees half of one."""
 
+import errno
 import os
 import tempfile
 
@@ -8,8 +9,13 @@ def write_atomically(path, data):
     """Writes the bytes `data` to `path`: to a temporary file in the same folder, then by renaming it."""
     path = os.fspath(path)
     folder = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     os.makedirs(folder, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=os.path.basename(path) + ".")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=os.path.basename(path) + ".")
+    except OSError as error:
+        raise OSError(error.errno, os.strerror(error.errno), path) from None  # not the temporary name
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

@@ -54,10 +54,9 @@ class GraphTrace:
             shown += [f"{key}={value}" for key, value in node.spec.params.items()]
             lines.append(f"    {typed(node)} = {node.spec.primitive.name}({', '.join(shown)})")
         lines.append(f"    return {', '.join(map(name, self.outputs))}")
-        if self.rebound:
-            lines.append(
-                f"    rebind {', '.join(f'a {h.dtype.name}{list(h.shape)} to {name(n)}' for h, n in self.rebound)}"
-            )
+        captured_as = {handle: name(node) for node, handle in self.captures}
+        for handle, node in self.rebound:
+            lines.append(f"    {captured_as.get(handle, 'a tensor from outside')} becomes {name(node)}")
         return "\n".join(lines)
 
     def structure(self):

@@ -263,7 +263,7 @@ constant = LeafPrimitive("Constant")  # a Python number; params: value
 
 def leaf(value, aval, flags=0):
     """A node that holds `value` (a DeviceArray)."""
-    return _bare(array.spec(aval), value, flags & state.flags_mask)
+    return _bare(array.spec(aval), value, flags)
 
 
 def placeholder_node(aval, flags):
@@ -310,3 +310,14 @@ def guard(owner, attribute):
     if state.frame is not None:
         state.frame.guards.append((owner, attribute, value))
     return value
+
+
+replacements = 0  # how often a module's tensor gave way to another one
+
+
+def mark_replaced(handles):
+    """These handles were attributes and are no longer: functions traced before with them are traced anew."""
+    global replacements
+    replacements += 1
+    for handle in handles:
+        handle._replaced = replacements

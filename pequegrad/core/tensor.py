@@ -9,7 +9,7 @@ import numpy as np
 from ..runtime import library
 from . import dtype as dtypes
 from .device import device as devices
-from .errors import ArgumentError, DtypeError, ShapeError
+from .errors import DtypeError, OutOfMemoryError, ShapeError
 from .evaluate import evaluate, no_value
 from .node import TRACKED, leaf, make_aval, state
 
@@ -20,8 +20,8 @@ class Tensor:
     """An n-dimensional array whose value is computed when it is needed.
 
     Tensor(data, dtype=None, device=device.cpu): `data` is copied. Python numbers and lists of them become
-    float32 (booleans: bool), NumPy arrays and scalars keep their dtype. What is computed from a Tensor
-    keeps its history for `grads`, except under `no_grad()`.
+    float32 (booleans: bool), NumPy arrays and scalars keep their dtype; of a Tensor the value is taken, without its
+    history. A Tensor is tracked: what is computed from it keeps its history for `grads`, except under `no_grad()`.
 
     >>> t = Tensor([1, 2, 3]) + 1
     >>> t.shape, t.dtype
@@ -30,17 +30,15 @@ class Tensor:
     array([2., 3., 4.], dtype=float32)
     """
 
-    __slots__ = ("_node", "_rebound", "__weakref__")
+    __slots__ = ("_node", "_rebound", "_replaced", "__weakref__")
     __array_priority__ = 1000  # ndarray + Tensor is a Tensor
     __array_ufunc__ = None
 
     def __init__(self, data, dtype=None, device=None):
         place = devices.cpu if device is None else devices(device)
         if isinstance(data, Tensor):
-            raise ArgumentError(
-                "Tensor(data) takes numbers or a NumPy array, got a Tensor.",
-                fix="use x.detach(), x.astype(dtype) or x.to(device).",
-            )
+            self._node = _tracked_copy(data, dtype, device)
+            return
         data = _to_numpy(data, None if dtype is None else dtypes.canonical(dtype))
         aval = make_aval(data.shape, data.dtype, place)
         self._node = leaf(library.array_from_host(data, place), aval, TRACKED)
@@ -136,7 +134,12 @@ class Tensor:
             evaluate((node,), reader=reader)
         elif node.frame is not None:
             raise no_value(node, reader)
-        return library.array_to_host(node.value, node.aval)
+        try:
+            return library.array_to_host(node.value, node.aval)
+        except MemoryError as error:
+            raise OutOfMemoryError(
+                f"No memory for a NumPy array of {self.nbytes:,} bytes.", fix="read a part of it, or reduce it first."
+            ) from error
 
     def _scalar(self, reader):
         if self.size != 1:
@@ -181,10 +184,15 @@ class Tensor:
     # ---- handles -----------------------------------------------------------------------------------
 
     def _rebind(self, node):
-        """Makes this handle stand for another node. Graphs built before keep the node they were built with."""
+        """Makes this handle stand for another node. Graphs built before keep the node they were built with.
+
+        A tracked handle stays tracked: a value computed under no_grad() becomes a leaf of its own.
+        """
         old, frame = self._node, state.frame
         if frame is not None and old.frame is not frame:
             frame.rebound.setdefault(self, old)
+        if old.flags & TRACKED and not node.flags & TRACKED:
+            node = _tracked_node(node)
         self._node = node
         self._rebound = node.number
 
@@ -205,6 +213,25 @@ def wrap(node):
     tensor = _new(Tensor)
     tensor._node = node
     return tensor
+
+
+def _tracked_node(node):
+    """A tracked node without history that has the value of `node`."""
+    if node.value is not None and node.frame is None:
+        return leaf(node.value, node.aval, TRACKED)
+    from ..primitives.control import stop_gradient
+
+    fresh = stop_gradient(wrap(node))._node
+    fresh.flags |= TRACKED
+    return fresh
+
+
+def _tracked_copy(x, dtype, device):
+    if dtype is not None:
+        x = x.astype(dtype)
+    if device is not None:
+        x = x.to(devices(device))
+    return _tracked_node(x._node)
 
 
 def tensor_from_numpy(data, device, *, weak_type=False, tracked=False):

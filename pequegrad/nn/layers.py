@@ -5,6 +5,7 @@ import math
 from .. import jax_api as jnp
 from ..core.errors import ArgumentError, ShapeError
 from ..ops import random
+from ..ops.creation import as_tensor
 from .module import StatefulModule, parameter
 
 
@@ -27,6 +28,7 @@ class Linear(StatefulModule):
             self.bias = None
 
     def forward(self, x):
+        x = as_tensor(x)
         if not x.ndim or x.shape[-1] != self.in_features:
             raise ShapeError(
                 f"Linear({self.in_features}, {self.out_features}) got an input of shape {list(x.shape)}.",

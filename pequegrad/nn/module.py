@@ -8,7 +8,7 @@ from ..core.device import device as devices
 from ..core.dtype import dt
 from ..core.errors import ArgumentError, MissingPackageError, ModelFileError
 from ..core.files import write_atomically
-from ..core.node import TRACKED, guard, leaf
+from ..core.node import TRACKED, guard, leaf, mark_replaced, state
 from ..core.tensor import Tensor, tensor_from_numpy
 from ..ops.methods import to as tensor_to
 
@@ -29,6 +29,16 @@ class StatefulModule:
 
     _training = True
     _buffer_names = frozenset()
+
+    def __setattr__(self, name, value):
+        """Inside a traced function, a tensor given to an attribute that holds one changes that one at each call."""
+        old = self.__dict__.get(name)
+        if isinstance(old, (Tensor, StatefulModule)) and old is not value:
+            if state.frame is not None and isinstance(old, Tensor) and isinstance(value, Tensor):
+                old._rebind(value._node)
+                return
+            mark_replaced([old] if isinstance(old, Tensor) else old.parameters() + old.buffers())
+        object.__setattr__(self, name, value)
 
     def forward(self, *args, **kwargs):
         """The computation of the module; subclasses define it."""
@@ -246,12 +256,7 @@ def _replace(tensor, value):
 
 
 def parameter(array, dtype=dt.float32, device=None):
-    """A trainable tensor with a copy of `array`."""
+    """A trainable tensor with the value of `array` (a NumPy array or a tensor)."""
     if not isinstance(array, (np.ndarray, Tensor)):
         raise ArgumentError(f"A parameter is made from an array, not {type(array).__name__}.")
-    if isinstance(array, Tensor):
-        fresh = array.astype(dtype).detach().eval()
-        handle = fresh._node
-        fresh._node = leaf(handle.value, handle.aval, TRACKED)
-        return fresh
-    return Tensor(array, dtype=dtype, device=device)
+    return Tensor(array, dtype=dtype, device=device).eval()

@@ -23,24 +23,22 @@ from .shape import broadcast_to, concatenate, expand_dims, normalize_axis
 class _Plan:
     """An index in three steps: a strided slice with reversals, a gather along some axes, a final shape.
 
-    start, limit, step, reversed: per axis of x. arrays: (axis, integer tensor) pairs. position: where the axes
-    of the arrays' common shape go among the axes that remain. kept: axes of x that remain (not ints, not arrays).
-    layout: the result's axes as ("kept", axis), ("new",) or ("arrays",).
+    start, limit, step: per axis of x; reversed: the axes to reverse. arrays: (axis, integer tensor) pairs.
+    layout: the result's axes as ("kept", axis of x), ("new",) or ("arrays",), the arrays' common shape.
     """
 
     def __init__(self, x, index):
         index = index if isinstance(index, tuple) else (index,)
         index = [self._item(i, x) for i in index]
-        index = self._expand_masks(index)
-        consumed = sum(1 for i in index if i is not None and i is not Ellipsis)
+        consumed = sum(map(_axes_of, index))
         if consumed > x.ndim:
             raise IndexingError(f"{consumed} indices for an array with {x.ndim} axes, {x._node.aval}.")
-        if sum(1 for i in index if i is Ellipsis) > 1:
+        ellipses = [k for k, item in enumerate(index) if item is Ellipsis]
+        if len(ellipses) > 1:
             raise IndexingError("An index can have only one Ellipsis (...).")
-        if Ellipsis not in [i for i in index if not isinstance(i, Tensor)]:
-            index.append(Ellipsis)
-        at = next(k for k, i in enumerate(index) if i is Ellipsis)
+        at = ellipses[0] if ellipses else len(index)
         index[at : at + 1] = [slice(None)] * (x.ndim - consumed)
+        index = self._expand_masks(index, x)
 
         self.start, self.limit, self.step, self.reversed = [], [], [], []
         self.arrays, self.layout = [], []
@@ -87,17 +85,22 @@ class _Plan:
             raise IndexingError(f"{kind} is not an index.", fix="use ints, slices, None, ..., integer or bool arrays.")
         return item
 
-    def _expand_masks(self, index):
+    def _expand_masks(self, index, x):
         """Bool masks become the integer arrays of their true elements (which needs their values)."""
-        expanded = []
+        expanded, axis = [], 0
         for item in index:
-            if isinstance(item, Tensor) and item.dtype.kind == "b":
-                mask = item._read("indexing with a bool mask")
-                if not mask.ndim:  # x[True] is x[None] with a length of 1 or 0
-                    raise IndexingError("A 0-d bool is not an index here.", fix="use x[None] or where().")
-                expanded += [as_tensor(i.astype(np.int32), item.device) for i in np.nonzero(mask)]
+            if not _is_mask(item):
+                expanded.append(item)
+                axis += _axes_of(item)
                 continue
-            expanded.append(item)
+            if item.shape != x.shape[axis : axis + item.ndim] or not item.ndim:
+                raise IndexingError(
+                    f"A mask of shape {list(item.shape)} does not fit {x._node.aval} at axis {axis}.",
+                    fix="a mask has the shape of the axes that it selects from.",
+                )
+            axis += item.ndim
+            mask = item._read("indexing with a bool mask")
+            expanded += [as_tensor(i.astype(np.int32), item.device) for i in np.nonzero(mask)]
         return expanded
 
     def _integer(self, item, n, axis):
@@ -127,6 +130,17 @@ class _Plan:
 
     def sliced_shape(self):
         return tuple(-(-(b - a) // c) for a, b, c in zip(self.start, self.limit, self.step))
+
+
+def _is_mask(item):
+    return isinstance(item, Tensor) and item.dtype.kind == "b"
+
+
+def _axes_of(item):
+    """How many axes of the array an item of an index stands for."""
+    if item is None or item is Ellipsis:
+        return 0
+    return item.ndim if _is_mask(item) else 1
 
 
 def _index_vectors(plan, shape):
@@ -303,7 +317,9 @@ class At:
 
 
 def take_along_axis(x, indices, axis):
-    """out[..., j, ...] = x[..., indices[..., j, ...], ...] along `axis`; other axes of x and indices are equal."""
+    """out[..., j, ...] = x[..., indices[..., j, ...], ...] along `axis`; other axes of x and indices are equal. Negative indices count
+    from the end; out of range gives nan (the lowest or highest integer).
+    """
     x, indices = as_tensor(x), as_tensor(indices)
     axis = normalize_axis(axis, x.ndim, "take_along_axis")
     if not is_integer(indices.dtype):
@@ -319,8 +335,14 @@ def take_along_axis(x, indices, axis):
     wrapped = (
         e.select(e.lt(indices, 0), e.add(indices, x.shape[axis]), indices) if indices.dtype.kind == "i" else indices
     )
+    return pick(x, wrapped, axis)
+
+
+def pick(x, indices, axis):
+    """take_along_axis for indices that do not count from the end: negative ones are out of range, too."""
+    others = tuple(i for i in range(x.ndim) if i != axis)
     places = p.Places(collapsed=(axis,), batch=others, indices_batch=others, index_map=(axis,))
-    return p.gather(x, expand_dims(wrapped, -1), places=places, sizes=(1,) * x.ndim, mode="clip")
+    return p.gather(x, expand_dims(indices, -1), places=places, sizes=(1,) * x.ndim, mode="fill")
 
 
 def one_hot(indices, classes, dtype=dt.float32):

@@ -1,6 +1,7 @@
 """Gives Tensor its operators and methods: each is a function of pequegrad.ops."""
 
 from ..core.device import device as devices
+from ..core.node import TRACKED, state
 from ..core.tensor import Tensor
 from ..primitives import elementwise as p
 from ..primitives.control import to_device
@@ -35,6 +36,21 @@ def _forward_only(general):
     return method
 
 
+def _in_place(general):
+    """The method for `x op= y`: a new tensor, as without the method; but under no_grad() a tracked x takes the new
+    value and stays tracked, so that `with no_grad(): w -= lr * g` is an update, as in PyTorch.
+    """
+
+    def method(self, other):
+        result = general(self, other)
+        if not self._node.flags & TRACKED or state.flags_mask & TRACKED:
+            return result
+        self._rebind(a.astype(result, self.dtype)._node)
+        return self
+
+    return method
+
+
 def to(self, target):
     """This tensor on another device (device.cuda, "cuda:1"), or converted to a dtype."""
     from ..core.device import Device
@@ -45,6 +61,40 @@ def to(self, target):
     return a.astype(self, target)
 
 
+def one_hot(first, second):
+    """y.one_hot(classes), or Tensor.one_hot(classes, y): 1 at position y of a new last axis, else 0."""
+    indices, classes = (first, second) if isinstance(first, Tensor) else (second, first)
+    return indexing.one_hot(indices, classes)
+
+
+# what users of other frameworks look for
+_HINTS = {
+    "requires_grad": "tensors are tracked; ask for derivatives with grads([x], loss)",
+    "backward": "derivatives are values: grads([x], loss) returns them",
+    "grad": "derivatives are values: grads([x], loss) returns them",
+    "view": "use reshape",
+    "numel": "use x.size",
+    "dim": "use x.ndim",
+    "unsqueeze": "use expand_dims",
+    "cpu": "use x.to(device.cpu)",
+    "cuda": "use x.to(device.cuda)",
+    "float": "use x.astype(dt.float32)",
+    "long": "use x.astype(dt.int64)",
+    "clone": "tensors do not change: use x itself, or Tensor(x) for a handle of its own",
+    "contiguous": "not needed: memory layout is the runtime's business",
+    "clamp": "use clip",
+    "expand": "use broadcast_to",
+    "masked_fill": "use pg.where(mask, value, x)",
+    "pow": "use x ** y",
+    "block_until_ready": "use x.eval()",
+}
+
+
+def unknown_attribute(self, name):
+    hint = _HINTS.get(name)
+    raise AttributeError(f"A Tensor has no attribute {name!r}" + (f": {hint}." if hint else "."))
+
+
 def _install():
     for name, general in _GENERAL.items():
         if name not in _OPERATORS:
@@ -52,6 +102,8 @@ def _install():
         setattr(Tensor, f"__r{name}__", a.reflected(general))
     for name, method in _OPERATORS.items():
         setattr(Tensor, f"__{name}__", method)
+    for name in ("add", "sub", "mul", "truediv"):
+        setattr(Tensor, f"__i{name}__", _in_place(_GENERAL[name]))
     Tensor.__neg__ = a.negative
     Tensor.__pos__ = lambda self: self
     Tensor.__abs__ = a.abs
@@ -65,7 +117,8 @@ def _install():
     Tensor.at = property(indexing.At, doc=indexing.At.__doc__)
     Tensor.T = property(shape.transpose, doc="The axes reversed.")
     Tensor.mT = property(lambda self: shape.swapaxes(self, -1, -2), doc="The last two axes exchanged.")
-    Tensor.one_hot = staticmethod(lambda classes, indices: indexing.one_hot(indices, classes))
+    Tensor.one_hot = one_hot
+    Tensor.__getattr__ = unknown_attribute
 
 
 _install()

@@ -8,7 +8,7 @@ from ..primitives import elementwise as e
 from ..primitives.base import number
 from .arithmetic import floating, promoted
 from .creation import as_tensor
-from .indexing import one_hot, take_along_axis
+from .indexing import one_hot, pick
 from .random import bernoulli
 from .reductions import log_softmax, mean
 from .reductions import sum as total
@@ -51,7 +51,7 @@ def cross_entropy_loss_indices(logits, target):
     """The mean of -log softmax(logits)[target] over all but the last axis.
 
     logits: float [..., classes]; target: integers [...], the class numbers. Returns a 0-d tensor.
-    Class numbers out of range are not checked (the values may not be known yet): the nearest class is used.
+    A class number out of range makes the loss nan: whether there is one is not known before the values are.
     """
     logits, target = floating(logits), as_tensor(target)
     if not is_integer(target.dtype):
@@ -63,8 +63,7 @@ def cross_entropy_loss_indices(logits, target):
         raise ShapeError(
             f"cross_entropy_loss_indices: logits {logits._node.aval} need targets of shape {list(logits.shape[:-1])}, got {list(target.shape)}."
         )
-    picked = take_along_axis(log_softmax(logits), expand_dims(target, -1), -1)
-    return e.neg(mean(squeeze(picked, -1)))
+    return e.neg(mean(squeeze(pick(log_softmax(logits), expand_dims(target, -1), logits.ndim - 1), -1)))
 
 
 def cross_entropy_loss_probs(logits, target):

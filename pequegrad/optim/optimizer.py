@@ -2,10 +2,9 @@
 
 from ..core.errors import ArgumentError, ShapeError
 from ..core.evaluate import evaluate
-from ..core.node import TRACKED, guard, leaf, state
+from ..core.node import guard, state
 from ..core.tensor import Tensor
 from ..ops.creation import full, zeros_like
-from ..primitives.control import identity
 from ..transforms.gradients import no_grad
 
 
@@ -18,6 +17,11 @@ class Optimizer:
     slots = ()  # names of the tensors kept for each parameter, zeros at the start
 
     def __init__(self, parameters, lr):
+        if isinstance(parameters, Tensor) or not hasattr(parameters, "__iter__"):
+            raise ArgumentError(
+                f"{type(self).__name__} takes a list of tensors, not a {type(parameters).__name__}.",
+                fix="pass model.parameters().",
+            )
         self.parameters = list(parameters)
         if not self.parameters:
             raise ArgumentError(f"{type(self).__name__}: there are no parameters.", fix="pass model.parameters().")
@@ -27,8 +31,8 @@ class Optimizer:
                     f"{type(self).__name__}: a parameter is a {type(p).__name__}, not a Tensor.",
                     fix="pass model.parameters().",
                 )
-        if not isinstance(lr, Tensor) and not lr >= 0:
-            raise ArgumentError(f"{type(self).__name__}: lr = {lr} is not a number >= 0.")
+        if not isinstance(lr, Tensor) and not (isinstance(lr, (int, float)) and lr >= 0):
+            raise ArgumentError(f"{type(self).__name__}: lr = {lr!r} is not a number >= 0.")
         self.lr = lr
         self.steps = full((), 0.0, device=self.parameters[0].device)  # a tensor, so that jit counts, too
         self.state = [{name: zeros_like(p) for name in self.slots} for p in self.parameters]
@@ -55,18 +59,15 @@ class Optimizer:
                 )
         with no_grad():
             t = self.steps + 1.0
-            changed = [(self.steps, t, 0)]
+            changed = [(self.steps, t)]
             for p, g, slots in zip(self.parameters, gradients, self.state):
                 new, new_slots = self.update(p, g, slots, t)
-                changed.append((p, new, TRACKED))
-                changed += [(slots[name], value, 0) for name, value in new_slots.items()]
+                changed.append((p, new))
+                changed += [(slots[name], value) for name, value in new_slots.items()]
             if state.frame is None:
-                evaluate([value._node for _, value, _ in changed], drop_history=True)
-            for handle, value, flags in changed:
-                node = value._node
-                fresh = identity(value)._node if node.value is None else leaf(node.value, node.aval)
-                fresh.flags |= flags  # a parameter is tracked, although it was computed under no_grad()
-                handle._rebind(fresh)
+                evaluate([value._node for _, value in changed], drop_history=True)
+            for handle, value in changed:
+                handle._rebind(value._node)
 
     def hyperparameter(self, name):
         """The value of an attribute; a jitted step is traced anew when it changes."""

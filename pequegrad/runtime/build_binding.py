@@ -3,6 +3,7 @@
 python build_binding.py path/to/pequegrad.h path/to/_binding.py
 """
 
+import contextlib
 import os
 import sys
 
@@ -23,7 +24,8 @@ def write_binding(header, target):
     ffi.cdef(declarations(header))
     ffi.set_source("_binding", None)
     temporary = f"{target}.{os.getpid()}"
-    ffi.emit_python_code(temporary)
+    with contextlib.redirect_stdout(None):  # it would print the temporary name
+        ffi.emit_python_code(temporary)
     os.replace(temporary, target)
 
 

@@ -40,7 +40,6 @@ def _load():
 lib = _load()
 _ERRORS = {
     lib.PG_ENOMEM: OutOfMemoryError,
-    lib.PG_EINVAL: ShapeError,
     lib.PG_EDEVICE: DeviceError,
     lib.PG_EUNSUPPORTED: DtypeError,
 }
@@ -49,10 +48,11 @@ _FIXES = {
 }
 
 
-def check(status):
-    """Raises the exception of a failed call."""
+def check(status, invalid=ShapeError):
+    """Raises the exception of a failed call; `invalid` is the one for PG_EINVAL."""
     if status:
-        raise _ERRORS.get(status, PequegradError)(ffi.string(lib.pg_last_error()).decode(), fix=_FIXES.get(status))
+        kind = invalid if status == lib.PG_EINVAL else _ERRORS.get(status, PequegradError)
+        raise kind(ffi.string(lib.pg_last_error()).decode(), fix=_FIXES.get(status))
 
 
 # ---- devices ---------------------------------------------------------------------------------------
@@ -64,12 +64,7 @@ def open_device(kind, index):
     status = lib.pg_device_open(kind.encode(), index, out)
     if status:
         reason = ffi.string(lib.pg_last_error()).decode()
-        fix = (
-            "use device.cpu, or `pip install pequegrad[cuda]` on a machine with an NVIDIA GPU."
-            if kind == "cuda"
-            else None
-        )
-        raise DeviceError(reason, fix=fix)
+        raise DeviceError(reason, fix="use device.cpu.")
     if kind == "cpu" and os.environ.get("PG_BLAS") != "none":
         _load_blas()
     return out[0]

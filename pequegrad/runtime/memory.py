@@ -30,7 +30,7 @@ def num_threads():
 
 def set_num_threads(n):
     """Sets the number of threads that CPU kernels use (also: PG_NUM_THREADS)."""
-    library.check(library.lib.pg_set_num_threads(n))
+    library.check(library.lib.pg_set_num_threads(n), invalid=ArgumentError)
 
 
 def sync_cuda_device():

@@ -2,10 +2,13 @@
 
 import functools
 
+import numpy as np
+
 from ..core.dtype import is_float
 from ..core.errors import ArgumentError, DtypeError, GradientError, ShapeError
 from ..core.node import TRACKED, GradientFrame, state
 from ..core.tensor import Tensor, wrap
+from ..ops.creation import as_tensor
 from ..primitives.base import number
 from ..primitives.control import identity
 from ..primitives.shape import broadcast_in_dim, zeros_like
@@ -46,8 +49,9 @@ def grads(wrt, out, cotangent=None):
     out: a tensor of floating dtype; unless it is 0-d, `cotangent` (of its shape; default ones) weighs its elements.
     A tensor that `out` does not depend on gets zeros. May be called before or after out.numpy().
 
-    Raises GradientError if `out` has no history (it was computed under no_grad(), by eval(), or by a
-    top-level jit), or if a tensor was given a new value (setitem, an optimiser step, load) after `out` was built.
+    Raises GradientError if `out` has no history or a tensor in `wrt` is untracked (computed under no_grad(), detached),
+    if the way between them was cut (eval(), a top-level jit), or if a tensor was given a new value (setitem,
+    an optimiser step, load) after `out` was built.
 
     >>> x = Tensor([1.0, 2.0, 3.0])
     >>> grads([x], (x * x).sum())[0].numpy()
@@ -66,7 +70,14 @@ def grads(wrt, out, cotangent=None):
             fix="they must be equal.",
         )
     nodes = [tensor._node for tensor in leaves]
-    if not node.flags & TRACKED and node not in nodes:
+    for tensor in leaves:
+        if not tensor._node.flags & TRACKED:
+            raise GradientError(
+                f"grads: a tensor of shape {list(tensor.shape)} in `wrt` is not tracked: it was computed under no_grad(), "
+                "detached, or made by jax_api.",
+                fix="make it with Tensor(x), which is tracked; or differentiate a function: fngrad(f)(x).",
+            )
+    if not node.flags & TRACKED:
         raise GradientError(
             "grads: `out` has no history: it was computed from untracked arrays or under no_grad().",
             fix="compute it from Tensors outside no_grad(), or differentiate a function: fngrad(f)(x).",
@@ -170,7 +181,7 @@ def value_and_grad(function, argnums=0, has_aux=False):
             if value.shape:
                 raise GradientError(
                     f"grad: {_name(function)} returned shape {list(value.shape)}; gradients are of scalar functions.",
-                    fix="reduce the result with .sum() or .mean(), or use jacrev or vjp.",
+                    fix="reduce the result with .sum() or .mean(), or use vjp.",
                 )
             found = _gradients_at({value: ones_like(value)}, nodes)
         derivatives = _unflatten(structures, found)
@@ -214,12 +225,16 @@ def vjp(function, *primals):
 
 def jvp(function, primals, tangents):
     """(outputs, their tangents) of `function` at `primals` in the direction `tangents`: tuples of pytrees."""
+    for what, given in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(given, (tuple, list)):
+            raise ArgumentError(f"jvp: {what} must be a tuple, got {type(given).__name__}.", fix="jvp(f, (x,), (v,))")
     if len(primals) != len(tangents):
         raise ArgumentError(
             f"jvp: {len(primals)} primals but {len(tangents)} tangents.", fix="give one tangent per primal."
         )
     args, nodes, structures = _with_identities(primals, range(len(primals)), "jvp")
     given, structure = flatten(tuple(tangents))
+    given = [_as_primal(t) for t in given]
     if structure != flatten(tuple(primals))[1]:
         raise ArgumentError("jvp: primals and tangents have different structures.")
     for node, tangent in zip(nodes, given):
@@ -243,7 +258,7 @@ def _with_identities(args, positions, name):
             )
         leaves, structure = flatten(args[position])
         fresh = []
-        for tensor in leaves:
+        for tensor in map(_as_primal, leaves):
             _check_differentiable(f"{name}: argument {position}", tensor)
             copy = identity(tensor)
             copy._node.flags |= TRACKED
@@ -252,6 +267,11 @@ def _with_identities(args, positions, name):
         structures.append((structure, len(fresh)))
         args[position] = structure.unflatten(fresh)
     return args, nodes, structures
+
+
+def _as_primal(x):
+    """Numbers and arrays may stand for tensors."""
+    return as_tensor(x) if isinstance(x, (int, float, np.ndarray, np.generic)) else x
 
 
 def _gradients_at(cotangents, nodes):

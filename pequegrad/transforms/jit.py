@@ -5,6 +5,7 @@ import functools
 import numpy as np
 
 from ..compiler.program import CompiledGraph
+from ..core import node as core_node
 from ..core.device import device as devices
 from ..core.errors import ArgumentError
 from ..core.evaluate import evaluate
@@ -184,8 +185,13 @@ class _Entry:
         self.reason = f"jit of {name}"
         self.captured = [(handle, node.aval) for node, handle in graph.captures]
         self.avals = [node.aval for node in graph.outputs]
+        self.replacements = core_node.replacements
 
     def is_current(self):
+        if self.replacements != core_node.replacements:
+            if any(getattr(handle, "_replaced", 0) > self.replacements for handle, _ in self.captured):
+                return False
+            self.replacements = core_node.replacements
         return all(getattr(x, attribute) == value for x, attribute, value in self.guards) and all(
             handle._node.aval is aval for handle, aval in self.captured
         )
@@ -203,7 +209,7 @@ class _Entry:
         cut = Cut(self.reason, nodes) if flags & TRACKED else None
         outputs = []
         for value, aval in zip(values, self.avals):
-            node = leaf(value, aval, flags)
+            node = leaf(value, aval, flags & TRACKED & state.flags_mask)
             node.cut = cut
             outputs.append(wrap(node))
         for value, (handle, _) in zip(values[len(self.avals) :], self.graph.rebound):
