@@ -148,3 +148,16 @@ def test_numbers_and_arrays_as_arguments_of_derivatives(device):
     assert g.numpy().tolist() == [2, 4]
     with pytest.raises(pg.ArgumentError, match="tuple"):
         pg.jvp(lambda x: x, pg.ones((2,)), pg.ones((2,)))
+
+
+def test_random_numbers_from_several_threads_are_distinct(device):
+    from concurrent.futures import ThreadPoolExecutor
+
+    def draw(i):
+        if i % 10:
+            return pg.rand((4,), device=device).numpy().tobytes()
+        return pg.jit(lambda: pg.rand((4,), device=device) * float(i % 2 + 1))().numpy().tobytes()  # traces meanwhile
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(draw, range(400)))
+    assert len(set(found)) == 400

@@ -5,20 +5,18 @@ a pending node that was not asked for. CPython's reference counts say so exactly
 the graph is built. A run for a tracked tensor keeps all its values, since a later grads() reads them.
 """
 
-import os
-import threading
 from operator import attrgetter
 from sys import getrefcount
 
 from ..runtime import library
 from .errors import ArgumentError, TracerError
+from .locks import AfterForkLock
 from .node import LINEAR, TRACKED, Cut, check_readable_frame, placeholder, state
 
 OUTPUT = -1  # Spec.op of the primitive that picks one result of several: no instruction of its own
 
 _by_number = attrgetter("number")
-_lock = threading.RLock()
-os.register_at_fork(after_in_child=lambda: globals().update(_lock=threading.RLock()))
+_lock = AfterForkLock()
 
 
 def evaluate(roots, drop_history=False, reader="this"):

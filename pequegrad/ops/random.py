@@ -13,7 +13,8 @@ from ..core import dtype as dtypes
 from ..core.device import device as devices
 from ..core.dtype import dt
 from ..core.errors import ArgumentError
-from ..core.node import leaf
+from ..core.locks import stateful
+from ..core.node import leaf, state
 from ..core.tensor import tensor_from_numpy
 from ..primitives import elementwise as e
 from ..primitives.random import random_bits
@@ -45,17 +46,16 @@ _seed = [int.from_bytes(os.urandom(4), "little")]
 
 def next_key(device):
     """A fresh key; the generator of `device` moves on."""
-    generator = _generators.get(device)
-    if generator is None:
-        from ..core.node import state
-
-        frame, state.frame = state.frame, None  # the generator itself belongs to no trace
-        try:
-            generator = _generators[device] = random_key(_seed[0], device)
-        finally:
-            state.frame = frame
-    keys = random_bits(generator, shape=(2, 2), dtype=dt.uint32)
-    generator._rebind(getitem(keys, 0)._node)
+    with stateful:
+        generator = _generators.get(device)
+        if generator is None:
+            frame, state.frame = state.frame, None  # the generator itself belongs to no trace
+            try:
+                generator = _generators[device] = random_key(_seed[0], device)
+            finally:
+                state.frame = frame
+        keys = random_bits(generator, shape=(2, 2), dtype=dt.uint32)
+        generator._rebind(getitem(keys, 0)._node)
     return getitem(keys, 1)
 
 

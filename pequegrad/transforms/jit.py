@@ -9,6 +9,7 @@ from ..core import node as core_node
 from ..core.device import device as devices
 from ..core.errors import ArgumentError
 from ..core.evaluate import evaluate
+from ..core.locks import stateful
 from ..core.node import TRACKED, Cut, leaf, make_aval, scalar_constant, state
 from ..core.tensor import Tensor, tensor_from_numpy, wrap
 from .gradients import argument_names
@@ -197,6 +198,12 @@ class _Entry:
         )
 
     def __call__(self, leaves):
+        if not self.graph.rebound:
+            return self._run(leaves)
+        with stateful:
+            return self._run(leaves)
+
+    def _run(self, leaves):
         nodes = [leaf._node for leaf in leaves]
         nodes += [handle._node for handle, _ in self.captured]
         pending = [node for node in nodes if node.value is None]

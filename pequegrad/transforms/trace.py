@@ -2,6 +2,7 @@
 
 from ..core.errors import ArgumentError
 from ..core.graph import GraphTrace
+from ..core.locks import stateful
 from ..core.node import TRACKED, Frame, placeholder_node
 from ..core.tensor import Tensor, wrap
 from .tree import flatten
@@ -13,7 +14,7 @@ def trace(transform, name, avals, call, names=()):
     transform, name: for messages ("jit", the function's name). avals: of the placeholders; names: theirs.
     """
     frame = Frame(transform, name)
-    with frame:
+    with stateful, frame:
         placeholders = [placeholder_node(aval, TRACKED) for aval in avals]
         for node, argument in zip(placeholders, names):
             frame.argument_names[node] = argument
