@@ -70,7 +70,7 @@ def canonical(dtype):
     if isinstance(dtype, str) and dtype == "bfloat16":
         return dt.bfloat16
     try:
-        found = np.dtype(dtype)
+        found = np.dtype(dtype).newbyteorder("=")
     except TypeError:
         found = None
     if found in CODES:

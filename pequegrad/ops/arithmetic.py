@@ -1,13 +1,35 @@
 """Operators and elementwise functions on tensors, numbers and arrays: JAX's type promotion, NumPy's broadcasting."""
 
+import functools
+
+import numpy as np
+
 from ..core import dtype as dtypes
+from ..core.device import device as devices
 from ..core.dtype import dt, is_float, is_integer, promote
 from ..core.errors import DtypeError
-from ..core.node import MAX_PENDING, Node, constant, next_number, scalar_constant, state
+from ..core.node import MAX_PENDING, Node, next_number, scalar_constant, state
 from ..core.tensor import Tensor, wrap
 from ..primitives import elementwise as p
+from ..primitives.base import note_captures
 from ..primitives.elementwise import convert_to
-from .creation import as_tensor
+from .creation import NUMBERS, as_tensor
+
+
+def new_handle(function):
+    """Decorator: where `function` has nothing to do it returns a new handle, so that setitem on the result leaves x alone."""
+
+    @functools.wraps(function)
+    def wrapped(x, *args, **kwargs):
+        result = function(x, *args, **kwargs)
+        if result is not x:
+            return result
+        if state.frame is not None:
+            note_captures((x,))
+        return wrap(x._node)
+
+    return wrapped
+
 
 # ---- promotion ---------------------------------------------------------------------------------------
 
@@ -15,16 +37,16 @@ from .creation import as_tensor
 def promoted(*operands):
     """The operands as tensors of their common dtype, on one device. Python numbers take it at no cost."""
     place = next((x.device for x in operands if isinstance(x, Tensor)), None)
-    tensors = [as_tensor(x, place) for x in operands]
-    dtype, weak = promote(*[x._node.aval.weak_pair for x in tensors])
-    return [x if x.dtype == dtype else _in_dtype(x, dtype, weak) for x in tensors]
-
-
-def _in_dtype(x, dtype, weak):
-    node = x._node
-    if node.spec.primitive is constant:
-        return wrap(scalar_constant(node.spec.params["value"], dtype, node.aval.device, node.aval.weak_type))
-    return convert_to(x, dtype, weak and x.weak_type)
+    operands = [x if type(x) in NUMBERS else as_tensor(x, place) for x in operands]
+    pairs = [NUMBERS[type(x)] if type(x) in NUMBERS else x._node.aval.weak_pair for x in operands]
+    dtype, weak = promote(*pairs)
+    place = place or next((x.device for x in operands if isinstance(x, Tensor)), devices.cpu)
+    return [
+        wrap(scalar_constant(x, dtype, place, own_weak))
+        if type(x) in NUMBERS
+        else convert_to(x, dtype, weak and x.weak_type)
+        for x, (_, own_weak) in zip(operands, pairs)
+    ]
 
 
 def floating(x):
@@ -106,6 +128,7 @@ def negative(x):
     return p.neg(as_tensor(x))
 
 
+@new_handle
 def abs(x):
     """|x|, elementwise."""
     x = as_tensor(x)
@@ -113,6 +136,7 @@ def abs(x):
 
 
 def _rounding(primitive, doc):
+    @new_handle
     def function(x):
         x = as_tensor(x)
         return primitive(x) if is_float(x.dtype) else x
@@ -153,8 +177,10 @@ def remainder(x, y):
 def floor_divide(x, y):
     """x // y, rounded toward minus infinity."""
     x, y = promoted(x, y)
-    if is_float(x.dtype):
-        return p.floor(p.div(x, y))
+    if is_float(x.dtype):  # through the exact remainder: x == (x // y) * y + x % y
+        r = p.rem(x, y)
+        q = p.div(p.sub(x, r), y)
+        return p.round_(p.select(p.and_(p.ne(r, 0), p.ne(p.lt(r, 0), p.lt(y, 0))), p.sub(q, 1), q))
     q = p.div(x, y)
     if x.dtype.kind == "u":
         return q
@@ -162,9 +188,11 @@ def floor_divide(x, y):
     return p.select(inexact, p.sub(q, 1), q)
 
 
+@new_handle
 def power(x, y):
     """x ** y. A Python int as the exponent multiplies; other exponents use exp and log."""
-    if type(y) is int and isinstance(x, Tensor):
+    if isinstance(y, (int, np.integer)) and not isinstance(y, bool) and isinstance(x, Tensor):
+        y = int(y)
         if is_integer(x.dtype) and y < 0:
             raise DtypeError(
                 f"power: {x._node.aval} to the negative power {y}.", fix="convert it: x.astype(dt.float32)."
@@ -189,6 +217,7 @@ def where(condition, x, y):
     return p.select(condition, x, y)
 
 
+@new_handle
 def clip(x, min=None, max=None):
     """x with values below `min` and above `max` replaced by them; None is no bound."""
     x = as_tensor(x)
@@ -197,6 +226,7 @@ def clip(x, min=None, max=None):
     return x if max is None else minimum(x, max)
 
 
+@new_handle
 def astype(x, dtype):
     """x converted to `dtype`; x itself if it has it."""
     return convert_to(as_tensor(x), dtypes.canonical(dtype))
@@ -219,14 +249,14 @@ def operator(primitive, general, floating_only=False):
         if kind is Tensor:
             y = other._node
         elif kind is float or kind is int:
-            y = scalars.get((other, x.aval))
+            y = scalars.get((other, kind, x.aval))
             if y is None or other == 0:  # 0.0 and -0.0 are equal keys
                 y = _scalar_like(other, kind, x.aval)
                 if y is None:
                     return general(self, other)
                 if len(scalars) > 4096:
                     scalars.clear()
-                scalars[other, x.aval] = y
+                scalars[other, kind, x.aval] = y
         else:
             return general(self, other) if is_operand(other) else NotImplemented
         spec = specs.get((x.aval, y.aval))

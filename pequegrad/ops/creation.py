@@ -13,7 +13,7 @@ from ..core.tensor import Tensor, tensor_from_numpy, wrap
 from ..primitives.elementwise import add, convert_to, eq, mul
 from ..primitives.shape import broadcast_in_dim, iota
 
-_NUMBERS = {bool: (dt.bool_, False), int: (dt.int32, True), float: (dt.float32, True)}
+NUMBERS = {bool: (dt.bool_, False), int: (dt.int32, True), float: (dt.float32, True)}
 
 
 def as_tensor(x, device=None):
@@ -21,8 +21,8 @@ def as_tensor(x, device=None):
     if isinstance(x, Tensor):
         return x
     place = devices.cpu if device is None else devices(device)
-    if type(x) in _NUMBERS:
-        dtype, weak = _NUMBERS[type(x)]
+    if type(x) in NUMBERS:
+        dtype, weak = NUMBERS[type(x)]
         return wrap(scalar_constant(x, dtype, place, weak))
     if isinstance(x, (np.ndarray, np.generic)) or hasattr(x, "__array__"):
         data = np.asarray(x)
@@ -48,7 +48,16 @@ def shape_of(shape, *rest):
 
 
 def full(shape, value, dtype=None, device=None):
-    """An array of this shape with `value` (a Python number) everywhere; float32 unless dtype says otherwise."""
+    """An array of this shape with `value` everywhere; float32 (bool for a bool) unless dtype says otherwise.
+
+    value: a Python number, or a tensor or array that broadcasts to the shape, which then gives dtype and device.
+    """
+    if type(value) not in NUMBERS:
+        from .arithmetic import astype
+        from .shape import broadcast_to
+
+        value = as_tensor(value, device)
+        return broadcast_to(value if dtype is None else astype(value, dtype), shape_of(shape))
     place = devices.cpu if device is None else devices(device)
     if dtype is None:
         dtype = dt.bool_ if isinstance(value, bool) else dt.float32
@@ -92,9 +101,11 @@ def arange(start, stop=None, step=1, dtype=None, device=None):
     dtype = dtypes.canonical(dtype)
     place = devices.cpu if device is None else devices(device)
     size = max(0, math.ceil((stop - start) / step))
-    x = iota(shape=(size,), dtype=dtype, axis=0, device=place)
+    inexact = any(isinstance(v, float) for v in (start, stop, step))
+    x = iota(shape=(size,), dtype=dt.float64 if inexact else dtype, axis=0, device=place)
     x = mul(x, step) if step != 1 else x
-    return add(x, start) if start != 0 else x
+    x = add(x, start) if start != 0 else x
+    return convert_to(x, dtype)
 
 
 def linspace(start, stop, num=50, endpoint=True, dtype=None, device=None):

@@ -13,11 +13,14 @@ from ..core.tensor import Tensor
 from ..primitives import elementwise as e
 from ..primitives import indexing as p
 from ..primitives import shape as s
-from .arithmetic import promoted
+from .arithmetic import new_handle, promoted
 from .creation import as_tensor
 from .shape import broadcast_to, concatenate, expand_dims, normalize_axis
 
 # ---- what an index means -----------------------------------------------------------------------------
+
+
+_GAP = object()  # an Ellipsis that stands for no axes
 
 
 class _Plan:
@@ -37,7 +40,8 @@ class _Plan:
         if len(ellipses) > 1:
             raise IndexingError("An index can have only one Ellipsis (...).")
         at = ellipses[0] if ellipses else len(index)
-        index[at : at + 1] = [slice(None)] * (x.ndim - consumed)
+        # an Ellipsis of no axes still separates arrays
+        index[at : at + 1] = [slice(None)] * (x.ndim - consumed) or ([_GAP] if ellipses else [])
         index = self._expand_masks(index, x)
 
         self.start, self.limit, self.step, self.reversed = [], [], [], []
@@ -46,8 +50,8 @@ class _Plan:
         array_places = []
         axis = 0
         for item in index:
-            if item is None:
-                self.layout.append(("new",))
+            if item is None or item is _GAP:
+                self.layout.append(("new",) if item is None else ("gap",))
                 continue
             n = x.shape[axis]
             if isinstance(item, slice):
@@ -67,9 +71,11 @@ class _Plan:
         if array_places:  # NumPy: in place if the arrays are adjacent, else in front
             adjacent = array_places[-1] - array_places[0] == len(array_places) - 1
             where = array_places[0] if adjacent else 0
-            rest = [entry for entry in self.layout if entry != ("array",)]
+            rest = [entry for entry in self.layout if entry not in (("array",), ("gap",))]
             rest.insert(where, ("arrays",))
             self.layout = rest
+        else:
+            self.layout = [entry for entry in self.layout if entry != ("gap",)]
 
     def _item(self, item, x):
         if item is None or item is Ellipsis or isinstance(item, slice):
@@ -79,7 +85,7 @@ class _Plan:
         if isinstance(item, (int, np.integer)):
             return int(item)
         if isinstance(item, (list, np.ndarray)):
-            item = as_tensor(np.asarray(item, dtype=None if len(item) else np.int32), x.device)
+            item = as_tensor(np.asarray(item, dtype=None if np.size(item) else np.int32), x.device)
         if not isinstance(item, Tensor) or not (item.dtype.kind == "b" or is_integer(item.dtype)):
             kind = item._node.aval if isinstance(item, Tensor) else type(item).__name__
             raise IndexingError(f"{kind} is not an index.", fix="use ints, slices, None, ..., integer or bool arrays.")
@@ -138,7 +144,7 @@ def _is_mask(item):
 
 def _axes_of(item):
     """How many axes of the array an item of an index stands for."""
-    if item is None or item is Ellipsis:
+    if item is None or item is Ellipsis or item is _GAP:
         return 0
     return item.ndim if _is_mask(item) else 1
 
@@ -146,7 +152,7 @@ def _axes_of(item):
 def _index_vectors(plan, shape):
     """(indices with the index vector last, axes they address, their common shape)."""
     axes = tuple(axis for axis, _ in plan.arrays)
-    arrays = [e.convert_to(a, dt.int64 if a.dtype.itemsize == 8 else dt.int32) for _, a in plan.arrays]
+    arrays = [_wide_integers(a) for _, a in plan.arrays]
     arrays = promoted(*arrays)
     try:
         common = np.broadcast_shapes(*[a.shape for a in arrays])
@@ -159,6 +165,11 @@ def _index_vectors(plan, shape):
         wrapped = e.select(e.lt(a, 0), e.add(a, shape[axis]), a)  # negative indices count from the end
         columns.append(expand_dims(broadcast_to(wrapped, common), -1))
     return concatenate(columns, -1), axes, common
+
+
+def _wide_integers(x):
+    """`x` in a signed type in which the sizes of axes fit, too."""
+    return e.convert_to(x, dt.int64 if x.dtype.itemsize == 8 or x.dtype == dt.uint32 else dt.int32)
 
 
 def _places(plan, ndim, axes, common):
@@ -185,6 +196,7 @@ def _result_shape(plan, sliced, common):
 # ---- reading -----------------------------------------------------------------------------------------
 
 
+@new_handle
 def getitem(x, index):
     """x[index]: see the module's docstring."""
     if type(index) is int and x.ndim and -x.shape[0] <= index < x.shape[0]:  # the common case
@@ -355,5 +367,6 @@ def one_hot(indices, classes, dtype=dt.float32):
         )
     if not isinstance(classes, (int, np.integer)) or classes < 0:
         raise ArgumentError(f"one_hot: {classes!r} is not a number of classes.")
+    indices = _wide_integers(indices)
     numbers = s.iota(shape=(int(classes),), dtype=indices.dtype, axis=0, device=indices.device)
     return e.convert_to(e.eq(expand_dims(indices, -1), numbers), dt.float32 if dtype is None else np.dtype(dtype))

@@ -105,7 +105,8 @@ def _install():
     for name in ("add", "sub", "mul", "truediv"):
         setattr(Tensor, f"__i{name}__", _in_place(_GENERAL[name]))
     Tensor.__neg__ = a.negative
-    Tensor.__pos__ = lambda self: self
+    Tensor.__pos__ = a.new_handle(lambda self: self)
+    Tensor.__round__ = lambda self, digits=None: a.round(self)
     Tensor.__abs__ = a.abs
     Tensor.__invert__ = a.logical_not
     Tensor.__getitem__ = indexing.getitem

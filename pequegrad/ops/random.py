@@ -59,29 +59,35 @@ def next_key(device):
     return getitem(keys, 1)
 
 
+# dtype -> (dtype of the random bits, bits of the mantissa): as many as the floats in [0, 1) are evenly spaced by
+_MANTISSAS = {
+    "float16": (dt.uint16, 10),
+    "bfloat16": (dt.uint8, 7),
+    "float32": (dt.uint32, 23),
+    "float64": (dt.uint64, 52),
+}
+
+
 def uniform(key, shape, dtype=None, low=0.0, high=1.0):
-    """Floats in [low, high) from a key; bit for bit jax.random.uniform for float32 and float64."""
+    """Floats in [low, high) from a key; bit for bit those of jax.random.uniform."""
     dtype = dtypes.canonical(dtype or dt.float32)
-    if not dtypes.is_float(dtype):
+    if dtype.name not in _MANTISSAS:
         raise ArgumentError(f"Random floats have a floating dtype, not {dtype}.")
-    wide = dt.float64 if dtype == dt.float64 else dt.float32
-    word, mantissa = (dt.uint64, 52) if wide == dt.float64 else (dt.uint32, 23)
+    word, mantissa = _MANTISSAS[dtype.name]
     bits = random_bits(key, shape=shape_of(shape), dtype=word)
     bits = e.shift_right_logical(bits, word.itemsize * 8 - mantissa)
-    x = e.mul(e.convert_to(bits, wide), 2.0**-mantissa)  # exact: k / 2**mantissa
-    if (low, high) != (0.0, 1.0):
-        span = wide.type(high) - wide.type(low)
-        x = e.max_(e.add(e.mul(x, float(span)), float(low)), float(low))
-    return e.convert_to(x, dtype)
+    x = e.mul(e.convert_to(bits, dtype), 2.0**-mantissa)  # exact: k / 2**mantissa
+    if (low, high) == (0.0, 1.0):
+        return x
+    span = np.asarray(high, dtype) - np.asarray(low, dtype)
+    return e.max_(e.add(e.mul(x, float(span)), float(low)), float(low))
 
 
 def normal(key, shape, dtype=None):
     """Standard normal floats from a key: sqrt(2) * erf_inv(uniform(-1, 1)), as jax.random.normal."""
     dtype = dtypes.canonical(dtype or dt.float32)
-    wide = dt.float64 if dtype == dt.float64 else dt.float32
-    low = np.nextafter(wide.type(-1), wide.type(0))
-    x = e.mul(e.erf_inv(uniform(key, shape, wide, float(low), 1.0)), math.sqrt(2))
-    return e.convert_to(x, dtype)
+    low = np.nextafter(np.asarray(-1, dtype), np.asarray(0, dtype))
+    return e.mul(e.erf_inv(uniform(key, shape, dtype, float(low), 1.0)), math.sqrt(2))
 
 
 def rand(*shape, dtype=None, device=None):

@@ -9,7 +9,7 @@ from ..primitives import elementwise as e
 from ..primitives import reduction as p
 from ..primitives.control import stop_gradient
 from ..primitives.shape import reshape_to
-from .arithmetic import divide, floating, sqrt
+from .arithmetic import divide, floating, new_handle, sqrt
 from .creation import as_tensor
 from .shape import flatten, normalize_axes, normalize_axis
 
@@ -33,6 +33,7 @@ def _names(axis, keepdims, dim, keepdim):
     return axis, keepdims if keepdim is None else keepdim
 
 
+@new_handle
 def sum(x, axis=None, keepdims=False, dtype=None, *, dim=None, keepdim=None):
     """The sum over `axis` (default: all). bool and integers below 32 bits are summed as int32 (uint32), as in JAX."""
     axis, keepdims = _names(axis, keepdims, dim, keepdim)
@@ -40,6 +41,7 @@ def sum(x, axis=None, keepdims=False, dtype=None, *, dim=None, keepdim=None):
     return _reduce(p.reduce_sum, x, axis, keepdims, "sum")
 
 
+@new_handle
 def prod(x, axis=None, keepdims=False, dtype=None, *, dim=None, keepdim=None):
     """The product over `axis` (default: all); dtypes as for sum."""
     axis, keepdims = _names(axis, keepdims, dim, keepdim)
@@ -55,11 +57,13 @@ def _accumulated(x, dtype):
     return x
 
 
+@new_handle
 def max(x, axis=None, keepdims=False, *, dim=None, keepdim=None):
     """The largest element over `axis` (default: all); nan if there is one."""
     return _extremum(p.reduce_max, "max", x, *_names(axis, keepdims, dim, keepdim))
 
 
+@new_handle
 def min(x, axis=None, keepdims=False, *, dim=None, keepdim=None):
     """The smallest element over `axis` (default: all); nan if there is one."""
     return _extremum(p.reduce_min, "min", x, *_names(axis, keepdims, dim, keepdim))
@@ -90,11 +94,12 @@ def _truth(x):
 
 
 def mean(x, axis=None, keepdims=False, *, dim=None, keepdim=None):
-    """The arithmetic mean over `axis` (default: all); integers become float32."""
+    """The arithmetic mean over `axis` (default: all); integers become float32. 16-bit floats are summed in float32."""
     axis, keepdims = _names(axis, keepdims, dim, keepdim)
     x = floating(x)
     count = math.prod(x.shape[a] for a in normalize_axes(axis, x.ndim, "mean"))
-    return divide(_reduce(p.reduce_sum, x, axis, keepdims, "mean"), float(count) if count else math.nan)
+    total = _reduce(p.reduce_sum, _wide(x), axis, keepdims, "mean")
+    return e.convert_to(divide(total, float(count) if count else math.nan), x.dtype, x.weak_type)
 
 
 def var(x, axis=None, keepdims=False, correction=0, *, dim=None, keepdim=None):
@@ -102,9 +107,17 @@ def var(x, axis=None, keepdims=False, correction=0, *, dim=None, keepdim=None):
     axis, keepdims = _names(axis, keepdims, dim, keepdim)
     x = floating(x)
     count = math.prod(x.shape[a] for a in normalize_axes(axis, x.ndim, "var"))
-    centred = e.sub(x, mean(x, axis, keepdims=True))
+    wide = _wide(x)
+    centred = e.sub(wide, mean(wide, axis, keepdims=True))
     total = _reduce(p.reduce_sum, e.mul(centred, centred), axis, keepdims, "var")
-    return divide(total, float(count - correction) if count > correction else math.nan)
+    return e.convert_to(
+        divide(total, float(count - correction) if count > correction else math.nan), x.dtype, x.weak_type
+    )
+
+
+def _wide(x):
+    """16-bit floats as float32: sums and counts of many elements do not fit them."""
+    return e.convert_to(x, dt.float32) if x.dtype.itemsize == 2 else x
 
 
 def std(x, axis=None, keepdims=False, correction=0, *, dim=None, keepdim=None):

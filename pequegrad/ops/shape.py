@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 
+from ..core.dtype import is_float
 from ..core.errors import ArgumentError, ShapeError
 from ..primitives import shape as p
-from .arithmetic import promoted
+from ..primitives.base import number
+from .arithmetic import new_handle, promoted
 from .creation import as_tensor, shape_of
 
 
@@ -31,6 +33,7 @@ def normalize_axes(axis, ndim, name):
     return tuple(found)
 
 
+@new_handle
 def reshape(x, *shape):
     """The same elements in row-major order; one size may be -1. reshape(x, 2, 3) or reshape(x, (2, 3))."""
     x = as_tensor(x)
@@ -46,6 +49,7 @@ def reshape(x, *shape):
     return p.reshape_to(x, shape)
 
 
+@new_handle
 def transpose(x, *axes):
     """x with its axes in another order, reversed unless `axes` are given (as in NumPy)."""
     x = as_tensor(x)
@@ -68,6 +72,7 @@ def swapaxes(x, axis1, axis2):
     return transpose(x, tuple(order))
 
 
+@new_handle
 def moveaxis(x, source, destination):
     """x with axis `source` at position `destination`; the others keep their order."""
     x = as_tensor(x)
@@ -85,6 +90,7 @@ def expand_dims(x, axis):
     return p.reshape_to(x, tuple(1 if i in axes else next(sizes) for i in range(x.ndim + len(axes))))
 
 
+@new_handle
 def squeeze(x, axis=None):
     """x without the given axes of size 1, or without all of them."""
     x = as_tensor(x)
@@ -96,6 +102,7 @@ def squeeze(x, axis=None):
     return p.reshape_to(x, tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
 
+@new_handle
 def flatten(x, start_axis=0, end_axis=-1):
     """x with the axes from start_axis to end_axis merged into one."""
     x = as_tensor(x)
@@ -105,6 +112,7 @@ def flatten(x, start_axis=0, end_axis=-1):
     return p.reshape_to(x, x.shape[:a] + (math.prod(x.shape[a : b + 1]),) + x.shape[b + 1 :])
 
 
+@new_handle
 def broadcast_to(x, *shape):
     """x repeated to `shape` as NumPy broadcasts it."""
     x, shape = as_tensor(x), shape_of(*shape)
@@ -115,16 +123,18 @@ def broadcast_to(x, *shape):
     return p.broadcast_in_dim(x, shape=shape, axes=tuple(range(len(shape) - x.ndim, len(shape))))
 
 
-def concatenate(tensors, axis=0):
+def concatenate(tensors, axis=0, *, dim=None):
     """The tensors one after the other along an existing axis."""
+    axis = axis if dim is None else dim
     if not len(tensors):
         raise ArgumentError("concatenate: no tensors given.")
     tensors = promoted(*tensors)
     return p.concatenate(*tensors, axis=normalize_axis(axis, tensors[0].ndim, "concatenate"))
 
 
-def stack(tensors, axis=0):
+def stack(tensors, axis=0, *, dim=None):
     """The tensors, all of one shape, along a new axis."""
+    axis = axis if dim is None else dim
     return concatenate([expand_dims(x, axis) for x in tensors], axis)
 
 
@@ -157,6 +167,6 @@ def pad(x, widths, value=0):
             f"pad: {len(widths)} pairs of widths for {x.ndim} axes.", fix="give one (before, after) per axis."
         )
     low, high = tuple(int(a) for a, _ in widths), tuple(int(b) for _, b in widths)
-    from ..primitives.base import number
-
+    if isinstance(value, float) and not is_float(x.dtype):
+        raise ArgumentError(f"pad: the value {value} does not fit dtype {x.dtype}.", fix="convert x first.")
     return p.pad(x, number(value, x), low=low, high=high, interior=(0,) * x.ndim)

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 import numpy as np
 
 from ..core import dtype as dtypes
-from ..core.errors import DeviceError, DtypeError, OutOfMemoryError, PequegradError, ShapeError
+from ..core.errors import ArgumentError, DeviceError, DtypeError, OutOfMemoryError, PequegradError, ShapeError
 
 try:
     from ._binding import ffi
@@ -147,14 +147,15 @@ def array_to_host(value, aval):
 
 
 def array_from_number(number, dtype, device):
-    """A 0-d array; integers wrap around, as converted arrays do."""
-    if dtypes.is_integer(dtype) and isinstance(number, int):
-        bits = dtype.itemsize * 8
-        number &= (1 << bits) - 1
-        if dtype.kind == "i" and number >> (bits - 1):
-            number -= 1 << bits
-    with np.errstate(over="ignore"):
-        return array_from_host(np.asarray(number).astype(dtype), device)
+    """A 0-d array. Raises ArgumentError for an int that does not fit the dtype."""
+    try:
+        with np.errstate(over="ignore"):
+            data = np.asarray(number, dtype)
+    except OverflowError:
+        raise ArgumentError(
+            f"{number} does not fit dtype {dtype}.", fix="convert the array to a wider dtype first: x.astype(dt.int64)."
+        ) from None
+    return array_from_host(data, device)
 
 
 # ---- operations and programs -----------------------------------------------------------------------
