@@ -10,7 +10,7 @@ import sys
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
-def user_line(skip=0):
+def user_line():
     """The innermost line outside this package, as 'file.py:12 in f:   code', or '' if there is none."""
     frame = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):

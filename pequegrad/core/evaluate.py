@@ -121,13 +121,33 @@ while _external(_probe, dict.fromkeys(_probe, 0), dict.fromkeys(_probe, 0)):
     _INTERNAL += 1
 
 
+def _has_history(node):
+    """True if grads() may walk on from this node: it and one of its inputs are tracked."""
+    if node.flags & TRACKED:
+        for source in node.inputs:
+            if source.flags & TRACKED:
+                return True
+    return False
+
+
+def _history(order):
+    """The nodes whose values a derivative may read: those with history, and their inputs."""
+    found = dict.fromkeys(node for node in order if _has_history(node))
+    pending = set(order)
+    for node in list(found):
+        for source in node.inputs:
+            if source in pending:
+                found[source] = None
+    return found
+
+
 def _run(order, uses, keep_all):
     code, inputs, slots, n_slots = assemble(order)
     keep = _external(order, uses, slots)
     n_owned = sum([node.spec.n_outputs for node in keep])
     if keep_all:  # values that only history refers to live and die together
         owned = set(keep)
-        keep += [node for node in order if node not in owned]
+        keep += [node for node in _history(order) if node not in owned]
     refs = []
     for node in keep:
         slot = slots[node]
@@ -143,23 +163,14 @@ def _run(order, uses, keep_all):
         else:
             node.value = next_value()
         node.depth = 0
-        if not node.flags & TRACKED:
+        if not _has_history(node):
             node.inputs = ()
 
 
 def _cut_history(node):
     """Makes a computed node a leaf. Remembers what it depended on, so that grads() can say so."""
     if node.flags & TRACKED and node.inputs:
-        sources, seen, stack = [], {node}, [node]
-        while stack:
-            current = stack.pop()
-            if not current.inputs or current.cut is not None:
-                sources.append(current)
-            for source in current.inputs:
-                if source.flags & TRACKED and source not in seen:
-                    seen.add(source)
-                    stack.append(source)
-        node.cut = Cut("eval()", sources)
+        node.cut = Cut("eval()", node.inputs)
     node.inputs = ()
 
 

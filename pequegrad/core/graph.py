@@ -13,11 +13,13 @@ class GraphTrace:
     """
 
     def __init__(self, name, inputs, captures, outputs, rebound=()):
-        """captures: (Node, Tensor) pairs as the trace found them. The nodes of the trace become the graph's own."""
-        stand_ins = {node: stand_in(node.aval) for node, _ in captures}
+        """captures: Node -> handles, as the trace found them. The nodes of the trace become the graph's own."""
+        stand_ins = {node: stand_in(node.aval) for node in captures}
         self.name = name
         self.inputs = inputs
-        self.captures = [(stand_ins[node], handle) for node, handle in captures]
+        self.captures = [(stand_ins[node], handles[0]) for node, handles in captures.items()]
+        # handles that stood for the same node: the graph is right as long as they do
+        self.aliases = [(handles[0], other) for handles in captures.values() for other in handles[1:]]
         self.outputs = [stand_ins.get(node, node) for node in outputs]
         self.rebound = [(handle, stand_ins.get(node, node)) for handle, node in rebound]
         results = [*outputs, *(node for _, node in rebound)]

@@ -15,7 +15,7 @@ from .errors import TracerError
 
 
 class Aval:
-    """Abstract value: all that is known of an array before it is computed. Equal avals are identical."""
+    """Abstract value: all that is known of an array before it is computed. Made by make_aval, which shares them."""
 
     __slots__ = ("shape", "dtype", "weak_type", "device", "ndim", "size", "weak_pair")
 
@@ -36,6 +36,11 @@ class Aval:
 
 _avals = {}
 _AVALS_KEPT = 1 << 17
+
+
+def same_aval(a, b):
+    """True for equal avals: identical ones, unless the table below was cleared between them."""
+    return a is b or (a.shape == b.shape and a.dtype == b.dtype and a.device is b.device and a.weak_type == b.weak_type)
 
 
 def make_aval(shape, dtype, device, weak_type=False):
@@ -105,9 +110,10 @@ class Frame:
         self.outer = None
         self.open = False
         self.argument_names = {}  # placeholder Node -> "argument `x`", for messages
-        self.captures = {}  # Node -> Tensor
-        self.rebound = {}  # Tensor -> the Node it had before
+        self.captures = {}  # Node -> list of the Tensors through which it was read
+        self.rebound = {}  # Tensor -> (its Node, its _rebound) before
         self.guards = []  # (object, attribute, value) that the trace depended on
+        self.modules = {}  # id -> module whose forward() ran
 
     def __enter__(self):
         self.outer, state.frame = state.frame, self
@@ -118,8 +124,8 @@ class Frame:
     def __exit__(self, *exc):
         state.frame, state.flags_mask = self.outer, self.outer_mask
         self.open = False
-        for handle, node in self.rebound.items():
-            handle._node = node
+        for handle, before in self.rebound.items():
+            handle._node, handle._rebound = before
 
     def forget(self):
         """Lets go of outer values; the frame has ended, but its nodes still name it."""
@@ -127,10 +133,11 @@ class Frame:
 
     def capture(self, handle):
         """Notes that `handle`, whose value comes from outside, is read in this frame."""
-        node = handle._node
-        if node not in self.captures:
-            check_readable_frame(node)
-            self.captures[node] = handle
+        handles = self.captures.setdefault(handle._node, [])
+        if not handles:
+            check_readable_frame(handle._node)
+        if not any(known is handle for known in handles):
+            handles.append(handle)
 
 
 class GradientFrame:
@@ -148,6 +155,7 @@ class GradientFrame:
 class _State(threading.local):
     frame = None  # innermost open Frame
     flags_mask = ~0  # without TRACKED under no_grad()
+    masks = ()  # outer flags_masks of no_grad(), a linked list
     gradient_frames = 0  # open GradientFrames
 
 
@@ -215,23 +223,31 @@ def enter_frame(node, frame):
     if frame is not None and node not in frame.captures:
         from .tensor import wrap  # a node without a handle of the user: it cannot be rebound
 
-        frame.captures[node] = wrap(node)
+        frame.captures[node] = [wrap(node)]
 
 
 class Cut:
-    """Why a node has no history, and which live nodes it nevertheless depends on."""
+    """Why a node has no history, and on which live nodes it nevertheless depends."""
 
     __slots__ = ("reason", "sources")
 
     def __init__(self, reason, nodes):
+        """nodes: those whose history, themselves included, is dropped."""
         self.reason = reason
-        sources, seen = set(), set()
-        for node in nodes:
+        self.sources = sources = set()
+        seen, stack, cuts = set(nodes), list(nodes), set()
+        while stack:
+            node = stack.pop()
+            if not node.flags & TRACKED:
+                continue
             sources.add(weakref.ref(node))
-            if node.cut is not None and id(node.cut) not in seen:
-                seen.add(id(node.cut))
-                sources.update(ref for ref in node.cut.sources if ref() is not None)
-        self.sources = sources
+            if node.cut is not None and node.cut not in cuts:
+                cuts.add(node.cut)
+                sources.update([ref for ref in node.cut.sources if ref() is not None])
+            for source in node.inputs:
+                if source not in seen:
+                    seen.add(source)
+                    stack.append(source)
 
     def depends_on(self, node):
         return weakref.ref(node) in self.sources
@@ -310,14 +326,3 @@ def guard(owner, attribute):
     if state.frame is not None:
         state.frame.guards.append((owner, attribute, value))
     return value
-
-
-replacements = 0  # how often a module's tensor gave way to another one
-
-
-def mark_replaced(handles):
-    """These handles were attributes and are no longer: functions traced before with them are traced anew."""
-    global replacements
-    replacements += 1
-    for handle in handles:
-        handle._replaced = replacements

@@ -30,7 +30,7 @@ class Tensor:
     array([2., 3., 4.], dtype=float32)
     """
 
-    __slots__ = ("_node", "_rebound", "_replaced", "__weakref__")
+    __slots__ = ("_node", "_rebound", "__weakref__")
     __array_priority__ = 1000  # ndarray + Tensor is a Tensor
     __array_ufunc__ = None
 
@@ -121,12 +121,7 @@ class Tensor:
 
     def detach(self):
         """The same value without history."""
-        node = self._node
-        if node.value is not None and node.frame is None:
-            return wrap(leaf(node.value, node.aval))
-        from ..primitives.control import stop_gradient
-
-        return stop_gradient(self)
+        return wrap(without_history(self, tracked=False))
 
     def _read(self, reader):
         node = self._node
@@ -150,6 +145,8 @@ class Tensor:
         return self._read(reader).reshape(())
 
     def __array__(self, dtype=None, copy=None):
+        if copy is False:
+            raise ValueError("A Tensor cannot be viewed as a NumPy array without a copy.")
         value = self._read("np.asarray()")
         return value if dtype is None else value.astype(dtype, copy=False)
 
@@ -190,17 +187,19 @@ class Tensor:
         """
         old, frame = self._node, state.frame
         if frame is not None and old.frame is not frame:
-            frame.rebound.setdefault(self, old)
+            frame.rebound.setdefault(self, (old, getattr(self, "_rebound", 0)))
         if old.flags & TRACKED and not node.flags & TRACKED:
-            node = _tracked_node(node)
+            node = without_history(wrap(node), tracked=True)
         self._node = node
         self._rebound = node.number
 
     def __copy__(self):
-        return wrap(self._node)
+        from ..primitives.control import identity
+
+        return identity(self)
 
     def __deepcopy__(self, memo):
-        copied = wrap(self._node)
+        copied = Tensor(self) if self._node.flags & TRACKED else self.detach()
         memo[id(self)] = copied
         return copied
 
@@ -215,14 +214,18 @@ def wrap(node):
     return tensor
 
 
-def _tracked_node(node):
-    """A tracked node without history that has the value of `node`."""
-    if node.value is not None and node.frame is None:
-        return leaf(node.value, node.aval, TRACKED)
+def without_history(x, tracked):
+    """A new node with the value of the tensor x: a leaf to grads(), tracked or not.
+
+    Inside traced functions x is read there, so that the handle is captured, not its present value.
+    """
+    node = x._node
+    if node.value is not None and node.frame is None and state.frame is None:
+        return leaf(node.value, node.aval, TRACKED if tracked else 0)
     from ..primitives.control import stop_gradient
 
-    fresh = stop_gradient(wrap(node))._node
-    fresh.flags |= TRACKED
+    fresh = stop_gradient(x)._node
+    fresh.flags = fresh.flags | TRACKED if tracked else fresh.flags & ~TRACKED
     return fresh
 
 
@@ -231,7 +234,7 @@ def _tracked_copy(x, dtype, device):
         x = x.astype(dtype)
     if device is not None:
         x = x.to(devices(device))
-    return _tracked_node(x._node)
+    return without_history(x, tracked=True)
 
 
 def tensor_from_numpy(data, device, *, weak_type=False, tracked=False):

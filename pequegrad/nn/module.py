@@ -1,5 +1,7 @@
 """StatefulModule: a network is an object whose attributes are its parameters, buffers and parts."""
 
+import functools
+
 import numpy as np
 
 from ..core import dtype as dtypes
@@ -8,9 +10,10 @@ from ..core.device import device as devices
 from ..core.dtype import dt
 from ..core.errors import ArgumentError, MissingPackageError, ModelFileError
 from ..core.files import write_atomically
-from ..core.node import TRACKED, guard, leaf, mark_replaced, state
+from ..core.node import guard, leaf, state
 from ..core.tensor import Tensor, tensor_from_numpy
 from ..ops.methods import to as tensor_to
+from ..primitives.base import note_captures
 
 
 class StatefulModule:
@@ -28,17 +31,32 @@ class StatefulModule:
     """
 
     _training = True
+    _version = 0  # counts changes of attributes
     _buffer_names = frozenset()
+
+    def __init_subclass__(cls, **kwargs):
+        """Notes which modules a traced function runs, so that jit sees when one of them is changed."""
+        super().__init_subclass__(**kwargs)
+        if "forward" in vars(cls):
+            cls.forward = _noted(cls.forward)
 
     def __setattr__(self, name, value):
         """Inside a traced function, a tensor given to an attribute that holds one changes that one at each call."""
         old = self.__dict__.get(name)
-        if isinstance(old, (Tensor, StatefulModule)) and old is not value:
-            if state.frame is not None and isinstance(old, Tensor) and isinstance(value, Tensor):
-                old._rebind(value._node)
-                return
-            mark_replaced([old] if isinstance(old, Tensor) else old.parameters() + old.buffers())
+        if state.frame is not None and isinstance(old, Tensor) and isinstance(value, Tensor) and old is not value:
+            note_captures((value,))
+            old._rebind(value._node)
+            return
         object.__setattr__(self, name, value)
+        self.__dict__["_version"] = self._version + 1
+
+    def __delattr__(self, name):
+        object.__delattr__(self, name)
+        self.__dict__["_version"] = self._version + 1
+
+    def _structure(self):
+        """What a trace of this module depended on: changes when an attribute, or a part in a container, is replaced."""
+        return self._version, [id(value) for _, value in _entries(self)]
 
     def forward(self, *args, **kwargs):
         """The computation of the module; subclasses define it."""
@@ -68,10 +86,13 @@ class StatefulModule:
 
     def _named_tensors(self, buffers):
         """(dotted name, tensor): parameters or buffers, every tensor once under its first name."""
-        found, seen = [], set()
+        found, seen, opened = [], set(), set()
         stack = [("", self)]
         while stack:
             prefix, module = stack.pop()
+            if id(module) in opened:
+                continue
+            opened.add(id(module))
             children = []
             for name, value in _entries(module):
                 if isinstance(value, StatefulModule):
@@ -108,7 +129,7 @@ class StatefulModule:
     def train(self, mode=True):
         """Switches this module and its parts to training mode; returns the module."""
         for module in self.modules():
-            module._training = bool(mode)
+            module.__dict__["_training"] = bool(mode)  # not a change of structure: jit keeps the programs of both modes
         return self
 
     def eval(self):
@@ -186,6 +207,16 @@ class StatefulModule:
         return f"{type(self).__name__}(" + ("\n" + "\n".join(lines) + "\n" if lines else "") + ")"
 
 
+def _noted(forward):
+    @functools.wraps(forward)
+    def noted(self, *args, **kwargs):
+        if state.frame is not None:
+            state.frame.modules[id(self)] = self
+        return forward(self, *args, **kwargs)
+
+    return noted
+
+
 def read_safetensors(path):
     """A dict from names to NumPy arrays with the contents of a safetensors file."""
     try:
@@ -250,9 +281,9 @@ def _entries(module):
 
 
 def _replace(tensor, value):
-    """The handle `tensor` becomes a tracked leaf with the value of `value`."""
-    value.eval()
-    tensor._rebind(leaf(value._node.value, value._node.aval, TRACKED))
+    """The handle `tensor` becomes a leaf with the value of `value`; it stays tracked if it was."""
+    node = value.eval()._node
+    tensor._rebind(leaf(node.value, node.aval))
 
 
 def parameter(array, dtype=dt.float32, device=None):

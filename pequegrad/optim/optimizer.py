@@ -1,10 +1,13 @@
 """Optimisers: they hold tensors and give them new values from gradients."""
 
+import numpy as np
+
 from ..core.errors import ArgumentError, ShapeError
 from ..core.evaluate import evaluate
 from ..core.node import guard, state
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, tensor_from_numpy
 from ..ops.creation import full, zeros_like
+from ..primitives.elementwise import convert_to
 from ..transforms.gradients import no_grad
 
 
@@ -33,9 +36,26 @@ class Optimizer:
                 )
         if not isinstance(lr, Tensor) and not (isinstance(lr, (int, float)) and lr >= 0):
             raise ArgumentError(f"{type(self).__name__}: lr = {lr!r} is not a number >= 0.")
+        self.device = self.parameters[0].device
+        self._lr = None
         self.lr = lr
-        self.steps = full((), 0.0, device=self.parameters[0].device)  # a tensor, so that jit counts, too
+        self.steps = full((), 0.0, device=self.device)  # a tensor, so that jit counts, too
         self.state = [{name: zeros_like(p) for name in self.slots} for p in self.parameters]
+
+    @property
+    def lr(self):
+        """The step size: a 0-d tensor, so that a schedule (`optimizer.lr = 0.01`) reaches compiled steps without tracing."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, value):
+        if not isinstance(value, Tensor):
+            # weak: takes the dtype of what it scales; float64: all its digits until then
+            value = tensor_from_numpy(np.asarray(value, np.float64), self.device, weak_type=True)
+        if self._lr is None:
+            self._lr = value
+        else:
+            self._lr._rebind(value._node)
 
     def update(self, p, g, state, t):
         """(new value of p, new state) for the gradient g at step t (a 0-d tensor, 1 at the first step)."""
@@ -52,7 +72,9 @@ class Optimizer:
                 f"{type(self).__name__}.step: {len(gradients)} gradients for {len(self.parameters)} parameters.",
                 fix="pass grads(model.parameters(), loss).",
             )
-        for p, g in zip(self.parameters, gradients):
+        for i, (p, g) in enumerate(zip(self.parameters, gradients)):
+            if not isinstance(g, Tensor):
+                raise ArgumentError(f"{type(self).__name__}.step: gradient {i} is a {type(g).__name__}, not a Tensor.")
             if g.shape != p.shape:
                 raise ShapeError(
                     f"{type(self).__name__}.step: a gradient has shape {list(g.shape)}, its parameter {list(p.shape)}."
@@ -61,9 +83,10 @@ class Optimizer:
             t = self.steps + 1.0
             changed = [(self.steps, t)]
             for p, g, slots in zip(self.parameters, gradients, self.state):
-                new, new_slots = self.update(p, g, slots, t)
+                new, new_slots = self.update(p, convert_to(g, p.dtype), slots, t)
                 changed.append((p, new))
                 changed += [(slots[name], value) for name, value in new_slots.items()]
+            changed = [(handle, convert_to(value, handle.dtype)) for handle, value in changed]
             if state.frame is None:
                 evaluate([value._node for _, value in changed], drop_history=True)
             for handle, value in changed:

@@ -1,5 +1,6 @@
 """Update rules: SGD and Adam."""
 
+from ..core.dtype import dt
 from ..core.errors import ArgumentError
 from ..ops.arithmetic import sqrt
 from .optimizer import Optimizer
@@ -23,10 +24,10 @@ class SGD(Optimizer):
         if weight_decay:
             g = g + p * weight_decay
         if not momentum:
-            return p - g * self.hyperparameter("lr"), {}
+            return p - g * self.lr, {}
         velocity = state["velocity"] * momentum + g
-        direction = g + velocity * momentum if self.nesterov else velocity
-        return p - direction * self.hyperparameter("lr"), {"velocity": velocity}
+        direction = g + velocity * momentum if self.hyperparameter("nesterov") else velocity
+        return p - direction * self.lr, {"velocity": velocity}
 
 
 class Adam(Optimizer):
@@ -49,7 +50,8 @@ class Adam(Optimizer):
             g = g + p * weight_decay
         m = state["m"] * b1 + g * (1 - b1)
         v = state["v"] * b2 + (g * g) * (1 - b2)
-        # the corrections are numbers: two 0-d tensors that scale whole arrays
-        first = self.hyperparameter("lr") / (1 - b1**t)
-        second = 1 / sqrt(1 - b2**t)
+        # the corrections are numbers: two 0-d tensors, computed in float64, that scale whole arrays
+        t = t.astype(dt.float64)
+        first = (self.lr / (1 - b1**t)).astype(p.dtype)
+        second = (1 / sqrt(1 - b2**t)).astype(p.dtype)
         return p - m * first / (sqrt(v) * second + self.hyperparameter("eps")), {"m": m, "v": v}

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..core.dtype import dt
 from ..core.errors import DtypeError, ShapeError
-from ..core.node import make_aval
+from ..core.node import make_aval, scalar_constant
+from ..core.tensor import wrap
 from .base import is_linear, number, primitive
 
 # ---- views -------------------------------------------------------------------------------------------
@@ -383,8 +384,15 @@ def add_batch_axis(x, size):
     return broadcast_in_dim(x, shape=(size, *x.shape), axes=tuple(range(1, x.ndim + 1)))
 
 
+def filled_like(x, value):
+    """`value` in the shape and type, weak or not, of x."""
+    aval = x._node.aval
+    scalar = wrap(scalar_constant(value, aval.dtype, aval.device, aval.weak_type))
+    return broadcast_in_dim(scalar, shape=aval.shape, axes=()) if aval.shape else scalar
+
+
 def zeros_like(x):
-    return broadcast_in_dim(number(0, x), shape=x.shape, axes=()) if x.shape else number(0, x)
+    return filled_like(x, 0)
 
 
 def sum_axes(x, axes):

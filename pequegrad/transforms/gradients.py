@@ -7,12 +7,12 @@ import numpy as np
 from ..core.dtype import is_float
 from ..core.errors import ArgumentError, DtypeError, GradientError, ShapeError
 from ..core.node import TRACKED, GradientFrame, state
-from ..core.tensor import Tensor, wrap
+from ..core.tensor import Tensor, without_history, wrap
 from ..ops.creation import as_tensor
-from ..primitives.base import number
 from ..primitives.control import identity
-from ..primitives.shape import broadcast_in_dim, zeros_like
-from .derivative import backward, dependent_nodes, forward
+from ..primitives.elementwise import convert_to
+from ..primitives.shape import filled_like, zeros_like
+from .derivative import backward, forward
 from .tree import flatten
 
 
@@ -24,19 +24,29 @@ class no_grad:
     """
 
     def __enter__(self):
-        self.outer = state.flags_mask
+        state.masks = (state.flags_mask, state.masks)
         state.flags_mask &= ~TRACKED
 
     def __exit__(self, *exc):
-        state.flags_mask = self.outer
+        state.flags_mask, state.masks = state.masks
 
     def __call__(self, function):
+        if is_generator_function(function):
+            raise ArgumentError(
+                "no_grad() cannot decorate a generator function.", fix="write `with no_grad():` inside it."
+            )
+
         @functools.wraps(function)
         def wrapped(*args, **kwargs):
             with no_grad():
                 return function(*args, **kwargs)
 
         return wrapped
+
+
+def is_generator_function(function):
+    """True for generator functions (without importing inspect)."""
+    return bool(getattr(getattr(function, "__code__", None), "co_flags", 0) & 0x20)
 
 
 # ---- grads: on the graph that is there -----------------------------------------------------------------
@@ -63,8 +73,10 @@ def grads(wrt, out, cotangent=None):
     _check_differentiable("grads: `out`", out)
     node = out._node
     if cotangent is None:
-        cotangent = ones_like(out)
-    elif cotangent.shape != out.shape:
+        cotangent = filled_like(out, 1)
+    else:
+        cotangent = convert_to(as_tensor(cotangent, out.device), out.dtype)
+    if cotangent.shape != out.shape:
         raise ShapeError(
             f"grads: the cotangent has shape {list(cotangent.shape)}, `out` has {list(out.shape)}.",
             fix="they must be equal.",
@@ -90,36 +102,26 @@ def grads(wrt, out, cotangent=None):
                 fix="compute `out` again, or take the gradients before the tensor is changed.",
             )
     found = backward({node: cotangent}, nodes, on_cut=functools.partial(_check_cut, nodes))
-    results = [zeros_like(t) if g is None else g for t, g in zip(leaves, found)]
+    results = []
+    for t, g in zip(leaves, found):
+        g = zeros_like(t) if g is None else convert_to(g, t.dtype, t.weak_type)
+        if not g._node.flags & TRACKED & state.flags_mask:  # a constant: its own derivative is zero, not an error
+            g = identity(g)
+            g._node.flags |= TRACKED & state.flags_mask
+        results.append(g)
     return structure.unflatten(results)
 
 
 def _check_cut(wanted, node):
     """A node without history is on the way: an error if it depended on something that is asked for."""
     for target in wanted:
-        if target is node:
-            continue
-        sources = [target]
-        if target.inputs:  # not a leaf: what it was made from
-            sources += dependent_sources(target)
-        if any(node.cut.depends_on(source) for source in sources) and target.number < node.number:
+        if target is not node and node.cut.depends_on(target):
             raise GradientError(
                 f"grads: the way from `out` to a tensor of shape {list(target.aval.shape)} passes a value of shape "
                 f"{list(node.aval.shape)} whose history was dropped by {node.cut.reason}.",
                 fix="use .numpy(), which keeps history, instead of .eval(); differentiate functions that call jit with "
                 "fngrad(f); use .detach() if the value is meant to be a constant.",
             )
-
-
-def dependent_sources(node):
-    """The tracked leaves that `node` was computed from."""
-    leaves, seen, stack = [], {node}, [node]
-    while stack:
-        for source in stack.pop().inputs:
-            if source.flags & TRACKED and source not in seen:
-                seen.add(source)
-                (stack if source.inputs else leaves).append(source)
-    return leaves
 
 
 def _check_differentiable(what, tensor):
@@ -130,10 +132,6 @@ def _check_differentiable(what, tensor):
             f"{what} has dtype {tensor.dtype.name}: only floating dtypes have derivatives.",
             fix="convert it: x.astype(dt.float32).",
         )
-
-
-def ones_like(x):
-    return broadcast_in_dim(number(1, x), shape=x.shape, axes=()) if x.shape else number(1, x)
 
 
 # ---- derivatives of functions --------------------------------------------------------------------------
@@ -153,6 +151,7 @@ def fngrad(function, wrt=(0,), return_outs=False):
 
     @functools.wraps(function)
     def differentiated(*args, **kwargs):
+        tracked = _any_tracked(args)
         args, nodes, structures = _with_identities(args, positions, "fngrad")
         with GradientFrame():
             outs = function(*args, **kwargs)
@@ -160,8 +159,8 @@ def fngrad(function, wrt=(0,), return_outs=False):
             results = [r for r in results if isinstance(r, Tensor) and is_float(r.dtype)]
             if not results:
                 raise GradientError(f"fngrad: {_name(function)} returned no tensor of floating dtype.")
-            found = _gradients_at({r: ones_like(r) for r in results}, nodes)
-        derivatives = _unflatten(structures, found)
+            found = _gradients_at([(r, filled_like(r, 1)) for r in results], nodes)
+        derivatives = _unflatten(structures, found if tracked else _untracked(found))
         return (outs, derivatives) if return_outs else derivatives
 
     return differentiated
@@ -173,6 +172,7 @@ def value_and_grad(function, argnums=0, has_aux=False):
 
     @functools.wraps(function)
     def differentiated(*args, **kwargs):
+        tracked = _any_tracked(args)
         args, nodes, structures = _with_identities(args, positions, "grad")
         with GradientFrame():
             value = function(*args, **kwargs)
@@ -183,8 +183,8 @@ def value_and_grad(function, argnums=0, has_aux=False):
                     f"grad: {_name(function)} returned shape {list(value.shape)}; gradients are of scalar functions.",
                     fix="reduce the result with .sum() or .mean(), or use vjp.",
                 )
-            found = _gradients_at({value: ones_like(value)}, nodes)
-        derivatives = _unflatten(structures, found)
+            found = _gradients_at([(value, filled_like(value, 1))], nodes)
+        derivatives = _unflatten(structures, found if tracked else _untracked(found))
         result = derivatives[0] if isinstance(argnums, int) else derivatives
         return ((value, aux), result) if has_aux else (value, result)
 
@@ -218,7 +218,7 @@ def vjp(function, *primals):
             if c.shape != r.shape:
                 raise ShapeError(f"vjp: a cotangent has shape {list(c.shape)}, its output {list(r.shape)}.")
         with GradientFrame():
-            return _unflatten(structures, _gradients_at(dict(zip(results, given)), nodes))
+            return _unflatten(structures, _gradients_at(list(zip(results, given)), nodes))
 
     return outs, f_vjp
 
@@ -269,6 +269,17 @@ def _with_identities(args, positions, name):
     return args, nodes, structures
 
 
+def _any_tracked(args):
+    return any(isinstance(x, Tensor) and x._node.flags & TRACKED for x in flatten(args)[0])
+
+
+def _untracked(gradients):
+    """Gradients of untracked arguments, outside of all transforms: arrays without history, as the arguments are."""
+    if state.frame is not None or state.gradient_frames:
+        return gradients
+    return [wrap(without_history(g, tracked=False)) if g._node.flags & TRACKED else g for g in gradients]
+
+
 def _as_primal(x):
     """Numbers and arrays may stand for tensors."""
     return as_tensor(x) if isinstance(x, (int, float, np.ndarray, np.generic)) else x
@@ -276,7 +287,7 @@ def _as_primal(x):
 
 def _gradients_at(cotangents, nodes):
     combined = {}
-    for result, ct in cotangents.items():  # the same node may be returned twice
+    for result, ct in cotangents:  # (result, cotangent) pairs; the same node may be returned twice
         combined[result._node] = combined[result._node] + ct if result._node in combined else ct
     found = backward(combined, nodes, on_cut=functools.partial(_check_cut, nodes))
     return [zeros_like(wrap(node)) if g is None else g for node, g in zip(nodes, found)]
@@ -292,17 +303,3 @@ def _unflatten(structures, leaves):
 
 def _name(function):
     return getattr(function, "__name__", None) or type(function).__name__
-
-
-def argument_names(function, count):
-    """Names of the positional arguments of `function`, for messages."""
-    import inspect
-
-    try:
-        names = [p.name for p in inspect.signature(function).parameters.values()]
-    except (TypeError, ValueError):
-        names = []
-    return (names + [f"argument {i}" for i in range(len(names), count)])[:count]
-
-
-__all__ = ["no_grad", "grads", "fngrad", "grad", "value_and_grad", "vjp", "jvp", "dependent_nodes"]

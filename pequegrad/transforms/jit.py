@@ -1,22 +1,22 @@
 """jit: a function is traced once for each kind of arguments and then runs as one program."""
 
 import functools
+import math
 
 import numpy as np
 
 from ..compiler.program import CompiledGraph
-from ..core import node as core_node
 from ..core.device import device as devices
 from ..core.errors import ArgumentError
 from ..core.evaluate import evaluate
 from ..core.locks import stateful
-from ..core.node import TRACKED, Cut, leaf, make_aval, scalar_constant, state
+from ..core.node import TRACKED, Cut, leaf, make_aval, same_aval, scalar_constant, state
 from ..core.tensor import Tensor, tensor_from_numpy, wrap
-from .gradients import argument_names
+from .signatures import argument_names, signature
 from .trace import trace
-from .tree import flatten
+from .tree import flatten, tree_map
 
-_SCALARS = {bool: (np.dtype(bool), False), int: (np.dtype("int32"), True), float: (np.dtype("float32"), True)}
+_KEPT = 16  # compiled programs for one kind of arguments: more come only from captured tensors and modules that change
 
 
 class jit:
@@ -41,17 +41,35 @@ class jit:
 
     def __init__(self, function, static_argnums=(), static_argnames=(), allocator="default"):
         if not callable(function):
-            raise ArgumentError(
-                f"jit takes a function, got {type(function).__name__}.", fix="use @jit.withargs(...) for options."
-            )
+            raise ArgumentError(f"jit takes a function, got {type(function).__name__}.", fix="jit(function), or @jit.")
         if allocator not in ("default", "custom"):
             raise ArgumentError(f"jit: allocator {allocator!r} is neither 'default' nor 'custom'.")
         functools.update_wrapper(self, function)
         self.function = function
         self.name = getattr(function, "__name__", type(function).__name__)
-        self.static_argnums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
-        self.static_argnames = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
-        self.compiled = {}  # key of the arguments -> list of _Entry
+        self.compiled = {}  # key of the arguments -> list of _Entry, the newest last
+        self.static_positions, self.static_names = (), ()
+        if static_argnums != () or static_argnames != ():
+            self._resolve_static(static_argnums, static_argnames)
+
+    def _resolve_static(self, numbers, names):
+        """Static arguments by position and by name, whichever way they were given."""
+        parameters = signature(self.function)
+        positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        open_ended = any(p.kind == p.VAR_POSITIONAL for p in parameters)
+        numbers = {numbers} if isinstance(numbers, int) else set(numbers)
+        names = {names} if isinstance(names, str) else set(names)
+        for n in numbers:
+            if not isinstance(n, int) or (not open_ended and not -len(positional) <= n < len(positional)):
+                raise ArgumentError(
+                    f"jit: {self.name} has no argument {n!r} to be static.", fix=f"it has {positional}."
+                )
+        if unknown := names - {p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}:
+            if not any(p.kind == p.VAR_KEYWORD for p in parameters):
+                raise ArgumentError(f"jit: {self.name} has no argument {sorted(unknown)} to be static.")
+        numbers = {n % len(positional) if n < 0 else n for n in numbers}
+        self.static_positions = tuple(sorted(numbers | {i for i, p in enumerate(positional) if p in names}))
+        self.static_names = names | {positional[n] for n in numbers if n < len(positional)}
 
     @classmethod
     def withargs(cls, **options):
@@ -63,6 +81,7 @@ class jit:
 
     def __call__(self, *args, **kwargs):
         if state.frame is not None or state.gradient_frames:
+            args, kwargs = tree_map(_array_to_tensor, (args, kwargs))
             return self.function(*args, **kwargs)
         key, leaves, static = self._key(args, kwargs)
         entry = self._find(key)
@@ -88,28 +107,24 @@ class jit:
 
     def _key(self, args, kwargs):
         """(cache key, traced leaves as Tensors, static information to call the function again)."""
-        static_args = {}
-        if self.static_argnums or self.static_argnames:
-            names = argument_names(self.function, len(args))
-            positions = {i % len(args) for i in self.static_argnums if -len(args) <= i < len(args)}
-            positions |= {i for i in range(len(args)) if names[i] in self.static_argnames}
-            static_args = {i: args[i] for i in sorted(positions)}
-            static_args.update((k, v) for k, v in kwargs.items() if k in self.static_argnames)
+        static_args = {i: args[i] for i in self.static_positions if i < len(args)}
+        static_args.update((k, v) for k, v in kwargs.items() if k in self.static_names)
         if static_args:
             args = tuple(None if i in static_args else a for i, a in enumerate(args))
             kwargs = {k: v for k, v in kwargs.items() if k not in static_args}
         leaves, structure = flatten((args, kwargs))
         place = next((x.device for x in leaves if type(x) is Tensor), devices.cpu)
+        wide = any(getattr(x, "dtype", None) == np.float64 for x in leaves)  # floats beside float64 keep their digits
         traced, kinds, others = [], [], []
         for x in leaves:
             if isinstance(x, Tensor):
                 traced.append(x)
                 kinds.append(x._node.aval)
                 others.append(_TRACED)
-            elif type(x) in _SCALARS:
-                dtype, weak = _SCALARS[type(x)]
-                traced.append(wrap(scalar_constant(x, dtype, place, weak)))
-                kinds.append(make_aval((), dtype, place, weak))
+            elif type(x) in (bool, int, float):
+                aval = _scalar_aval(x, place, wide)
+                traced.append(wrap(scalar_constant(x, aval.dtype, place, aval.weak_type)))
+                kinds.append(aval)
                 others.append(_TRACED)
             elif isinstance(x, (np.ndarray, np.generic)):
                 traced.append(tensor_from_numpy(np.asarray(x), place))
@@ -118,18 +133,19 @@ class jit:
             else:
                 kinds.append(_static_leaf(x, self.name))
                 others.append(x)
+        key = structure, tuple(kinds), tuple(static_args), tuple(map(_frozen, static_args.values()))
         try:
-            key = structure, tuple(kinds), tuple((type(v), v) for v in static_args.values()), tuple(static_args)
             hash(key)
         except TypeError:
+            kinds = ", ".join(type(value).__name__ for value in static_args.values())
             raise ArgumentError(
-                f"{self.name}: a static argument is not hashable: {tuple(map(type, static_args.values()))}.",
+                f"{self.name}: a static argument is not hashable ({kinds}).",
                 fix="use numbers, strings and tuples as static arguments.",
             ) from None
         return key, traced, (structure, others, static_args)
 
     def _find(self, key):
-        for entry in self.compiled.get(key, ()):
+        for entry in reversed(self.compiled.get(key, ())):
             if entry.is_current():
                 return entry
         return None
@@ -149,8 +165,10 @@ class jit:
         graph, out_structure, frame = trace("jit", self.name, avals, call, self._names(structure))
         devices_used = {aval.device for node in graph.nodes for aval in node.spec.outputs} or {a.device for a in avals}
         device = next(iter(devices_used), devices.cpu)
-        entry = _Entry(self.name, graph, CompiledGraph(graph, device), out_structure, frame.guards)
-        self.compiled.setdefault(key, []).append(entry)
+        entry = _Entry(self.name, graph, CompiledGraph(graph, device), out_structure, frame)
+        entries = self.compiled.setdefault(key, [])
+        entries.append(entry)
+        del entries[:-_KEPT]
         return entry
 
     def _names(self, structure):
@@ -168,6 +186,26 @@ class jit:
 _TRACED = object()
 
 
+def _array_to_tensor(x):
+    return tensor_from_numpy(np.asarray(x), devices.cpu) if isinstance(x, (np.ndarray, np.generic)) else x
+
+
+def _scalar_aval(x, place, wide):
+    """The aval of a Python number as an argument: weakly typed, in 32 bits where it fits."""
+    if type(x) is bool:
+        return make_aval((), np.dtype(bool), place)
+    if type(x) is int:
+        return make_aval((), np.dtype("int32" if -(2**31) <= x < 2**31 else "int64"), place, True)
+    return make_aval((), np.dtype("float64" if wide else "float32"), place, True)
+
+
+def _frozen(value):
+    """A static value as a key that tells 1, 1.0, True, 0.0 and -0.0 apart."""
+    if isinstance(value, tuple):
+        return tuple(map(_frozen, value))
+    return type(value), value, math.copysign(1, value) if isinstance(value, float) else None
+
+
 def _static_leaf(x, name):
     """A leaf that is not an array: modules stand for themselves, all else is an error."""
     if hasattr(x, "named_parameters"):
@@ -181,21 +219,27 @@ def _static_leaf(x, name):
 class _Entry:
     """One compiled graph, with what must still hold for it to be used again."""
 
-    def __init__(self, name, graph, compiled, structure, guards):
-        self.graph, self.compiled, self.structure, self.guards = graph, compiled, structure, guards
+    def __init__(self, name, graph, compiled, structure, frame):
+        self.graph, self.compiled, self.structure = graph, compiled, structure
         self.reason = f"jit of {name}"
+        self.guards = frame.guards
+        self.modules = [(module, module._structure()) for module in frame.modules.values()]
         self.captured = [(handle, node.aval) for node, handle in graph.captures]
         self.avals = [node.aval for node in graph.outputs]
-        self.replacements = core_node.replacements
 
     def is_current(self):
-        if self.replacements != core_node.replacements:
-            if any(getattr(handle, "_replaced", 0) > self.replacements for handle, _ in self.captured):
+        """True if all that the trace depended on besides its arguments is as it was."""
+        for owner, attribute, value in self.guards:
+            now = getattr(owner, attribute)
+            if now is not value and (isinstance(now, Tensor) or now != value):
                 return False
-            self.replacements = core_node.replacements
-        return all(getattr(x, attribute) == value for x, attribute, value in self.guards) and all(
-            handle._node.aval is aval for handle, aval in self.captured
-        )
+        for handle, aval in self.captured:
+            if not same_aval(handle._node.aval, aval):
+                return False
+        for handle, other in self.graph.aliases:
+            if handle._node is not other._node:
+                return False
+        return all(module._structure() == structure for module, structure in self.modules)
 
     def __call__(self, leaves):
         if not self.graph.rebound:
@@ -206,14 +250,14 @@ class _Entry:
     def _run(self, leaves):
         nodes = [leaf._node for leaf in leaves]
         nodes += [handle._node for handle, _ in self.captured]
-        pending = [node for node in nodes if node.value is None]
-        if pending:
-            evaluate(pending, reader="a jitted function")
         flags = 0
         for node in nodes:
             flags |= node.flags
-        values = self.compiled([node.value for node in nodes])
         cut = Cut(self.reason, nodes) if flags & TRACKED else None
+        pending = [node for node in nodes if node.value is None]
+        if pending:
+            evaluate(pending, reader="a jitted function")
+        values = self.compiled([node.value for node in nodes])
         outputs = []
         for value, aval in zip(values, self.avals):
             node = leaf(value, aval, flags & TRACKED & state.flags_mask)

@@ -3,7 +3,7 @@
 from ..core.errors import ArgumentError
 from ..core.graph import GraphTrace
 from ..core.locks import stateful
-from ..core.node import TRACKED, Frame, placeholder_node
+from ..core.node import TRACKED, Frame, placeholder_node, same_aval
 from ..core.tensor import Tensor, wrap
 from .tree import flatten
 
@@ -27,13 +27,13 @@ def trace(transform, name, avals, call, names=()):
         note_captures(outputs)
         rebound = [(handle, handle._node) for handle in frame.rebound]
         for handle, node in rebound:
-            if node.aval is not frame.rebound[handle].aval:
+            before = frame.rebound[handle][0].aval
+            if not same_aval(node.aval, before):
                 raise ArgumentError(
-                    f"{name} gave a tensor from outside, {frame.rebound[handle].aval}, a value of another type: {node.aval}.",
+                    f"{name} gave a tensor from outside, {before}, a value of another type: {node.aval}.",
                     fix="keep its shape and dtype inside a traced function.",
                 )
-        captures = list(frame.captures.items())
-        graph = GraphTrace(name, placeholders, captures, [t._node for t in outputs], rebound)
+        graph = GraphTrace(name, placeholders, frame.captures, [t._node for t in outputs], rebound)
     frame.forget()
     return graph, structure, frame
 

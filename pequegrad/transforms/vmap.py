@@ -1,11 +1,17 @@
 """vmap: a function of one example becomes a function of a batch, rule by rule, without a loop."""
 
+import contextlib
 import functools
+
+import numpy as np
 
 from ..core.errors import ArgumentError, ShapeError
 from ..core.evaluate import OUTPUT
+from ..core.node import TRACKED
 from ..core.tensor import Tensor, wrap
+from ..ops.creation import as_tensor
 from ..primitives.shape import add_batch_axis, transpose
+from .gradients import no_grad
 from .trace import trace
 from .tree import flatten
 
@@ -21,6 +27,13 @@ def vmap(function, in_axes=0, out_axes=0):
 
     @functools.wraps(function)
     def mapped(*args):
+        for what, value in (("in_axes", in_axes), ("out_axes", out_axes)):
+            entries = value if isinstance(value, (tuple, list)) and what == "in_axes" else (value,)
+            if not all(isinstance(entry, int) or (entry is None and what == "in_axes") for entry in entries):
+                raise ArgumentError(
+                    f"vmap: {what}={value!r} is not supported.",
+                    fix="in_axes: an int, None, or a tuple of these per argument; out_axes: an int.",
+                )
         axes = in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
         if len(axes) != len(args):
             raise ArgumentError(
@@ -32,6 +45,7 @@ def vmap(function, in_axes=0, out_axes=0):
             spread += [axis] * len(flatten(arg)[0])
         size, inputs, batched, avals = None, [], [], []
         for x, axis in zip(leaves, spread):
+            x = as_tensor(x) if isinstance(x, (bool, int, float, np.ndarray, np.generic)) else x
             if not isinstance(x, Tensor):
                 raise ArgumentError(
                     f"vmap: arguments must be tensors, got {type(x).__name__}.", fix="wrap it: Tensor(x)."
@@ -61,6 +75,11 @@ def vmap(function, in_axes=0, out_axes=0):
                 fix="draw random numbers outside and pass them in; return new values instead of storing them.",
             )
         results = batch_graph(graph, inputs, batched, size)
+        for x in results:
+            if not -x.ndim <= out_axes < x.ndim:
+                raise ShapeError(
+                    f"vmap: {out_axes} is not an axis of a result of shape {list(x.shape)}.", fix="check out_axes."
+                )
         return out_structure.unflatten([move_axis(x, 0, out_axes) for x in results])
 
     return mapped
@@ -74,12 +93,13 @@ def batch_graph(graph, inputs, batched, size):
         spec = node.spec
         pairs = [known[s] if s in known else (wrap(s), False) for s in node.inputs]
         xs, flags = [x for x, _ in pairs], [b for _, b in pairs]
-        if spec.op == OUTPUT:
-            known[node] = xs[0][spec.params["index"]], flags[0]
-        elif any(flags):
-            known[node] = spec.primitive.batch(xs, flags, **spec.params), True
-        else:
-            known[node] = spec.primitive(*xs, **spec.params), False
+        with contextlib.nullcontext() if node.flags & TRACKED else no_grad():
+            if spec.op == OUTPUT:
+                known[node] = xs[0][spec.params["index"]], flags[0]
+            elif any(flags):
+                known[node] = spec.primitive.batch(xs, flags, **spec.params), True
+            else:
+                known[node] = spec.primitive(*xs, **spec.params), False
     results = []
     for node in graph.outputs:
         x, is_batched = known[node] if node in known else (wrap(node), False)
