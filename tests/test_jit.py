@@ -283,3 +283,129 @@ def test_compiled_functions_keep_no_old_values_alive(tensor, device):
         step(g)
     gc.collect()
     assert pg.memory_stats(device)["in_use"] - before < 1 << 16
+
+
+# ---- what a trace depends on ---------------------------------------------------------------------------
+
+
+def test_handles_of_one_value_are_told_apart_when_they_part(tensor):
+    a = tensor([1.0])
+    b = a[:]  # another handle, the same node
+    f = pg.jit(lambda x: x * a + b)
+    assert f(2.0).item() == 3
+    a[0] = 10
+    assert f(2.0).item() == 21
+
+
+def test_a_copy_of_a_module_goes_its_own_way(tensor, device):
+    import copy
+
+    model = nn.Linear(2, 1, device=device)
+    target = copy.deepcopy(model)
+    x = tensor([[1.0, 2.0]])
+    f = pg.jit(lambda x: model(x) - target(x))
+    assert f(x).item() == 0
+    optim.SGD(model.parameters(), lr=1.0).step(pg.grads(model.parameters(), model(x).sum()))
+    assert f(x).item() == pytest.approx(-6)
+
+
+@pytest.mark.parametrize("read", [lambda w: w.detach(), lambda w: pg.Tensor(w), lambda w: w[:], lambda w: w.eval()])
+def test_captured_values_are_never_baked_in(read, tensor):
+    w = tensor([1.0])
+    f = pg.jit(lambda x: x * (read(w) if read(tensor([0.0])) is not None else w))
+    assert f(2.0).item() == 2
+    w[0] = 5
+    assert f(2.0).item() == 10
+
+
+def test_history_behind_an_argument_of_jit_is_remembered(tensor):
+    x = tensor([1.0, 2.0])
+    f = pg.jit(lambda x: x * 2.0)
+    for loss in (f(x * 2.0).sum(), f(f(x)).sum()):
+        with pytest.raises(pg.GradientError, match="jit"):
+            pg.grads([x], loss)
+
+
+def test_python_floats_beside_float64_keep_their_digits(tensor):
+    x = tensor(np.array([1.0]))
+    assert pg.jit(lambda x, s: x * s)(x, 0.1).item() == 0.1
+    assert pg.jit(lambda a, n: a + n)(tensor(np.int64([1])), 2**40).item() == 2**40 + 1
+
+
+def test_changes_of_modules_are_seen(tensor, device):
+    model = nn.Linear(2, 1, bias=False, device=device)
+    stack = nn.Sequential(model, nn.Dropout(0.0))
+    f = pg.jit(lambda x: stack(x))
+    x = tensor([[1.0, 1.0]])
+    before = f(x).item()
+    model.bias = tensor([100.0])
+    assert f(x).item() == pytest.approx(before + 100)
+    stack.layers[0] = nn.Linear(2, 1, device=device).load_state_dict({"weight": np.ones((2, 1)), "bias": np.zeros(1)})
+    assert f(x).item() == 2
+    stack.layers.append(nn.ReLU())
+    stack.layers[0].weight[:] = -1
+    assert f(x).item() == 0
+    stack.layers[1].p = 0.999
+    f(pg.ones((1, 2), device=device))
+    del model.bias
+    assert f.cache_info()["programs"] == 5
+
+
+def test_static_values_are_told_apart(tensor):
+    f = pg.jit(lambda x, n: x / n if isinstance(n, float) else x * n[0], static_argnums=1)
+    x = tensor(np.array([1], np.int32))
+    assert f(x, (2,)).dtype == np.int32 and f(x, (2.0,)).dtype == np.float32
+    y = tensor([1.0])
+    assert f(y, 0.0).item() == np.inf and f(y, -0.0).item() == -np.inf
+    g = pg.jit(lambda x, n: x[:n], static_argnums=1)
+    assert g(tensor([1.0, 2.0]), n=1).shape == g(tensor([1.0, 2.0]), 1).shape == (1,)
+    h = pg.jit(lambda x, *rest, n=1: x.sum() * n + sum(rest), static_argnames="n")
+    assert h(y, y, y, n=2).item() == 4 and h(y, y * 2, y, n=2).item() == 5 and h.cache_info()["programs"] == 1
+    k = pg.jit(lambda x, n: x[:n], static_argnums=-1)
+    assert k(tensor([1.0, 2.0]), 1).shape == (1,)
+    for bad in ({"static_argnums": 5}, {"static_argnames": "nothing"}):
+        with pytest.raises(pg.ArgumentError, match="no argument"):
+            pg.jit(lambda x: x, **bad)
+
+
+def test_a_schedule_does_not_trace_anew(tensor):
+    w = tensor([1.0])
+    sgd = optim.SGD([w], lr=1.0)
+    step = pg.jit(lambda g: sgd.step([g]))
+    for i in range(20):
+        sgd.lr = 1.0 / (i + 1)
+        step(tensor([0.0]))
+    assert step.cache_info()["programs"] == 1
+
+
+def test_a_trace_leaves_handles_as_they_were(tensor):
+    w = tensor([1.0])
+    loss = (w * w).sum()
+
+    @pg.jit
+    def change(x):
+        w[0] = x
+        return x
+
+    change._compile(*change._key((tensor(1.0),), {}))
+    np.testing.assert_array_equal(pg.grads([w], loss)[0].numpy(), [2])
+
+
+def test_arrays_as_arguments_inside_another_transform():
+    f = pg.jit(lambda x, y: (x * y.relu()).sum())
+    (g,) = pg.fngrad(f)(pg.Tensor([1.0, 2.0]), np.array([3.0, -1.0], np.float32))
+    assert g.numpy().tolist() == [3, 0]
+
+
+def test_more_shapes_than_the_table_of_avals_holds(tensor, monkeypatch):
+    from pequegrad.core import node
+
+    w = tensor([1.0, 2.0])
+    sgd = optim.SGD([w], lr=0.5, momentum=0.5)
+    step = pg.jit(lambda g: sgd.step([g]))
+    step(tensor([1.0, 1.0]))
+    node._avals.clear()
+    step(tensor([1.0, 1.0]))
+    node._avals.clear()
+    step(tensor([1.0, 1.0]))
+    np.testing.assert_allclose(w.numpy(), [1 - 0.5 * (1 + 1.5 + 1.75), 2 - 0.5 * (1 + 1.5 + 1.75)])

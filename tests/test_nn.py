@@ -103,6 +103,26 @@ def test_50_steps_of_functional_training_track_jax(device, rng):
         assert value.item() == pytest.approx(float(expected), rel=1e-4)
 
 
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float64"])
+def test_parameters_keep_their_dtype(name, device):
+    w = pg.Tensor(np.ones(3), dtype=name, device=device)
+    for optimizer in (optim.Adam([w], lr=0.1), optim.SGD([w], lr=0.1, momentum=0.9)):
+        for step in (optimizer.step, pg.jit(optimizer.step)):
+            step([pg.Tensor(np.ones(3, "f4"), device=device)])
+            assert w.dtype == pg.dt.float64 if name == "float64" else w.dtype.itemsize == 2
+            assert all(v.dtype == w.dtype for slots in optimizer.state for v in slots.values())
+
+
+def test_adam_in_float64_has_all_its_digits(device):
+    ours, theirs = pg.Tensor(np.ones(3), device=device), torch.ones(3, dtype=torch.float64, requires_grad=True)
+    adam, reference = optim.Adam([ours], lr=1e-3), torch.optim.Adam([theirs], lr=1e-3)
+    for i in range(5):
+        adam.step([pg.Tensor(np.full(3, 0.1 * i + 0.3), device=device)])
+        theirs.grad = torch.full((3,), 0.1 * i + 0.3, dtype=torch.float64)
+        reference.step()
+    np.testing.assert_allclose(ours.numpy(), theirs.detach().numpy(), rtol=1e-12)
+
+
 def test_the_loss_read_after_a_step_is_the_one_before(tensor, device):
     model = MLP((3, 5, 2), device)
     adam = optim.Adam(model.parameters(), lr=1.0)

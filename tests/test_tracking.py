@@ -161,3 +161,152 @@ def test_random_numbers_from_several_threads_are_distinct(device):
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(draw, range(400)))
     assert len(set(found)) == 400
+
+
+# ---- history -------------------------------------------------------------------------------------------
+
+
+def test_an_unrelated_cut_does_not_matter(tensor):
+    x = tensor([1.0, 2.0])
+    h, y = x * 3.0, (x * 2.0).eval()
+    np.testing.assert_array_equal(pg.grads([h], (h * y).sum())[0].numpy(), [2, 4])
+    with pytest.raises(pg.GradientError, match="eval"):
+        pg.grads([x], (h * y).sum())
+
+
+def test_gradients_are_as_strongly_typed_as_what_they_are_of(tensor):
+    x = tensor([1.0, 2.0])
+    for loss in (x.sum(), (x * x).sum(), (x * 0.0 + 3.0).sum()):
+        (g,) = pg.grads([x], loss)
+        assert not g.weak_type and g.dtype == np.float32
+    (g,) = pg.grads([x], x * 2.0, np.array([1.0, 2.0]))  # a float64 cotangent
+    assert g.dtype == np.float32 and g.numpy().tolist() == [2, 4]
+
+
+def test_second_derivatives_of_linear_functions_are_zero(tensor):
+    x = tensor([1.0, 2.0])
+    (g,) = pg.grads([x], (x * 2.0).sum())
+    np.testing.assert_array_equal(pg.grads([x], g.sum())[0].numpy(), [0, 0])
+
+
+def test_a_result_returned_twice_gets_both_cotangents(tensor):
+    def twice(x):
+        y = x * x
+        return y, y
+
+    _, f_vjp = pg.vjp(twice, tensor([3.0]))
+    assert f_vjp((tensor([1.0]), tensor([10.0])))[0].item() == 66
+    assert pg.fngrad(twice)(tensor([3.0]))[0].item() == 12
+
+
+def test_no_grad_inside_vmap(tensor):
+    def f(a):
+        with pg.no_grad():
+            b = a * a
+        return a * b
+
+    x = tensor([2.0, 3.0])
+    np.testing.assert_array_equal(pg.grads([x], pg.vmap(f)(x).sum())[0].numpy(), [4, 9])
+
+
+def test_no_grad_can_be_entered_again(tensor):
+    x, quiet = tensor([1.0]), pg.no_grad()
+    with quiet, quiet:
+        pass
+    pg.grads([x], x * x)
+    with pytest.raises(pg.ArgumentError, match="generator"):
+
+        @pg.no_grad()
+        def numbers():
+            yield 1
+
+
+def in_use(device):
+    import gc
+
+    gc.collect()
+    return pg.memory_stats(device)["in_use"]
+
+
+def test_detached_states_keep_no_history(tensor, device):
+    w, h = tensor(np.ones(1000)), tensor(np.ones(1000))
+    for i in range(30):
+        h = (h * w).detach()
+        h.numpy()
+        if i == 5:
+            before = in_use(device)
+    assert in_use(device) <= before
+
+
+def test_functional_loops_on_untracked_arrays_keep_no_history(device):
+    import pequegrad.jax_api as jnp
+
+    p = jnp.array(np.ones(1000, np.float32), device=device)
+    for i in range(30):
+        p = p - 0.1 * jnp.grad(lambda p: (p * p).sum())(p)
+        p.numpy()
+        if i == 5:
+            before = in_use(device)
+    assert in_use(device) <= before
+
+
+def test_made_tensors_keep_nothing_but_their_value(device):
+    before = in_use(device)
+    x = pg.randn((1 << 18,), device=device)
+    x.numpy()
+    assert in_use(device) - before < (4 << 18) + 4096
+
+
+def test_buffers_stay_untracked(device):
+    layer = nn.Linear(2, 1, device=device)
+    layer.register_buffer("mean", pg.Tensor([1.0], device=device).detach())
+    layer.load_state_dict(layer.state_dict())
+    with pytest.raises(pg.GradientError, match="not tracked"):
+        pg.grads([layer.mean], (layer.mean * layer.weight).sum())
+
+
+def test_modules_may_refer_to_each_other(device):
+    a = nn.Linear(2, 1, device=device)
+    b = nn.Sequential(a)
+    a.parent = b
+    assert len(b.parameters()) == 2 and len(b.modules()) == 2
+
+
+def test_several_results(tensor, device):
+    """A primitive with several results: values, derivatives, batches."""
+    from pequegrad.primitives.base import PRIMITIVES, primitive
+    from pequegrad.primitives.elementwise import mul
+
+    @primitive
+    class both:
+        def infer(x):
+            return x, x
+
+        def jvp(primals, tangents, out):
+            (t,) = tangents
+            return mul(t, 2.0), mul(t, out[0])
+
+        def batch(inputs, batched):
+            return both(inputs[0])
+
+    @primitive
+    class block_cipher:
+        def infer(key, x0, x1):
+            return x0, x1
+
+        def lower(*avals):
+            return "threefry2x32", ()
+
+    for rule in ("both", "block_cipher"):
+        del PRIMITIVES[rule]  # not for the tests of all primitives
+    key, x = tensor(np.zeros(2, np.uint32)), tensor(np.arange(4, dtype=np.uint32))
+    a, b = block_cipher(key, x, x)
+    first = b.numpy()
+    assert a.numpy().tolist() != first.tolist()
+    c, d = pg.jit(lambda key, x: block_cipher(key, x, x))(key, x)
+    np.testing.assert_array_equal(c.numpy(), a.numpy())
+    np.testing.assert_array_equal(d.numpy(), first)
+    t = tensor([1.0, 2.0])
+    p, q = both(t)
+    path = pg.transforms.derivative.backward({p._node: tensor([1.0, 1.0])}, [t._node])
+    np.testing.assert_array_equal(path[0].numpy(), [2, 2])

@@ -344,9 +344,8 @@ def take_along_axis(x, indices, axis):
         raise ShapeError(
             f"take_along_axis: indices {indices._node.aval} and x {x._node.aval} must agree on all axes but {axis}."
         )
-    wrapped = (
-        e.select(e.lt(indices, 0), e.add(indices, x.shape[axis]), indices) if indices.dtype.kind == "i" else indices
-    )
+    indices = _wide_integers(indices)
+    wrapped = e.select(e.lt(indices, 0), e.add(indices, x.shape[axis]), indices)
     return pick(x, wrapped, axis)
 
 
