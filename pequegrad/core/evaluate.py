@@ -121,33 +121,31 @@ while _external(_probe, dict.fromkeys(_probe, 0), dict.fromkeys(_probe, 0)):
     _INTERNAL += 1
 
 
-def _has_history(node):
-    """True if grads() may walk on from this node: it and one of its inputs are tracked."""
-    if node.flags & TRACKED:
-        for source in node.inputs:
-            if source.flags & TRACKED:
-                return True
-    return False
-
-
 def _history(order):
-    """The nodes whose values a derivative may read: those with history, and their inputs."""
-    found = dict.fromkeys(node for node in order if _has_history(node))
-    pending = set(order)
-    for node in list(found):
-        for source in node.inputs:
-            if source in pending:
-                found[source] = None
-    return found
+    """(nodes that grads() may walk on from: tracked, with a tracked input; all nodes whose values it may read)."""
+    walkable, read = set(), {}
+    for node in order:
+        if node.flags & TRACKED:
+            inputs = node.inputs
+            for source in inputs:
+                if source.flags & TRACKED:
+                    walkable.add(node)
+                    read[node] = None
+                    for operand in inputs:
+                        if operand.value is None:  # computed in this run
+                            read[operand] = None
+                    break
+    return walkable, read
 
 
 def _run(order, uses, keep_all):
     code, inputs, slots, n_slots = assemble(order)
     keep = _external(order, uses, slots)
     n_owned = sum([node.spec.n_outputs for node in keep])
+    walkable, read = _history(order if keep_all else keep)
     if keep_all:  # values that only history refers to live and die together
         owned = set(keep)
-        keep += [node for node in _history(order) if node not in owned]
+        keep += [node for node in read if node not in owned]
     refs = []
     for node in keep:
         slot = slots[node]
@@ -163,7 +161,7 @@ def _run(order, uses, keep_all):
         else:
             node.value = next_value()
         node.depth = 0
-        if not _has_history(node):
+        if node not in walkable:
             node.inputs = ()
 
 
