@@ -11,6 +11,7 @@ from ..core.errors import DtypeError
 from ..core.node import MAX_PENDING, Node, next_number, scalar_constant, state
 from ..core.tensor import Tensor, wrap
 from ..primitives import elementwise as p
+from ..primitives import mathematical as m
 from ..primitives.base import note_captures
 from ..primitives.elementwise import convert_to
 from .creation import NUMBERS, as_tensor
@@ -91,11 +92,11 @@ def _unary(primitive):
 # ---- functions ---------------------------------------------------------------------------------------
 
 exp, exp2, expm1, log, log1p, sqrt, rsqrt, cbrt = map(
-    _unary_floating, (p.exp, p.exp2, p.expm1, p.log, p.log1p, p.sqrt, p.rsqrt, p.cbrt)
+    _unary_floating, (m.exp, m.exp2, m.expm1, m.log, m.log1p, m.sqrt, m.rsqrt, m.cbrt)
 )
-sin, cos, tan, asin, acos, atan = map(_unary_floating, (p.sin, p.cos, p.tan, p.asin, p.acos, p.atan))
-sinh, cosh, tanh, asinh, acosh, atanh = map(_unary_floating, (p.sinh, p.cosh, p.tanh, p.asinh, p.acosh, p.atanh))
-sigmoid, erf, erfc, erf_inv = map(_unary_floating, (p.logistic, p.erf, p.erfc, p.erf_inv))
+sin, cos, tan, asin, acos, atan = map(_unary_floating, (m.sin, m.cos, m.tan, m.asin, m.acos, m.atan))
+sinh, cosh, tanh, asinh, acosh, atanh = map(_unary_floating, (m.sinh, m.cosh, m.tanh, m.asinh, m.acosh, m.atanh))
+sigmoid, erf, erfc, erf_inv = map(_unary_floating, (m.logistic, m.erf, m.erfc, m.erf_inv))
 sign, logical_not = map(_unary, (p.sign, p.not_))
 
 add = _binary(p.add, "x + y, elementwise.")
@@ -114,7 +115,7 @@ bitwise_and = _binary(p.and_, "x & y on bool or integers, elementwise.")
 bitwise_or = _binary(p.or_, "x | y on bool or integers, elementwise.")
 bitwise_xor = _binary(p.xor, "x ^ y on bool or integers, elementwise.")
 left_shift = _binary(p.shift_left, "x << y on integers, elementwise.")
-arctan2 = _binary_floating(p.atan2, "The angle of the points (y, x) in radians; the first argument is y.")
+arctan2 = _binary_floating(m.atan2, "The angle of the points (y, x) in radians; the first argument is y.")
 
 
 def right_shift(x, y):
@@ -145,16 +146,16 @@ def _rounding(primitive, doc):
     return function
 
 
-floor = _rounding(p.floor, "The largest integer <= x, elementwise, in the dtype of x.")
-ceil = _rounding(p.ceil, "The smallest integer >= x, elementwise, in the dtype of x.")
-round = _rounding(p.round_, "The nearest integer, halves to even, elementwise, in the dtype of x.")
-trunc = _rounding(p.trunc, "The integer part, elementwise, in the dtype of x.")
+floor = _rounding(m.floor, "The largest integer <= x, elementwise, in the dtype of x.")
+ceil = _rounding(m.ceil, "The smallest integer >= x, elementwise, in the dtype of x.")
+round = _rounding(m.round_, "The nearest integer, halves to even, elementwise, in the dtype of x.")
+trunc = _rounding(m.trunc, "The integer part, elementwise, in the dtype of x.")
 
 
 def isfinite(x):
     """False for infinities and nan, elementwise."""
     x = floating(x)
-    return p.is_finite(x)
+    return m.is_finite(x)
 
 
 def isnan(x):
@@ -166,7 +167,7 @@ def isnan(x):
 def remainder(x, y):
     """x % y with the sign of y, as in Python."""
     x, y = promoted(x, y)
-    r = p.rem(x, y)
+    r = m.rem(x, y)
     if x.dtype.kind == "u":
         return r
     zero = 0
@@ -178,13 +179,13 @@ def floor_divide(x, y):
     """x // y, rounded toward minus infinity."""
     x, y = promoted(x, y)
     if is_float(x.dtype):  # through the exact remainder: x == (x // y) * y + x % y
-        r = p.rem(x, y)
+        r = m.rem(x, y)
         q = p.div(p.sub(x, r), y)
-        return p.round_(p.select(p.and_(p.ne(r, 0), p.ne(p.lt(r, 0), p.lt(y, 0))), p.sub(q, 1), q))
+        return m.round_(p.select(p.and_(p.ne(r, 0), p.ne(p.lt(r, 0), p.lt(y, 0))), p.sub(q, 1), q))
     q = p.div(x, y)
     if x.dtype.kind == "u":
         return q
-    inexact = p.and_(p.ne(p.rem(x, y), 0), p.ne(p.lt(x, 0), p.lt(y, 0)))
+    inexact = p.and_(p.ne(m.rem(x, y), 0), p.ne(p.lt(x, 0), p.lt(y, 0)))
     return p.select(inexact, p.sub(q, 1), q)
 
 
@@ -199,14 +200,14 @@ def power(x, y):
             )
         if y == 1:
             return x
-        return p.integer_pow(x, exponent=y) if y != 2 else p.mul(x, x)
+        return m.integer_pow(x, exponent=y) if y != 2 else p.mul(x, x)
     x, y = promoted(x, y)
     if not is_float(x.dtype):
         raise DtypeError(
             f"power: an integer array as exponent, {y._node.aval}, is not supported for {x._node.aval}.",
             fix="convert x: x.astype(dt.float32).",
         )
-    return p.pow_(x, y)
+    return m.pow_(x, y)
 
 
 def where(condition, x, y):

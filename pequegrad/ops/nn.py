@@ -5,6 +5,7 @@ import math
 from ..core.dtype import is_integer
 from ..core.errors import ArgumentError, DtypeError, ShapeError
 from ..primitives import elementwise as e
+from ..primitives import mathematical as m
 from ..primitives.base import number
 from .arithmetic import floating, promoted
 from .creation import as_tensor
@@ -24,7 +25,7 @@ def relu(x):
 def silu(x):
     """x * sigmoid(x), elementwise (also called swish)."""
     x = floating(x)
-    return e.mul(x, e.logistic(x))
+    return e.mul(x, m.logistic(x))
 
 
 def gelu(x, approximate=False):
@@ -32,8 +33,8 @@ def gelu(x, approximate=False):
     x = floating(x)
     if approximate:
         inner = e.mul(e.add(x, e.mul(e.mul(e.mul(x, x), x), 0.044715)), math.sqrt(2 / math.pi))
-        return e.mul(e.mul(x, 0.5), e.add(e.tanh(inner), 1))
-    return e.mul(e.mul(x, 0.5), e.erfc(e.mul(x, -math.sqrt(0.5))))
+        return e.mul(e.mul(x, 0.5), e.add(m.tanh(inner), 1))
+    return e.mul(e.mul(x, 0.5), m.erfc(e.mul(x, -math.sqrt(0.5))))
 
 
 def dropout(x, p=0.5):

@@ -17,6 +17,7 @@ from ..core.locks import stateful
 from ..core.node import leaf, state
 from ..core.tensor import tensor_from_numpy
 from ..primitives import elementwise as e
+from ..primitives import mathematical as m
 from ..primitives.random import random_bits
 from .creation import shape_of
 from .indexing import getitem
@@ -87,7 +88,7 @@ def normal(key, shape, dtype=None):
     """Standard normal floats from a key: sqrt(2) * erf_inv(uniform(-1, 1)), as jax.random.normal."""
     dtype = dtypes.canonical(dtype or dt.float32)
     low = np.nextafter(np.asarray(-1, dtype), np.asarray(0, dtype))
-    return e.mul(e.erf_inv(uniform(key, shape, dtype, float(low), 1.0)), math.sqrt(2))
+    return e.mul(m.erf_inv(uniform(key, shape, dtype, float(low), 1.0)), math.sqrt(2))
 
 
 def rand(*shape, dtype=None, device=None):

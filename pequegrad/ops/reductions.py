@@ -6,6 +6,7 @@ from ..core import dtype as dtypes
 from ..core.dtype import dt, is_integer
 from ..core.errors import ArgumentError, ShapeError
 from ..primitives import elementwise as e
+from ..primitives import mathematical as m
 from ..primitives import reduction as p
 from ..primitives.control import stop_gradient
 from ..primitives.shape import reshape_to
@@ -153,7 +154,7 @@ def logsumexp(x, axis=None, keepdims=False, *, dim=None, keepdim=None):
     x = floating(x)
     axes = normalize_axes(axis, x.ndim, "logsumexp")
     largest = _finite_maximum(x, axes)
-    total = e.log(p.reduce_sum(e.exp(e.sub(x, largest)), axes=axes))
+    total = m.log(p.reduce_sum(m.exp(e.sub(x, largest)), axes=axes))
     out = e.add(total, reshape_to(largest, total.shape))
     return reshape_to(out, kept_shape(x.shape, axes)) if keepdims else out
 
@@ -161,7 +162,7 @@ def logsumexp(x, axis=None, keepdims=False, *, dim=None, keepdim=None):
 def _finite_maximum(x, axes):
     """The maximum with kept axes as a constant, 0 where it is infinite."""
     largest = stop_gradient(p.reduce_max(stop_gradient(x), axes=axes))
-    largest = e.select(e.is_finite(largest), largest, 0)
+    largest = e.select(m.is_finite(largest), largest, 0)
     return reshape_to(largest, kept_shape(x.shape, axes))
 
 
@@ -169,7 +170,7 @@ def softmax(x, axis=-1, *, dim=None):
     """exp(x) / sum(exp(x)) along `axis`."""
     x = floating(x)
     axes = normalize_axes(axis if dim is None else dim, x.ndim, "softmax")
-    exponentials = e.exp(e.sub(x, _finite_maximum(x, axes)))
+    exponentials = m.exp(e.sub(x, _finite_maximum(x, axes)))
     return e.div(exponentials, reshape_to(p.reduce_sum(exponentials, axes=axes), kept_shape(x.shape, axes)))
 
 
@@ -178,7 +179,7 @@ def log_softmax(x, axis=-1, *, dim=None):
     x = floating(x)
     axes = normalize_axes(axis if dim is None else dim, x.ndim, "log_softmax")
     shifted = e.sub(x, _finite_maximum(x, axes))
-    total = e.log(p.reduce_sum(e.exp(shifted), axes=axes))
+    total = m.log(p.reduce_sum(m.exp(shifted), axes=axes))
     return e.sub(shifted, reshape_to(total, kept_shape(x.shape, axes)))
 
 
