@@ -10,6 +10,7 @@ import threading
 import weakref
 
 from .errors import TracerError
+from .locks import AfterForkLock
 
 # ---- avals -----------------------------------------------------------------------------------------
 
@@ -63,6 +64,9 @@ def make_aval(shape, dtype, device, weak_type=False):
 # ---- specs -----------------------------------------------------------------------------------------
 
 
+_preparing = AfterForkLock()
+
+
 class Spec:
     """A primitive applied to avals: result aval, parameters, and (prepared on first use) its kernel."""
 
@@ -87,9 +91,11 @@ class Spec:
         """Prepares the kernel in the runtime and returns its address."""
         from ..runtime import library
 
-        kernel, params = self.primitive.lower(*self.inputs, **self.params)
-        self._operation = library.Operation(kernel, params, self.inputs, self.outputs, self.device)
-        self.op = self._operation.address
+        with _preparing:  # two threads must not replace each other's kernel while a program holds its address
+            if not self.op:
+                kernel, params = self.primitive.lower(*self.inputs, **self.params)
+                self._operation = library.Operation(kernel, params, self.inputs, self.outputs, self.device)
+                self.op = self._operation.address
         return self.op
 
 

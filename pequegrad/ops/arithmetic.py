@@ -43,9 +43,9 @@ def promoted(*operands):
     dtype, weak = promote(*pairs)
     place = place or next((x.device for x in operands if isinstance(x, Tensor)), devices.cpu)
     return [
-        wrap(scalar_constant(x, dtype, place, own_weak))
+        wrap(scalar_constant(x, dtype, place, weak or own_weak))
         if type(x) in NUMBERS
-        else convert_to(x, dtype, weak and x.weak_type)
+        else convert_to(x, dtype, weak)
         for x, (_, own_weak) in zip(operands, pairs)
     ]
 
@@ -181,7 +181,8 @@ def floor_divide(x, y):
     if is_float(x.dtype):  # through the exact remainder: x == (x // y) * y + x % y
         r = m.rem(x, y)
         q = p.div(p.sub(x, r), y)
-        return m.round_(p.select(p.and_(p.ne(r, 0), p.ne(p.lt(r, 0), p.lt(y, 0))), p.sub(q, 1), q))
+        q = m.round_(p.select(p.and_(p.ne(r, 0), p.ne(p.lt(r, 0), p.lt(y, 0))), p.sub(q, 1), q))
+        return p.select(p.eq(y, 0), p.div(x, y), q)
     q = p.div(x, y)
     if x.dtype.kind == "u":
         return q

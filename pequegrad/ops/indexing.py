@@ -70,7 +70,8 @@ class _Plan:
             axis += 1
         if array_places:  # NumPy: in place if the arrays are adjacent, else in front
             adjacent = array_places[-1] - array_places[0] == len(array_places) - 1
-            where = array_places[0] if adjacent else 0
+            before = [entry for entry in self.layout[: array_places[0]] if entry != ("gap",)]
+            where = len(before) if adjacent else 0
             rest = [entry for entry in self.layout if entry not in (("array",), ("gap",))]
             rest.insert(where, ("arrays",))
             self.layout = rest
@@ -99,7 +100,9 @@ class _Plan:
                 expanded.append(item)
                 axis += _axes_of(item)
                 continue
-            if item.shape != x.shape[axis : axis + item.ndim] or not item.ndim:
+            if not item.ndim:
+                raise IndexingError("A 0-d bool is not an index here.", fix="use x[None] or where().")
+            if item.shape != x.shape[axis : axis + item.ndim]:
                 raise IndexingError(
                     f"A mask of shape {list(item.shape)} does not fit {x._node.aval} at axis {axis}.",
                     fix="a mask has the shape of the axes that it selects from.",
@@ -125,8 +128,8 @@ class _Plan:
         if step < 0:  # the same elements in ascending order, then reversed
             start, step = start + (count - 1) * step if count else 0, -step
             self.reversed.append(axis)
-        if not count:
-            start = 0
+        if count <= 1:
+            start, step = start if count else 0, 1
         self._span(start, start + (count - 1) * step + 1 if count else start, step)
 
     def _span(self, start, limit, step):
@@ -169,6 +172,8 @@ def _index_vectors(plan, shape):
 
 def _wide_integers(x):
     """`x` in a signed type in which the sizes of axes fit, too."""
+    if x.dtype == dt.uint64:
+        x = e.min_(x, 2**63 - 1)
     return e.convert_to(x, dt.int64 if x.dtype.itemsize == 8 or x.dtype == dt.uint32 else dt.int32)
 
 

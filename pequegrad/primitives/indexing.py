@@ -196,7 +196,8 @@ class scatter:
 def _window(x, updates, places):
     """The size of an update window on every axis of x."""
     sizes = iter([updates.shape[i] for i in places.window])
-    return tuple(1 if i in places.collapsed + places.batch else next(sizes) for i in range(x.ndim))
+    gone = places.collapsed + places.batch
+    return tuple(min(1, n) if i in gone else next(sizes) for i, n in enumerate(x.shape))
 
 
 def _read(x, indices, updates, params):

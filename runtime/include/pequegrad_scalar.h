@@ -127,7 +127,8 @@ PG_FN uint16_t pg_nextafter16(uint16_t a, uint16_t b, float x, float y)
     }                                                                                          \
     PG_FN T pg_shift_right_arithmetic_##name(T a, T b)                                         \
     {                                                                                          \
-        return (T)(a >> ((U)b < BITS ? (U)b : BITS - 1));                                      \
+        /* a count out of range leaves the sign: all ones for a negative number, else 0 */     \
+        return (T)((U)b < BITS ? a >> (U)b : LOWEST == 0 ? 0 : a >> (BITS - 1));               \
     }                                                                                          \
     PG_FN T pg_popcount_##name(T a) { return (T)__builtin_popcountll((U)a); }                  \
     PG_FN T pg_clz_##name(T a) { return (T)(a ? __builtin_clzll((U)a) - (64 - BITS) : BITS); } \
