@@ -86,7 +86,10 @@ class _Plan:
         if isinstance(item, (int, np.integer)):
             return int(item)
         if isinstance(item, (list, np.ndarray)):
-            item = as_tensor(np.asarray(item, dtype=None if np.size(item) else np.int32), x.device)
+            item = np.asarray(item)
+            if not item.size and item.dtype.kind == "f":  # np.asarray([])
+                item = item.astype(np.int32)
+            item = as_tensor(item, x.device)
         if not isinstance(item, Tensor) or not (item.dtype.kind == "b" or is_integer(item.dtype)):
             kind = item._node.aval if isinstance(item, Tensor) else type(item).__name__
             raise IndexingError(f"{kind} is not an index.", fix="use ints, slices, None, ..., integer or bool arrays.")

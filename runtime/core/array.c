@@ -180,6 +180,10 @@ pg_status pg_array_from_host(pg_device *device, pg_dtype dtype, int32_t ndim, co
     PG_REQUIRE(device && (shape || ndim <= 0) && out, "pg_array_from_host: a pointer is NULL");
     PG_TRY(pg_array_new(device, dtype, ndim, shape, &array));
     int64_t bytes = array->buffer->bytes;
+    if (bytes > 0 && !data) {
+        pg_array_release(array);
+        return pg_fail(PG_EINVAL, "pg_array_from_host: data is NULL");
+    }
     pg_status status = PG_OK;
     if (bytes > 0) status = device->backend->from_host(device, array->data, data, bytes);
     if (status != PG_OK) {

@@ -15,6 +15,14 @@ enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
 static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
 
+/* Else a fork while another thread opens a device would leave the lock held in the child. */
+static void lock_opening(void) { pthread_mutex_lock(&opening); }
+static void unlock_opening(void) { pthread_mutex_unlock(&opening); }
+__attribute__((constructor)) static void survive_fork(void)
+{
+    pthread_atfork(lock_opening, unlock_opening, unlock_opening);
+}
+
 static pg_status open_once(const pg_backend *backend, int32_t index, pg_device *device)
 {
     if (device->backend) return PG_OK;

@@ -95,6 +95,8 @@ pg_status pg_output(const pg_op *op, pg_array *const *in, pg_dying dying, pg_arr
     const pg_aval *result = &op->out[0];
     for (int32_t i = 0; dying; i++, dying >>= 1) {
         if (!(dying & 1) || !same_aval(&op->in[i], result) || !pg_array_is_dense(in[i])) continue;
+        /* a small view must not keep a large buffer alive through the result */
+        if (in[i]->buffer->bytes != result->count * pg_dtype_size(result->dtype)) continue;
         pg_array_retain(in[i]);
         *out = in[i];
         return PG_OK;

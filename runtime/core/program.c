@@ -85,10 +85,11 @@ static bool same_shape(const pg_aval *a, pg_dtype dtype, int32_t ndim, const int
 /* Turns a reference of the ABI into a value, and checks that it may be read. */
 static pg_status resolve(const pg_program *program, int64_t ref, int32_t *value)
 {
-    int64_t v = ref < 0 ? ~ref : ref + program->n_inputs;
-    PG_REQUIRE(ref < 0 ? v < program->n_inputs : ref < program->n_values - program->n_inputs,
+    int64_t n_inputs = program->n_inputs;
+    PG_REQUIRE(ref < 0 ? ~ref < n_inputs : ref < program->n_values - n_inputs,
                "program: there is no %s %lld", ref < 0 ? "input" : "slot",
                (long long)(ref < 0 ? ~ref : ref));
+    int64_t v = ref < 0 ? ~ref : ref + n_inputs;
     PG_REQUIRE(ref < 0 || program->avals[v], "program: slot %lld is read before it is written",
                (long long)ref);
     *value = (int32_t)v;

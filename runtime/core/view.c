@@ -181,9 +181,8 @@ static pg_status slice_run(const pg_op *op, pg_array *const *in, pg_dying dying,
     for (int32_t i = 0; i < x->ndim; i++) {
         /* a step is only taken on axes with two elements; elsewhere it might overflow */
         strides[i] = x->strides[i] * (op->out[0].shape[i] > 1 ? op->params[x->ndim + i] : 1);
-        offset += x->strides[i] * op->params[i];
+        if (op->out[0].count) offset += x->strides[i] * op->params[i];
     }
-    if (op->out[0].count == 0) offset = 0;
     return pg_array_view(x, x->data + offset, x->ndim, op->out[0].shape, strides, out);
 }
 
@@ -208,10 +207,9 @@ static pg_status rev_run(const pg_op *op, pg_array *const *in, pg_dying dying, p
         strides[i] = x->strides[i];
     for (int64_t p = 0; p < op->n_params; p++) {
         int64_t axis = op->params[p];
-        offset += strides[axis] * (x->shape[axis] - 1);
+        if (op->out[0].count) offset += strides[axis] * (x->shape[axis] - 1);
         strides[axis] = -strides[axis];
     }
-    if (op->out[0].count == 0) offset = 0;
     return pg_array_view(x, x->data + offset, x->ndim, x->shape, strides, out);
 }
 

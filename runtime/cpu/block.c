@@ -137,7 +137,8 @@ void pg_block_fill_parallel(int64_t count, int64_t item, char *to, const void *v
 pg_status pg_block_writable(const pg_op *op, pg_array *array, bool dying, pg_array *const *others,
                             int32_t n, pg_array **out)
 {
-    bool shared = !dying || !pg_array_is_dense(array);
+    bool shared = !dying || !pg_array_is_dense(array) ||
+                  array->buffer->bytes != pg_array_count(array) * pg_dtype_size(array->dtype);
     for (int32_t i = 0; i < n; i++)
         shared |= others[i]->buffer == array->buffer;
     if (!shared) {

@@ -156,6 +156,18 @@ pg_status pg_index_check(const pg_index_numbers *numbers, const pg_aval *operand
 
 /* ---- walking ----------------------------------------------------------------------------------- */
 
+/* Whether the first window axis longer than 1 has no start index that could move the window. (Axes
+ * merged into it are whole operand axes, along which nothing can move either.) */
+static bool first_axis_stays(const pg_index_numbers *numbers, const pg_array *operand)
+{
+    for (int64_t axis = 0; axis < operand->ndim; axis++) {
+        int64_t size = window_size(numbers, axis);
+        if (size == 1) continue;
+        return size >= operand->shape[axis] || !contains(numbers->start_map, axis);
+    }
+    return false;
+}
+
 void pg_index_walk_begin(pg_index_walk *walk, const pg_index_numbers *numbers,
                          const pg_array *operand, const pg_array *indices, const pg_array *slices)
 {
@@ -190,6 +202,7 @@ void pg_index_walk_begin(pg_index_walk *walk, const pg_index_numbers *numbers,
     walk->window_count = pg_axes_count(walk->window, walk->n_window);
     walk->n_batch = pg_axes_merge(walk->batch, walk->n_batch);
     walk->n_window = pg_axes_merge(walk->window, walk->n_window);
+    walk->aligned = walk->n_window > 0 && first_axis_stays(numbers, operand);
 }
 
 static int64_t load_index(pg_dtype dtype, const char *at)

@@ -40,6 +40,7 @@ typedef struct pg_index_walk {
     pg_dtype index_dtype;
     int64_t index_stride; /* between the items of an index vector */
     bool clip, zero;
+    bool aligned; /* all windows begin at the same place along window[0] of the operand */
     int64_t n_map;
     struct {
         int64_t stride;  /* of the operand axis */

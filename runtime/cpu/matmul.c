@@ -150,8 +150,8 @@ static pg_status run_plan(plan *plan)
 {
     choose_chunks(plan);
     int64_t units = plan->batches * plan->pieces * plan->row_chunks * plan->column_chunks;
-    int64_t flops =
-        2 * least(plan->chunk_rows * plan->chunk_columns, 1 << 20) * (plan->whole.k / plan->pieces);
+    int64_t flops = 2 * least(plan->chunk_rows * plan->chunk_columns, 1 << 20) *
+                    least(plan->whole.k / plan->pieces, 1 << 20);
     int64_t grain = PARALLEL_FLOPS / (flops + 1) + 1;
     /* a few large products: one after another, each by all threads */
     if (plan->method == TILED && units < 16 && plan->pieces == 1) grain = units;

@@ -26,7 +26,6 @@ typedef struct account {
 } account;
 
 static account accounts[MAX_DEVICES];
-static int32_t n_accounts; /* below this index, locks are initialised */
 
 /* ---- size classes ------------------------------------------------------------------------------ */
 
@@ -120,6 +119,7 @@ static pg_status default_limit(int64_t *limit)
         return PG_OK;
     }
     int64_t physical = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    if (physical <= 0) physical = INT64_MAX; /* the system does not say */
     int64_t group = pg_cgroup_memory_limit();
     *limit = physical < group ? physical : group;
     return PG_OK;
@@ -130,14 +130,21 @@ static pg_status default_limit(int64_t *limit)
 /* A fork while another thread holds a lock would leave it locked in the child for ever. */
 static void lock_all(void)
 {
-    for (int32_t i = 0; i < n_accounts; i++)
+    for (int32_t i = 0; i < MAX_DEVICES; i++)
         pthread_mutex_lock(&accounts[i].lock);
 }
 
 static void unlock_all(void)
 {
-    for (int32_t i = 0; i < n_accounts; i++)
+    for (int32_t i = 0; i < MAX_DEVICES; i++)
         pthread_mutex_unlock(&accounts[i].lock);
+}
+
+__attribute__((constructor)) static void survive_fork(void)
+{
+    for (int32_t i = 0; i < MAX_DEVICES; i++)
+        pthread_mutex_init(&accounts[i].lock, NULL);
+    pthread_atfork(lock_all, unlock_all, unlock_all);
 }
 
 /* Called under the core's lock, once per index. */
@@ -145,12 +152,6 @@ pg_status pg_cpu_open(int32_t index, pg_device *device)
 {
     int64_t limit;
     PG_TRY(default_limit(&limit));
-    if (n_accounts == 0) {
-        for (int32_t i = 0; i < MAX_DEVICES; i++)
-            pthread_mutex_init(&accounts[i].lock, NULL);
-        pthread_atfork(lock_all, unlock_all, unlock_all);
-        n_accounts = MAX_DEVICES;
-    }
     accounts[index].stats.limit = limit;
     device->state = &accounts[index];
     return PG_OK;
@@ -262,8 +263,8 @@ void pg_cpu_set_memory_limit(pg_device *device, int64_t bytes)
 {
     account *a = device->state;
     pthread_mutex_lock(&a->lock);
-    a->stats.limit = bytes;
-    if (a->stats.in_use + a->stats.cached > bytes) empty_cache(a);
+    a->stats.limit = bytes < 0 ? 0 : bytes;
+    if (a->stats.in_use + a->stats.cached > a->stats.limit) empty_cache(a);
     pthread_mutex_unlock(&a->lock);
 }
 

@@ -48,8 +48,8 @@ static void relax(void)
 {
 #ifdef __x86_64__
     __builtin_ia32_pause();
-#else
-    atomic_thread_fence(memory_order_seq_cst);
+#elif defined(__aarch64__)
+    __asm__ volatile("yield" ::: "memory");
 #endif
 }
 
@@ -164,6 +164,9 @@ static void start_workers(void)
 {
     sigset_t all, before;
     sigfillset(&all);
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(&all, faults[i]); /* a fault in a worker reaches the program's handler */
     pthread_sigmask(SIG_BLOCK, &all, &before);
     while (pool.n_workers < pool.n_threads - 1) {
         void *seen = (void *)(uintptr_t)atomic_load(&pool.generation);

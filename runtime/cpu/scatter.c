@@ -102,7 +102,7 @@ static void scatter_part(void *context, int64_t low, int64_t high)
     for (int32_t a = 0; a < s->walk.n_window; a++)
         window[a] = s->walk.window[a];
     int64_t to_shift = 0, from_shift = 0;
-    if (!owned && s->walk.n_window > 0) {
+    if (!owned && s->walk.aligned) {
         window[0].size = high - low;
         to_shift = low * window[0].stride[0];
         from_shift = low * window[0].stride[1];
@@ -121,11 +121,12 @@ static void scatter_part(void *context, int64_t low, int64_t high)
 }
 
 /* How many parts the target is shared out in: along an axis with start indices and windows of size 1
- * if there is one, else along the first window axis, else not at all. */
+ * if there is one, else along the first window axis if all windows begin at the same place there (else
+ * two threads would write one element), else not at all. */
 static int64_t share_target(pg_index_walk *walk, const pg_index_numbers *numbers,
                             const pg_array *operand)
 {
-    if (walk->n_window > 0 && walk->window[0].size >= 256) return walk->window[0].size;
+    if (walk->aligned && walk->window[0].size >= 256) return walk->window[0].size;
     int64_t size = 1;
     for (int64_t i = 0; i < walk->n_map; i++) {
         int64_t targets = operand->shape[numbers->start_map.at[i]];
@@ -135,7 +136,7 @@ static int64_t share_target(pg_index_walk *walk, const pg_index_numbers *numbers
         }
     }
     if (walk->owner >= 0) return size;
-    return walk->n_window > 0 ? walk->window[0].size : 1;
+    return walk->aligned ? walk->window[0].size : 1;
 }
 
 static pg_status scatter_run(const pg_op *op, pg_array *const *in, pg_dying dying, pg_array **out)

@@ -56,7 +56,8 @@ static pg_status concatenate_prepare(pg_op *op)
         const pg_aval *x = &op->in[k];
         PG_TRY(check_same_dtype(op, x));
         PG_TRY(check_same_ndim(op, x));
-        total += x->shape[axis];
+        PG_REQUIRE(!__builtin_add_overflow(total, x->shape[axis], &total),
+                   "the inputs have more than 2**63 elements along axis %lld", (long long)axis);
         for (int32_t i = 0; i < out->ndim; i++)
             PG_REQUIRE(i == axis || x->shape[i] == out->shape[i],
                        "axis %d of input %d has size %lld, but the output has %lld", i, k,
@@ -138,7 +139,8 @@ static pg_status pad_run(const pg_op *op, pg_array *const *in, pg_dying dying, p
         int64_t last = room < 0 ? -1 : room / step;
         if (last > in[0]->shape[i] - 1) last = in[0]->shape[i] - 1;
         int64_t size = last < first ? 0 : last - first + 1;
-        axes[i] = (pg_axis){size, {step * out[0]->strides[i], in[0]->strides[i], 0}};
+        axes[i] =
+            (pg_axis){size, {(size > 1 ? step : 1) * out[0]->strides[i], in[0]->strides[i], 0}};
         covered &= size == aval->shape[i];
         kept *= size;
         if (size) {
@@ -191,6 +193,7 @@ static pg_status slice_update_run(const pg_op *op, pg_array *const *in, pg_dying
     for (int32_t i = 0; i < ndim; i++) {
         to += op->params[i] * out[0]->strides[i];
         int64_t step = in[1]->shape[i] > 1 ? op->params[ndim + i] : 1;
+        if (in[1]->shape[i] <= 1) step = 1; /* never taken, and it might overflow */
         axes[i] = (pg_axis){in[1]->shape[i], {step * out[0]->strides[i], in[1]->strides[i], 0}};
     }
     pg_block_copy_parallel(axes, ndim, pg_dtype_size(op->in[0].dtype), to, in[1]->data);

@@ -19,11 +19,11 @@
 
 PG_VECTOR_1(exp)
 PG_VECTOR_1(exp2)
-PG_VECTOR_1(expm1) PG_VECTOR_1(log) PG_VECTOR_1(log1p) PG_VECTOR_1(cbrt) PG_VECTOR_1(sin)
-    PG_VECTOR_1(cos) PG_VECTOR_1(tan) PG_VECTOR_1(asin) PG_VECTOR_1(acos) PG_VECTOR_1(atan)
-        PG_VECTOR_1(sinh) PG_VECTOR_1(cosh) PG_VECTOR_1(tanh) PG_VECTOR_1(asinh) PG_VECTOR_1(acosh)
-            PG_VECTOR_1(atanh) PG_VECTOR_1(erf) PG_VECTOR_1(erfc) PG_VECTOR_2(pow)
-                PG_VECTOR_2(atan2)
+PG_VECTOR_1(expm1)
+PG_VECTOR_1(log) PG_VECTOR_1(log1p) PG_VECTOR_1(cbrt) PG_VECTOR_1(sin) PG_VECTOR_1(cos)
+    PG_VECTOR_1(tan) PG_VECTOR_1(asin) PG_VECTOR_1(acos) PG_VECTOR_1(atan) PG_VECTOR_1(sinh)
+        PG_VECTOR_1(cosh) PG_VECTOR_1(tanh) PG_VECTOR_1(asinh) PG_VECTOR_1(acosh) PG_VECTOR_1(atanh)
+            PG_VECTOR_1(erf) PG_VECTOR_1(erfc) PG_VECTOR_2(pow) PG_VECTOR_2(atan2)
 
 #endif
 #endif

@@ -10,6 +10,7 @@
  *            both accept NULL. Devices are opened once and live as long as the process.
  *            Arrays are counted: pg_array_retain adds an owner, pg_array_release removes one.
  *            An array's contents never change once it is returned.
+ *            Pointers must not be NULL unless a function says so.
  * Threads    Every function may be called from any thread at any time. A pg_program may be run by
  *            several threads at once. After fork() the child may go on using the CPU device.
  * Changes    A new function or status keeps PG_ABI_VERSION; any other change raises it. */
@@ -86,7 +87,8 @@ pg_status pg_device_synchronize(pg_device *device); /* waits for all work given 
 int32_t pg_num_threads(void);
 pg_status pg_set_num_threads(int32_t n); /* 1 to 1024 */
 
-/* Takes cblas_sgemm/dgemm (with or without the prefix "scipy_") from the shared library at `path`
+/* Sets the BLAS at `path` to one thread, for its other users in the process, too: threads are ours.
+ * Takes cblas_sgemm/dgemm (with or without the prefix "scipy_") from the shared library at `path`
  * for matrix products on the CPU. Until this succeeds an own tiled kernel is used. */
 pg_status pg_cpu_load_blas(const char *path);
 /* Path of the BLAS in use, or "" for the own kernel. */
