@@ -460,3 +460,28 @@ def test_same_as_other_instruction_set(kernel):
     for name, found in digests(kernel, EXACT_EVERYWHERE).items():
         with open(os.path.join(os.environ["PG_TEST_DIGESTS"], name), "rb") as file:
             assert file.read() == found, name
+
+
+@pytest.mark.parametrize("combine", ["add", "set"])
+def test_overlapping_windows_are_scattered_in_order(combine, device, rng):
+    """Two million updates in windows that begin anywhere: the same bits with any number of threads, and NumPy's order."""
+    import pequegrad as pg
+    from pequegrad.primitives.indexing import Places, scatter
+
+    x, starts = rng.normal(size=4096).astype("f4"), rng.integers(0, 3073, (2000, 1))
+    updates = rng.normal(size=(2000, 1024)).astype("f4")
+    expected = x.copy()
+    for (start,), window in zip(starts, updates):
+        if combine == "add":
+            expected[start : start + 1024] += window
+        else:
+            expected[start : start + 1024] = window
+    before = pg.num_threads()
+    try:
+        for n in (1, 2, 4):
+            pg.set_num_threads(n)
+            operands = [pg.Tensor(a, device=device) for a in (x, starts, updates)]
+            params = {"places": Places(window=(1,), index_map=(0,)), "mode": "clip", "unique": False}
+            np.testing.assert_array_equal(scatter(*operands, combine=combine, **params).numpy(), expected)
+    finally:
+        pg.set_num_threads(before)

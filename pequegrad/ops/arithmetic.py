@@ -43,9 +43,7 @@ def promoted(*operands):
     dtype, weak = promote(*pairs)
     place = place or next((x.device for x in operands if isinstance(x, Tensor)), devices.cpu)
     return [
-        wrap(scalar_constant(x, dtype, place, weak or own_weak))
-        if type(x) in NUMBERS
-        else convert_to(x, dtype, weak)
+        wrap(scalar_constant(x, dtype, place, weak or own_weak)) if type(x) in NUMBERS else convert_to(x, dtype, weak)
         for x, (_, own_weak) in zip(operands, pairs)
     ]
 

@@ -322,7 +322,7 @@ def test_memory_limit(tensor, device, memory):
             in_use = memory("in_use")
             with pytest.raises(pg.OutOfMemoryError, match="out of memory"):
                 ((kept + 1).reshape(-1, 1) + kept[:64]).eval()
-            assert memory("in_use") == in_use
+            assert memory("in_use") - in_use < 1024  # at most the number 1 was made
         assert (kept + 1).sum().item() == 2 << 18
     finally:
         pg.set_memory_limit(before, device)
