@@ -22,10 +22,13 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("cases", nargs="*", default=[], help=f"of {', '.join(ALL)}, import; default: all")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument(
+        "--threads", type=int, default=2, help="for all; JAX only heeds the processors it may use (taskset)"
+    )
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     options = parser.parse_args()
-    torch.set_num_threads(cases.THREADS)
-    pg.set_num_threads(cases.THREADS)
+    torch.set_num_threads(options.threads)
+    pg.set_num_threads(options.threads)
     wanted = options.cases or [*ALL, "import"]
     lines = ["| case | " + "what | median | against pequegrad |", "|---|---|---|---|"]
     for name in wanted:
@@ -49,7 +52,7 @@ def main():
             (line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")),
             platform.machine(),
         )
-        head = f"{processor}, {os.cpu_count()} cores, {cases.THREADS} threads; Python {platform.python_version()}, torch {torch.__version__}, jax {cases.jax.__version__}.\n"
+        head = f"{processor}, {os.cpu_count()} cores, {options.threads} thread(s), {len(os.sched_getaffinity(0))} processor(s) allowed; Python {platform.python_version()}, torch {torch.__version__}, jax {cases.jax.__version__}.\n"
         table = "\n".join([BEGIN, head, *lines, END])
         with open(PAGE, "w", encoding="utf-8") as file:
             file.write(re.sub(f"{BEGIN}.*{END}", lambda _: table, text, flags=re.DOTALL))

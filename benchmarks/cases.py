@@ -7,8 +7,6 @@ import torch
 
 import pequegrad as pg
 
-THREADS = 2
-
 
 def chain(x):
     """100 operations on a small array."""

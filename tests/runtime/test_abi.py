@@ -385,6 +385,16 @@ def test_wrong_counts_of_operations(handle):
     assert out.value is None  # written only on success
 
 
+def test_sizes_whose_sum_does_not_fit(handle):
+    """Empty arrays may be long on other axes: what is computed from their sizes must not overflow."""
+    long = (I8, BIG, 0)
+    for name, inputs, output, params in (("concatenate", [long] * 4, long, [0]), ("concatenate", [long] * 2, (I8, LOWEST, 0), [0]),
+                                         ("pad", [long, (I8,)], long, [BIG, 0, BIG, 0, HIGHEST, 0])):  # fmt: skip
+        with pytest.raises(Failed, match=name) as failed:
+            create(handle, name, inputs, [output], params)
+        assert failed.value.status == EINVAL
+
+
 @pytest.mark.parametrize("name", VALID)
 def test_no_memory_is_lost_when_it_runs_out(device, name):
     """With room for the n-th block missing, n = 0, 1, 2, ...: PG_ENOMEM, and nothing stays in use."""
