@@ -294,6 +294,7 @@ def test_memory_stats(tensor, device, memory):
 
 
 def test_peak(tensor, device, memory):
+    (tensor([1.0]) + 1).eval()  # the constant stays
     in_use = memory("in_use")
     library.lib.pg_device_reset_peak(device.handle)
     assert memory("peak_in_use") == in_use
@@ -342,7 +343,7 @@ def test_temporary_values_are_reused(tensor, memory, device):
         for _ in range(20):
             y = (y * 2 - 1).tanh()
         y.eval()
-    assert memory("peak_in_use") <= in_use + (8 << 20)
+    assert memory("peak_in_use") <= in_use + (8 << 20) + 1024  # the numbers 1 and 2
 
 
 # ---- importing ---------------------------------------------------------------------------------------
