@@ -35,6 +35,14 @@ typedef struct blas {
 static blas *_Atomic loaded;
 static pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
 
+/* Else a fork while another thread loads would leave the lock held in the child. */
+static void lock_loading(void) { pthread_mutex_lock(&loading); }
+static void unlock_loading(void) { pthread_mutex_unlock(&loading); }
+__attribute__((constructor)) static void survive_fork(void)
+{
+    pthread_atfork(lock_loading, unlock_loading, unlock_loading);
+}
+
 static void *open_single_threaded(const char *path)
 {
     static const char variable[] = "OPENBLAS_NUM_THREADS";
