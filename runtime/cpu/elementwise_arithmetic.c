@@ -3,6 +3,8 @@
  *
  * Results are the same on every instruction set. float16 and bfloat16 are computed as float32 and
  * rounded once. Out may be one of the inputs. */
+/* The formatter takes lists of macros for expressions. */
+/* clang-format off */
 #include "elementwise_loops.h"
 
 /* ---- one input --------------------------------------------------------------------------------- */
@@ -50,8 +52,7 @@ BINARY_KERNEL(min, PG_GRAIN_CHEAP, LOOPS_ANY(min))
 FOR_NUMBER(BINARY_LOOP, div)
 FOR_NUMBER(BINARY_LOOP, rem)
 BINARY_KERNEL(div, PG_GRAIN_CHEAP, LOOPS_NUMBER(div))
-BINARY_KERNEL(rem, PG_GRAIN_HEAVY,
-              LOOPS_NUMBER(rem)) /* fmod takes a step per bit of the quotient */
+BINARY_KERNEL(rem, PG_GRAIN_HEAVY, LOOPS_NUMBER(rem)) /* fmod takes a step per bit of the quotient */
 
 FOR_LOGICAL(BINARY_LOOP, and)
 FOR_LOGICAL(BINARY_LOOP, or)
@@ -68,24 +69,28 @@ BINARY_KERNEL(shift_right_logical, PG_GRAIN_CHEAP, LOOPS_INTEGER(shift_right_log
 BINARY_KERNEL(shift_right_arithmetic, PG_GRAIN_CHEAP, LOOPS_INTEGER(shift_right_arithmetic))
 
 /* The next number is one of the dtype, not of float32. */
-LOOP_HEAD(nextafter_float16){
+LOOP_HEAD(nextafter_float16)
+{
+    BINARY_BODY(uint16_t, uint16_t, pg_nextafter16(x, y, pg_half_to_float(x), pg_half_to_float(y)))
+}
+LOOP_HEAD(nextafter_bfloat16)
+{
     BINARY_BODY(uint16_t, uint16_t,
-                pg_nextafter16(x, y, pg_half_to_float(x),
-                               pg_half_to_float(y)))} LOOP_HEAD(nextafter_bfloat16){
-    BINARY_BODY(uint16_t, uint16_t,
-                pg_nextafter16(x, y, pg_bfloat16_to_float(x),
-                               pg_bfloat16_to_float(y)))} LOOP_HEAD(nextafter_float32){
-    BINARY_BODY(float, float, nextafterf(x, y))} LOOP_HEAD(nextafter_float64){
-    BINARY_BODY(double, double, nextafter(x, y))} BINARY_KERNEL(nextafter, PG_GRAIN_MATH,
-                                                                LOOPS_FLOAT(nextafter))
+                pg_nextafter16(x, y, pg_bfloat16_to_float(x), pg_bfloat16_to_float(y)))
+}
+LOOP_HEAD(nextafter_float32) { BINARY_BODY(float, float, nextafterf(x, y)) }
+LOOP_HEAD(nextafter_float64) { BINARY_BODY(double, double, nextafter(x, y)) }
+BINARY_KERNEL(nextafter, PG_GRAIN_MATH, LOOPS_FLOAT(nextafter))
 
-    const pg_kernel PG_ISA_NAME(pg_cpu_elementwise_arithmetic_kernels)[] = {
-        KERNEL_ENTRY(neg) KERNEL_ENTRY(abs) KERNEL_ENTRY(sign) KERNEL_ENTRY(floor)
-            KERNEL_ENTRY(ceil) KERNEL_ENTRY(round) KERNEL_ENTRY(trunc) KERNEL_ENTRY(sqrt)
-                KERNEL_ENTRY(rsqrt) KERNEL_ENTRY(not) KERNEL_ENTRY(popcount) KERNEL_ENTRY(clz)
-                    KERNEL_ENTRY(add) KERNEL_ENTRY(sub) KERNEL_ENTRY(mul) KERNEL_ENTRY(max)
-                        KERNEL_ENTRY(min) KERNEL_ENTRY(div) KERNEL_ENTRY(rem) KERNEL_ENTRY(and)
-                            KERNEL_ENTRY(or) KERNEL_ENTRY(xor) KERNEL_ENTRY(shift_left)
-                                KERNEL_ENTRY(shift_right_logical)
-                                    KERNEL_ENTRY(shift_right_arithmetic) KERNEL_ENTRY(nextafter){0},
+const pg_kernel PG_ISA_NAME(pg_cpu_elementwise_arithmetic_kernels)[] = {
+    KERNEL_ENTRY(neg) KERNEL_ENTRY(abs) KERNEL_ENTRY(sign)
+    KERNEL_ENTRY(floor) KERNEL_ENTRY(ceil) KERNEL_ENTRY(round) KERNEL_ENTRY(trunc)
+    KERNEL_ENTRY(sqrt) KERNEL_ENTRY(rsqrt)
+    KERNEL_ENTRY(not) KERNEL_ENTRY(popcount) KERNEL_ENTRY(clz)
+    KERNEL_ENTRY(add) KERNEL_ENTRY(sub) KERNEL_ENTRY(mul) KERNEL_ENTRY(max) KERNEL_ENTRY(min)
+    KERNEL_ENTRY(div) KERNEL_ENTRY(rem)
+    KERNEL_ENTRY(and) KERNEL_ENTRY(or) KERNEL_ENTRY(xor)
+    KERNEL_ENTRY(shift_left) KERNEL_ENTRY(shift_right_logical) KERNEL_ENTRY(shift_right_arithmetic)
+    KERNEL_ENTRY(nextafter)
+    {0},
 };

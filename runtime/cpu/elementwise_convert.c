@@ -2,6 +2,8 @@
  *
  * To bool: x != 0 (NaN is true). Float to integer: truncate, saturate, NaN = 0. Integer to integer:
  * wrap. To float: nearest, ties to even, rounded once also from float64 to the 16-bit formats. */
+/* The formatter takes lists of macros for expressions. */
+/* clang-format off */
 #include "elementwise_loops.h"
 
 /* VALUE_<to>_<class>(x): x is an integer (class int), a float (f32; the value of the 16-bit formats,
@@ -49,28 +51,28 @@
 #define VALUE_float64_f32(x) ((double)(x))
 #define VALUE_float64_f64(x) (x)
 
-#define CONVERT_LOOP(to, from, class)                                                           \
-    LOOP_HEAD(to_##to##_##from)                                                                 \
-    {                                                                                           \
-        UNARY_BODY(pg_storage_##to, pg_storage_##from, VALUE_##to##_##class(pg_load_##from(x))) \
+#define CONVERT_LOOP(to, from, class)                                                              \
+    LOOP_HEAD(to_##to##_##from)                                                                    \
+    {                                                                                              \
+        UNARY_BODY(pg_storage_##to, pg_storage_##from, VALUE_##to##_##class(pg_load_##from(x)))    \
     }
 
 /* All loops to one dtype, and their table. */
-#define CONVERT_TO(to)                              \
-    CONVERT_LOOP(to, bool, int)                     \
-    CONVERT_LOOP(to, int8, int)                     \
-    CONVERT_LOOP(to, int16, int)                    \
-    CONVERT_LOOP(to, int32, int)                    \
-    CONVERT_LOOP(to, int64, int)                    \
-    CONVERT_LOOP(to, uint8, int)                    \
-    CONVERT_LOOP(to, uint16, int)                   \
-    CONVERT_LOOP(to, uint32, int)                   \
-    CONVERT_LOOP(to, uint64, int)                   \
-    CONVERT_LOOP(to, float16, f32)                  \
-    CONVERT_LOOP(to, bfloat16, f32)                 \
-    CONVERT_LOOP(to, float32, f32)                  \
-    CONVERT_LOOP(to, float64, f64)                  \
-    static const pg_elementwise convert_to_##to = { \
+#define CONVERT_TO(to)                                                                             \
+    CONVERT_LOOP(to, bool, int)                                                                    \
+    CONVERT_LOOP(to, int8, int)                                                                    \
+    CONVERT_LOOP(to, int16, int)                                                                   \
+    CONVERT_LOOP(to, int32, int)                                                                   \
+    CONVERT_LOOP(to, int64, int)                                                                   \
+    CONVERT_LOOP(to, uint8, int)                                                                   \
+    CONVERT_LOOP(to, uint16, int)                                                                  \
+    CONVERT_LOOP(to, uint32, int)                                                                  \
+    CONVERT_LOOP(to, uint64, int)                                                                  \
+    CONVERT_LOOP(to, float16, f32)                                                                 \
+    CONVERT_LOOP(to, bfloat16, f32)                                                                \
+    CONVERT_LOOP(to, float32, f32)                                                                 \
+    CONVERT_LOOP(to, float64, f64)                                                                 \
+    static const pg_elementwise convert_to_##to = {                                                \
         .n_in = 1, .converts = 1, .grain = PG_GRAIN_CHEAP, .loops = {LOOPS_ANY(to_##to)}};
 
 CONVERT_TO(bool)
@@ -101,4 +103,4 @@ static pg_status prepare_convert(pg_op *op)
     return pg_elementwise_prepare(op, kinds[op->out[0].dtype]);
 }
 
-const pg_kernel PG_ISA_NAME(pg_cpu_elementwise_convert_kernels)[] = {KERNEL_ENTRY(convert){0}};
+const pg_kernel PG_ISA_NAME(pg_cpu_elementwise_convert_kernels)[] = {KERNEL_ENTRY(convert) {0}};
