@@ -292,9 +292,9 @@ def test_handles_of_one_value_are_told_apart_when_they_part(tensor):
     a = tensor([1.0])
     b = a[:]  # another handle, the same node
     f = pg.jit(lambda x: x * a + b)
-    assert f(2.0).item() == 3
+    assert f(tensor(2.0)).item() == 3
     a[0] = 10
-    assert f(2.0).item() == 21
+    assert f(tensor(2.0)).item() == 21
 
 
 def test_a_copy_of_a_module_goes_its_own_way(tensor, device):
@@ -312,10 +312,10 @@ def test_a_copy_of_a_module_goes_its_own_way(tensor, device):
 @pytest.mark.parametrize("read", [lambda w: w.detach(), lambda w: pg.Tensor(w), lambda w: w[:], lambda w: w.eval()])
 def test_captured_values_are_never_baked_in(read, tensor):
     w = tensor([1.0])
-    f = pg.jit(lambda x: x * (read(w) if read(tensor([0.0])) is not None else w))
-    assert f(2.0).item() == 2
+    f = pg.jit(lambda x: x * read(w))
+    assert f(tensor(2.0)).item() == 2
     w[0] = 5
-    assert f(2.0).item() == 10
+    assert f(tensor(2.0)).item() == 10
 
 
 def test_history_behind_an_argument_of_jit_is_remembered(tensor):

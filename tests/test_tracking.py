@@ -310,3 +310,25 @@ def test_several_results(tensor, device):
     p, q = both(t)
     path = pg.transforms.derivative.backward({p._node: tensor([1.0, 1.0])}, [t._node])
     np.testing.assert_array_equal(path[0].numpy(), [2, 2])
+
+
+def test_making_a_tensor_from_another_leaves_that_as_it_was(tensor):
+    x = tensor([1.0]).detach()
+    pg.full((1,), x)
+    with pytest.raises(pg.GradientError, match="not tracked"):
+        pg.grads([x], (x * tensor([1.0])).sum())
+
+
+def test_arrays_beside_tensors_go_to_their_device(tensor, device):
+    logits = tensor(np.zeros((2, 3), "f4"))
+    for result in (
+        logits.cross_entropy_loss_indices(np.array([0, 1])),
+        logits.cross_entropy_loss_probs(np.full((2, 3), 1 / 3)),
+        logits.mse_loss(np.ones((2, 3))),
+        pg.take_along_axis(logits, np.array([[0], [1]]), 1),
+        nn.Linear(3, 1, device=device)(np.ones((2, 3), "f4")),
+        logits @ np.ones((3, 1), "f4"),
+        pg.where(np.array([True, False, True]), logits, 0.0),
+        logits[np.array([1])],
+    ):
+        assert result.device is device and np.isfinite(result.numpy()).all()

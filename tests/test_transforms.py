@@ -88,7 +88,7 @@ def test_vmap_axes(tensor, rng):
     with pytest.raises(pg.ArgumentError, match="no argument is mapped"):
         pg.vmap(f, in_axes=None)(tensor(x), tensor(w))
     with pytest.raises(pg.ArgumentError, match="random"):
-        pg.vmap(lambda x: x + pg.rand(()))(tensor(w))
+        pg.vmap(lambda x: x + pg.rand((), device=x.device))(tensor(w))
 
 
 def test_vmap_of_trees_and_constants(tensor, rng):

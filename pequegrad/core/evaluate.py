@@ -2,7 +2,7 @@
 
 Which values does a run keep? Those that anything outside it still refers to: a handle of the user, or
 a pending node that was not asked for. CPython's reference counts say so exactly and cost nothing while
-the graph is built. A run for a tracked tensor keeps all its values, since a later grads() reads them.
+the graph is built. A run for a tracked tensor also keeps the values that a later grads() reads.
 """
 
 from operator import attrgetter

@@ -28,7 +28,7 @@ class Linear(StatefulModule):
             self.bias = None
 
     def forward(self, x):
-        x = as_tensor(x)
+        x = as_tensor(x, self.weight.device)
         if not x.ndim or x.shape[-1] != self.in_features:
             raise ShapeError(
                 f"Linear({self.in_features}, {self.out_features}) got an input of shape {list(x.shape)}.",

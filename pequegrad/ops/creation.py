@@ -10,6 +10,7 @@ from ..core.dtype import dt
 from ..core.errors import ArgumentError, ShapeError
 from ..core.node import scalar_constant
 from ..core.tensor import Tensor, tensor_from_numpy, wrap
+from ..primitives.control import identity
 from ..primitives.elementwise import add, convert_to, eq, mul
 from ..primitives.shape import broadcast_in_dim, iota
 
@@ -57,7 +58,7 @@ def full(shape, value, dtype=None, device=None):
         from .shape import broadcast_to
 
         value = as_tensor(value, device)
-        return broadcast_to(value if dtype is None else astype(value, dtype), shape_of(shape))
+        return identity(broadcast_to(value if dtype is None else astype(value, dtype), shape_of(shape)))
     place = devices.cpu if device is None else devices(device)
     if dtype is None:
         dtype = dt.bool_ if isinstance(value, bool) else dt.float32

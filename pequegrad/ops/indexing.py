@@ -340,7 +340,8 @@ def take_along_axis(x, indices, axis):
     """out[..., j, ...] = x[..., indices[..., j, ...], ...] along `axis`; other axes of x and indices are equal. Negative indices count
     from the end; out of range gives nan (the lowest or highest integer).
     """
-    x, indices = as_tensor(x), as_tensor(indices)
+    x = as_tensor(x)
+    indices = as_tensor(indices, x.device)
     axis = normalize_axis(axis, x.ndim, "take_along_axis")
     if not is_integer(indices.dtype):
         raise DtypeError(

@@ -54,7 +54,8 @@ def cross_entropy_loss_indices(logits, target):
     logits: float [..., classes]; target: integers [...], the class numbers. Returns a 0-d tensor.
     A class number out of range makes the loss nan: whether there is one is not known before the values are.
     """
-    logits, target = floating(logits), as_tensor(target)
+    logits = floating(logits)
+    target = as_tensor(target, logits.device)
     if not is_integer(target.dtype):
         raise DtypeError(
             f"cross_entropy_loss_indices: class numbers must be integers, got {target._node.aval}.",
@@ -69,7 +70,8 @@ def cross_entropy_loss_indices(logits, target):
 
 def cross_entropy_loss_probs(logits, target):
     """The mean of -sum(target * log softmax(logits)) over the last axis; target: probabilities, shape of logits."""
-    logits, target = floating(logits), floating(target)
+    logits = floating(logits)
+    target = floating(as_tensor(target, logits.device))
     if logits.shape != target.shape or not logits.ndim:
         raise ShapeError(
             f"cross_entropy_loss_probs: logits {logits._node.aval} and targets {target._node.aval} must have one shape.",

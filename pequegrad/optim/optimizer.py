@@ -34,8 +34,6 @@ class Optimizer:
                     f"{type(self).__name__}: a parameter is a {type(p).__name__}, not a Tensor.",
                     fix="pass model.parameters().",
                 )
-        if not isinstance(lr, Tensor) and not (isinstance(lr, (int, float)) and lr >= 0):
-            raise ArgumentError(f"{type(self).__name__}: lr = {lr!r} is not a number >= 0.")
         self.device = self.parameters[0].device
         self._lr = None
         self.lr = lr
@@ -50,6 +48,8 @@ class Optimizer:
     @lr.setter
     def lr(self, value):
         if not isinstance(value, Tensor):
+            if not isinstance(value, (int, float)) or not value >= 0:
+                raise ArgumentError(f"{type(self).__name__}: lr = {value!r} is not a number >= 0.")
             # weak: takes the dtype of what it scales; float64: all its digits until then
             value = tensor_from_numpy(np.asarray(value, np.float64), self.device, weak_type=True)
         if self._lr is None:

@@ -1,7 +1,7 @@
-"""Elementwise primitives: out[i] = f(x[i], y[i], ...).
+"""Arithmetic, comparison and selection, elementwise: out[i] = f(x[i], y[i], ...). More functions: mathematical.py.
 
-Operands have one dtype and broadcast as in NumPy (the kernels read broadcast axes with stride 0). Unary
-primitives state only their `derivative`; binary ones one partial derivative per operand.
+Operands have one dtype and broadcast as in NumPy (the kernels read broadcast axes with stride 0). A primitive that is
+not linear states its `derivative`: one partial derivative per operand.
 """
 
 import numpy as np

@@ -25,7 +25,8 @@ class jit:
     jit(function, static_argnums=(), static_argnames=()); also as a decorator, and `jit.withargs(...)` as a decorator
     with options. Arguments and results are tensors, NumPy arrays, Python numbers, or nested tuples, lists
     and dicts of them. Static arguments are Python values that must be hashable: the function is compiled
-    anew for each of their values. `allocator` ("default" or "custom") matters on CUDA devices only.
+    anew for each of their values. Numbers and arrays go to the device of the first tensor argument, or to the
+    CPU if there is none. `allocator` ("default" or "custom") matters on CUDA devices only.
 
     Tensors from outside that the function reads (a module's parameters) are read anew at each call; those that
     it changes (the random state, a parameter after optim.step) are changed at each call. Python code in the

@@ -19,8 +19,8 @@ def flatten(tree):
     return optree.tree_flatten(tree, is_leaf=is_leaf)
 
 
-def tree_map(function, tree, *rest):
-    """`function` applied to the leaves of one or several trees of the same structure."""
+def tree_map(function, tree):
+    """`tree` with `function` applied to its leaves."""
     import optree
 
-    return optree.tree_map(function, tree, *rest, is_leaf=is_leaf)
+    return optree.tree_map(function, tree, is_leaf=is_leaf)
