@@ -1,4 +1,9 @@
-"""Every rule of every primitive, checked on the primitive's own samples."""
+"""Every rule of every primitive, checked on the primitive's own samples.
+
+A primitive whose operands must have some form says how to make others: `vary(rng, i, array)` gives another value of
+operand i, `direction(rng, i, array)` a direction in which it may move. `gauge(outs)` maps results that are only
+determined up to something (the signs of eigenvectors) to what is determined.
+"""
 
 import numpy as np
 import pytest
@@ -12,17 +17,20 @@ from pequegrad.transforms.derivative import transpose_linear
 SAMPLES = [
     pytest.param(primitive, i, id=f"{name}-{i}")
     for name, primitive in PRIMITIVES.items()
+    if hasattr(primitive.rules, "samples")
     for i, _ in enumerate(primitive.samples(np.random.default_rng(0)))
 ]
 every_sample = pytest.mark.parametrize("primitive, index", SAMPLES)
 
+PRECISE = (np.float64, np.complex128)  # results that finite differences can be compared with
+
 
 def has_derivative(primitive, index):
-    """True for samples with a floating operand and a float64 result: those with a derivative to compare."""
+    """True for samples with an inexact operand and a precise result: those with a derivative to compare."""
     arrays, params = list(primitive.samples(np.random.default_rng(0)))[index]
-    if primitive.name == "stop_gradient" or not any(np.asarray(a).dtype.kind == "f" for a in arrays):
+    if primitive.name == "stop_gradient" or not any(np.asarray(a).dtype.kind in "fc" for a in arrays):
         return False
-    return bind(primitive, [np.asarray(a) for a in arrays], params, pg.device.cpu).dtype == np.float64
+    return any(out.dtype in PRECISE for out in bind(primitive, [np.asarray(a) for a in arrays], params, pg.device.cpu))
 
 
 def sample(primitive, index, device):
@@ -35,84 +43,131 @@ def sample(primitive, index, device):
     return [np.asarray(a) for a in arrays], params
 
 
-def bind(primitive, arrays, params, device):
+def apply(primitive, tensors, params):
+    """The results, a list."""
     if primitive.name == "transfer":
-        return pg.Tensor(arrays[0], device=device).to(params["device"])
-    return primitive(*[pg.Tensor(a, device=device) for a in arrays], **params)
+        return [tensors[0].to(params["device"])]
+    outs = primitive(*tensors, **params)
+    return list(outs) if isinstance(outs, tuple) else [outs]
+
+
+def bind(primitive, arrays, params, device):
+    return apply(primitive, [pg.Tensor(a, device=device) for a in arrays], params)
 
 
 every_differentiable = pytest.mark.parametrize("primitive, index", [s for s in SAMPLES if has_derivative(*s.values)])
 
 
-def floating(arrays):
-    return [i for i, a in enumerate(arrays) if a.dtype.kind == "f"]
+def inexact(arrays):
+    return [i for i, a in enumerate(arrays) if a.dtype.kind in "fc"]
+
+
+def vary(primitive, rng, i, array):
+    if hasattr(primitive.rules, "vary"):
+        return primitive.vary(rng, i, array)
+    return rng.permutation(array.ravel()).reshape(array.shape)
+
+
+def direction(primitive, rng, i, array):
+    if hasattr(primitive.rules, "direction"):
+        return primitive.direction(rng, i, array)
+    return normal(rng, array)
+
+
+def normal(rng, like):
+    """Random numbers of the shape and kind, real or complex, of `like`."""
+    x = rng.normal(size=like.shape)
+    return x + 1j * rng.normal(size=like.shape) if like.dtype.kind == "c" else x
+
+
+def determined(primitive, outs):
+    """The results, without what is arbitrary in them."""
+    return primitive.gauge(*outs) if hasattr(primitive.rules, "gauge") else outs
 
 
 def jvp(primitive, arrays, tangents, params, device):
-    """The tangent that the jvp rule gives, as an array (zeros for None)."""
+    """The tangents that the jvp rule gives, as arrays (zeros for None)."""
     primals = [pg.Tensor(a, device=device) for a in arrays]
-    out = bind(primitive, arrays, params, device)
+    outs = apply(primitive, primals, params)
     given = [None if t is None else pg.Tensor(t, device=device) for t in tangents]
-    found = primitive.jvp(primals, given, out, **params)
-    return np.zeros(out.shape) if found is None else found.numpy()
+    found = call_jvp(primitive, primals, given, outs, params)
+    return [np.zeros(out.shape, out.dtype) if t is None else t.numpy() for t, out in zip(found, outs)]
+
+
+def call_jvp(primitive, primals, tangents, outs, params):
+    several = type(outs[0]._node.spec.primitive) is type and outs[0]._node.spec.primitive.__name__ == "output"
+    found = primitive.jvp(primals, tangents, tuple(outs) if several else outs[0], **params)
+    if found is None:
+        return [None] * len(outs)
+    return list(found) if several else [found]
 
 
 @every_sample
 def test_infer_predicts_the_value(primitive, index, device):
     arrays, params = sample(primitive, index, device)
-    out = bind(primitive, arrays, params, device)
-    value = out.numpy()
-    assert value.shape == out.shape
-    assert value.dtype == out.dtype
+    for out in bind(primitive, arrays, params, device):
+        value = out.numpy()
+        assert value.shape == out.shape
+        assert value.dtype == out.dtype
 
 
 @every_differentiable
 def test_jvp_is_the_finite_difference(primitive, index, device):
     arrays, params = sample(primitive, index, device)
-    which = floating(arrays)
     rng, h = np.random.default_rng(1), 1e-6
-    for i in which:
-        direction = rng.normal(size=arrays[i].shape)
+    for i in inexact(arrays):
+        step = direction(primitive, rng, i, arrays[i])
         ends = []
         for sign in (1, -1):
             moved = list(arrays)
-            moved[i] = arrays[i] + sign * h * direction
-            ends.append(bind(primitive, moved, params, device).numpy())
-        tangents = [direction if j == i else None for j in range(len(arrays))]
-        # central differences in float64: h**2 * third derivative + eps / h is about 1e-9 for values around 1
-        np.testing.assert_allclose(
-            jvp(primitive, arrays, tangents, params, device), (ends[0] - ends[1]) / (2 * h), rtol=1e-6, atol=1e-7
-        )
+            moved[i] = arrays[i] + sign * h * step
+            ends.append(determined(primitive, [out.numpy() for out in bind(primitive, moved, params, device)]))
+        tangents = [step if j == i else None for j in range(len(arrays))]
+        found = jvp(primitive, arrays, tangents, params, device)
+        if hasattr(primitive.rules, "gauge"):  # the tangent of what is determined, by the same differences
+            outs = [out.numpy() for out in bind(primitive, arrays, params, device)]
+            moved = [determined(primitive, [o + s * h * t for o, t in zip(outs, found)]) for s in (1, -1)]
+            found = [(high - low) / (2 * h) for high, low in zip(*moved)]
+        for tangent, high, low in zip(found, *ends):
+            if high.dtype in PRECISE:
+                # central differences in float64: h**2 * third derivative + eps / h is about 1e-9 for values around 1
+                np.testing.assert_allclose(tangent, (high - low) / (2 * h), rtol=1e-6, atol=1e-7)
 
 
 @every_differentiable
 def test_reverse_is_the_transpose_of_forward(primitive, index, device):
-    """<J dx, ct> == <dx, J^T ct> with the cotangents that grads() computes."""
+    """Re <J dx, ct> == Re <dx, J^T ct> (bilinear) with the cotangents that grads() computes."""
     arrays, params = sample(primitive, index, device)
-    which = floating(arrays)
     rng = np.random.default_rng(2)
     tensors = [pg.Tensor(a, device=device) for a in arrays]
-    out = primitive(*tensors, **params) if primitive.name != "transfer" else tensors[0].to(params["device"])
-    ct = rng.normal(size=out.shape)
-    found = pg.grads([tensors[i] for i in which], out, pg.Tensor(ct, device=out.device))
-    for i, g in zip(which, found):
-        dx = rng.normal(size=arrays[i].shape)
-        tangent = jvp(primitive, arrays, [dx if j == i else None for j in range(len(arrays))], params, device)
+    outs = apply(primitive, tensors, params)
+    cts = [normal(rng, out) if out.dtype in PRECISE else None for out in outs]
+    wrt = [tensors[i] for i in inexact(arrays)]
+    total = None
+    for out, ct in zip(outs, cts):
+        if ct is not None:
+            parts = pg.grads(wrt, out, pg.Tensor(ct, device=out.device))
+            total = [a.numpy() + (0 if total is None else total[k]) for k, a in enumerate(parts)]
+    for i, g in zip(inexact(arrays), total):
+        dx = direction(primitive, rng, i, arrays[i])
+        tangents = jvp(primitive, arrays, [dx if j == i else None for j in range(len(arrays))], params, device)
         assert g.shape == arrays[i].shape
-        assert np.vdot(tangent, ct) == pytest.approx(np.vdot(dx, g.numpy()), rel=1e-10, abs=1e-12)
+        forward = sum(np.sum(t * ct).real for t, ct in zip(tangents, cts) if ct is not None)
+        assert forward == pytest.approx(np.sum(dx * g).real, rel=1e-10, abs=1e-11)
 
 
 @every_sample
 def test_transpose_rule_exists_where_jvp_needs_it(primitive, index, device):
     """The tangent of every sample is a graph of primitives that can be transposed."""
     arrays, params = sample(primitive, index, device)
-    for i in floating(arrays):
+    for i in inexact(arrays):
         tensors = [pg.Tensor(a, device=device) for a in arrays]
         tangent = placeholder_node(tensors[i]._node.aval, LINEAR)
-        out = bind(primitive, arrays, params, device)
-        found = primitive.jvp(tensors, [wrap(tangent) if j == i else None for j in range(len(arrays))], out, **params)
-        if found is not None:
-            transpose_linear({found._node: pg.zeros_like(found)}, {tangent: None})
+        outs = apply(primitive, tensors, params)
+        given = [wrap(tangent) if j == i else None for j in range(len(arrays))]
+        for found in call_jvp(primitive, tensors, given, outs, params):
+            if found is not None:
+                transpose_linear({found._node: pg.zeros_like(found)}, {tangent: None})
 
 
 @pytest.mark.parametrize("primitive, index", [s for s in SAMPLES if s.values[0].name not in ("iota", "transfer")])
@@ -123,30 +178,38 @@ def test_batch_is_a_loop(primitive, index, device):
     for pattern in range(1, 2**k):
         batched = [bool(pattern >> j & 1) for j in range(k)]
         stacked = [
-            np.stack([rng.permutation(a.ravel()).reshape(a.shape) for _ in range(n)]) if b else a
-            for a, b in zip(arrays, batched)
+            np.stack([vary(primitive, rng, i, a) for _ in range(n)]) if b else a
+            for i, (a, b) in enumerate(zip(arrays, batched))
         ]
-        out = primitive.batch([pg.Tensor(a, device=device) for a in stacked], batched, **params).numpy()
+        outs = primitive.batch([pg.Tensor(a, device=device) for a in stacked], batched, **params)
+        outs = [out.numpy() for out in (outs if isinstance(outs, tuple) else (outs,))]
         for row in range(n):
-            one = bind(primitive, [a[row] if b else a for a, b in zip(stacked, batched)], params, device).numpy()
-            # the same sums may be taken in another order
-            np.testing.assert_allclose(out[row], one, rtol=1e-12, atol=1e-12)
+            one = bind(primitive, [a[row] if b else a for a, b in zip(stacked, batched)], params, device)
+            one = determined(primitive, [out.numpy() for out in one])
+            for whole, single in zip(determined(primitive, [out[row] for out in outs]), one):
+                # the same sums may be taken in another order
+                np.testing.assert_allclose(whole, single, rtol=1e-12, atol=1e-12)
 
 
 @every_differentiable
 def test_second_derivatives_are_finite_differences_of_first(primitive, index, device):
     arrays, params = sample(primitive, index, device)
-    i = floating(arrays)[0]
-    direction = np.random.default_rng(4).normal(size=arrays[i].shape)
+    i = inexact(arrays)[0]
+    rng = np.random.default_rng(4)
+    step = direction(primitive, rng, i, arrays[i])
 
     def slope(x):
         tensors = [pg.Tensor(x if j == i else a, device=device) for j, a in enumerate(arrays)]
-        y = primitive(*tensors, **params) if primitive.name != "transfer" else tensors[0].to(params["device"])
-        (g,) = pg.grads([tensors[i]], (y * y).sum())
+        outs = [y for y in apply(primitive, tensors, params) if y.dtype in PRECISE]
+        value = None
+        for k, y in enumerate(outs):
+            term = (y * y).sum() * (k + 1.0)
+            value = term if value is None else value + term
+        (g,) = pg.grads([tensors[i]], value, None)
         return tensors[i], g
 
     x, g = slope(arrays[i])
-    (second,) = pg.grads([x], (g * pg.Tensor(direction, device=device)).sum())
+    (second,) = pg.grads([x], (g * pg.Tensor(step, device=device)).sum())
     h = 1e-6
-    ends = [slope(arrays[i] + s * h * direction)[1].numpy() for s in (1, -1)]
+    ends = [slope(arrays[i] + s * h * step)[1].numpy() for s in (1, -1)]
     np.testing.assert_allclose(second.numpy(), (ends[0] - ends[1]) / (2 * h), rtol=1e-5, atol=1e-6)

@@ -84,6 +84,11 @@ def is_float(dtype):
     return dtype.kind == "f" or dtype.name == "bfloat16"  # ml_dtypes say kind 'V'
 
 
+def is_inexact(dtype):
+    """True for the dtypes that have derivatives."""
+    return is_float(dtype) or dtype.kind == "c"
+
+
 def is_integer(dtype):
     return dtype.kind in "iu"
 

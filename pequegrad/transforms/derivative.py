@@ -8,7 +8,7 @@ build ordinary nodes, so that derivatives of derivatives need nothing more. No w
 
 from operator import attrgetter
 
-from ..core.dtype import is_float
+from ..core.dtype import is_inexact
 from ..core.evaluate import OUTPUT
 from ..core.node import LINEAR, TRACKED, placeholder_node
 from ..core.tensor import wrap
@@ -49,7 +49,7 @@ def dependent_nodes(results, sources, on_cut=None):
 def differentiable(node):
     """True if the node's value, or one of its values, is of a floating dtype."""
     aval = node.aval
-    return any(is_float(a.dtype) for a in aval) if type(aval) is tuple else is_float(aval.dtype)
+    return any(is_inexact(a.dtype) for a in aval) if type(aval) is tuple else is_inexact(aval.dtype)
 
 
 def apply_jvp(node, tangents):
@@ -107,7 +107,7 @@ def _transposed(node, ct, active):
     spec = node.spec
     primitive = spec.primitive
     sources = node.inputs
-    wanted = [source in active and is_float(source.aval.dtype) for source in sources]
+    wanted = [source in active and is_inexact(source.aval.dtype) for source in sources]
     if primitive.linear == "together":  # its own jvp: the transpose rule can be asked directly
         found = primitive.transpose(ct, *_operands(sources, wanted), **spec.params)
     elif primitive.linear == "each":

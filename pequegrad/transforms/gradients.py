@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from ..core.dtype import is_float
+from ..core.dtype import is_inexact
 from ..core.errors import ArgumentError, DtypeError, GradientError, ShapeError
 from ..core.node import TRACKED, GradientFrame, state
 from ..core.tensor import Tensor, without_history, wrap
@@ -127,7 +127,7 @@ def _check_cut(wanted, node):
 def _check_differentiable(what, tensor):
     if not isinstance(tensor, Tensor):
         raise ArgumentError(f"{what} must be a Tensor, got {type(tensor).__name__}.", fix="wrap it: Tensor(x).")
-    if not is_float(tensor.dtype):
+    if not is_inexact(tensor.dtype):
         raise DtypeError(
             f"{what} has dtype {tensor.dtype.name}: only floating dtypes have derivatives.",
             fix="convert it: x.astype(dt.float32).",
@@ -156,7 +156,7 @@ def fngrad(function, wrt=(0,), return_outs=False):
         with GradientFrame():
             outs = function(*args, **kwargs)
             results, _ = flatten(outs)
-            results = [r for r in results if isinstance(r, Tensor) and is_float(r.dtype)]
+            results = [r for r in results if isinstance(r, Tensor) and is_inexact(r.dtype)]
             if not results:
                 raise GradientError(f"fngrad: {_name(function)} returned no tensor of floating dtype.")
             found = _gradients_at([(r, filled_like(r, 1)) for r in results], nodes)
