@@ -5,24 +5,26 @@ from ..core.node import constant
 from ..runtime import library
 
 
-class CompiledGraph:
-    """Runs a graph in one call. `arguments` and captures come as DeviceArrays, results leave as such."""
-
-    def __init__(self, graph, device):
-        self.graph = graph
-        code, inputs, slots, n_slots = assemble(graph.nodes)
-        for node in graph.results:  # a result may be an input or a constant that no instruction reads
-            if node not in slots:
+def program_of(graph, device):
+    """The program that computes graph.results from the values of graph.placeholders; made once, kept with the graph."""
+    found = graph.derived.get("program")
+    if found is None:
+        code, inputs, slots, n_slots = assemble(graph.nodes, graph.placeholders, inline=True)
+        for node in graph.results:
+            if node not in slots:  # a constant that no instruction reads
                 slots[node] = ~len(inputs)
                 inputs.append(node)
-        argument = {node: i for i, node in enumerate((*graph.inputs, *(node for node, _ in graph.captures)))}
-        # where each input of the program comes from: the index of an argument, or the value of a constant
-        self.sources = [node.value if node.spec.primitive is constant else argument[node] for node in inputs]
-        self.program = library.Program(
+        constants = inputs[len(graph.placeholders) :]
+        assert all(node.spec.primitive is constant for node in constants), "a graph reads a value from outside"
+        found = graph.derived["program"] = library.Program(
             device, code, n_slots, len(inputs), [slots[node] for node in graph.results],
-            specs=[node.spec for node in graph.nodes],
+            owner=graph.nodes, constants=[node.value for node in constants],
         )  # fmt: skip
+    return found
 
-    def __call__(self, arguments):
-        """The results for `arguments`: the values of graph.inputs followed by those of graph.captures."""
-        return self.program.run([arguments[s] if type(s) is int else s for s in self.sources])
+
+def device_of(graph, default):
+    """The device on which the graph's values live."""
+    for node in (*graph.placeholders, *graph.nodes, *graph.results):
+        return node.spec.outputs[0].device
+    return default

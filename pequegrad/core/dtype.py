@@ -58,6 +58,11 @@ def code(dtype):
     return CODES[dtype]
 
 
+def from_code(number):
+    """The dtype with this number in the runtime."""
+    return canonical(NAMES[number])
+
+
 def canonical(dtype):
     """The NumPy dtype for anything that names one: 'float32', np.float32, float, dt.bfloat16, ...
 

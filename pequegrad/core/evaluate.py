@@ -11,9 +11,11 @@ from sys import getrefcount
 from ..runtime import library
 from .errors import ArgumentError, TracerError
 from .locks import AfterForkLock
-from .node import LINEAR, TRACKED, Cut, check_readable_frame, placeholder, state
+from .node import LINEAR, TRACKED, Cut, check_readable_frame, placeholder, replaced, sorted_by_dependence, state
 
-OUTPUT = -1  # Spec.op of the primitive that picks one result of several: no instruction of its own
+# Spec.op of primitives that need no instruction:
+OUTPUT = -1  # picks one result of several
+FORWARD = -2  # several results, which are inputs; params: first, the index of the input that is the first result
 
 _by_number = attrgetter("number")
 _lock = AfterForkLock()
@@ -28,7 +30,6 @@ def evaluate(roots, drop_history=False, reader="this"):
     with _lock:
         uses, order = _pending(roots, reader)
         if order:
-            order.sort(key=_by_number)
             keep_all = not drop_history and any(node.flags & TRACKED for node in roots)
             _run(order, uses, keep_all)
         if drop_history and not state.gradient_frames:
@@ -37,8 +38,8 @@ def evaluate(roots, drop_history=False, reader="this"):
 
 
 def _pending(roots, reader):
-    """All uncomputed nodes that `roots` need, with the number of references between them."""
-    uses, order, stack = {}, [], []
+    """All uncomputed nodes that `roots` need, in order, with the number of references between them."""
+    uses, order, stack, by_number = {}, [], [], True
     for node in roots:
         if node.frame is not None or node.flags & LINEAR:
             raise no_value(node, reader)
@@ -50,11 +51,19 @@ def _pending(roots, reader):
         order.append(node)
         for source in node.inputs:
             if source.value is None:
-                if source in uses:
+                if source.replacement is not None:  # referred to by what it replaces: always kept
+                    by_number, source = False, replaced(source)
+                    if source.value is None and source not in uses:
+                        uses[source] = 0
+                        stack.append(source)
+                elif source in uses:
                     uses[source] += 1
                 else:
                     uses[source] = 1
                     stack.append(source)
+    order.sort(key=_by_number)
+    if not by_number:
+        order = sorted_by_dependence(order, uses)
     device = order[0].spec.device if order else None
     for node in roots:
         if node.value is None and node.spec.device is not device:
@@ -64,46 +73,82 @@ def _pending(roots, reader):
     return uses, order
 
 
-def assemble(order):
-    """The program of the nodes in `order` (ascending numbers): (code, input nodes, slot of each node, slots).
+def assemble(order, arguments=(), inline=False):
+    """The program of the nodes in `order`: (code, input nodes, slot of each node, slots).
 
-    References to slots and inputs are as pequegrad.h describes: slot, or ~k for input k.
+    References to slots and inputs are as pequegrad.h describes: slot, or ~k for input k. Of a node with several
+    results the entry is a list. The first inputs are `arguments`. inline: calls are replaced by what they call.
     """
-    code, inputs, slots = [], [], {}
-    append, slot_of = code.append, slots.get
-    n_slots = 0
-    for node in order:
-        spec = node.spec
-        op = spec.op
-        if op <= 0:
-            if op == OUTPUT:
-                _pick_output(node, slots, inputs)
-                continue
-            op = spec.prepare()
-        append(op)
-        append(n_slots)
-        slots[node] = n_slots
-        n_slots += 1
-        if spec.n_outputs != 1:
-            code.extend(range(n_slots, n_slots + spec.n_outputs - 1))
-            n_slots += spec.n_outputs - 1
-        for source in node.inputs:
-            slot = slot_of(source)
+    program = _Assembly(arguments)
+    program.add(order, program.slots, inline)
+    return program.code, program.inputs, program.slots, program.n_slots
+
+
+class _Assembly:
+    """A program under construction."""
+
+    def __init__(self, arguments):
+        self.code, self.inputs, self.n_slots = [], list(arguments), 0
+        self.slots = {node: ~k for k, node in enumerate(arguments)}
+
+    def add(self, order, slots, inline):
+        code = self.code
+        append, slot_of = code.append, slots.get
+        for node in order:
+            spec = node.spec
+            op = spec.op
+            if op <= 0:
+                if op == OUTPUT:
+                    self.pick_output(node, slots)
+                    continue
+                if op == FORWARD:
+                    first = spec.params["first"]
+                    slots[node] = [self.read(source, slots) for source in node.inputs[first : first + spec.n_outputs]]
+                    continue
+                if inline and spec.primitive.name == "call":
+                    self.call(node, slots)
+                    continue
+                op = spec.prepare()
+            append(op)
+            n_slots = self.n_slots
+            if type(node.aval) is not tuple:
+                slots[node] = n_slots
+                append(n_slots)
+                self.n_slots = n_slots + 1
+            else:
+                slots[node] = range(n_slots, n_slots + spec.n_outputs)
+                code.extend(slots[node])
+                self.n_slots = n_slots + spec.n_outputs
+            for source in node.inputs:
+                slot = slot_of(source)
+                if slot is None:
+                    slot = self.read(source, slots)
+                append(slot)
+
+    def read(self, node, slots):
+        """Where the value of `node` is; it becomes an input of the program if it is not computed there."""
+        slot = slots.get(node)
+        if slot is None:
+            slot = self.slots.get(node)  # shared by all calls: constants
             if slot is None:
-                slot = slots[source] = ~len(inputs)
-                inputs.append(source)
-            append(slot)
-    return code, inputs, slots, n_slots
+                slot = self.slots[node] = ~len(self.inputs)
+                self.inputs.append(node)
+            slots[node] = slot
+        return slot
 
+    def pick_output(self, node, slots):
+        source, index = replaced(node.inputs[0]), node.spec.params["index"]
+        if source.value is None:
+            slots[node] = slots[source][index]
+        else:
+            node.value = source.value[index]
+            self.read(node, slots)
 
-def _pick_output(node, slots, inputs):
-    (source,) = node.inputs
-    if source.value is None:
-        slots[node] = slots[source] + node.spec.params["index"]
-    else:
-        node.value = source.value[node.spec.params["index"]]
-        slots[node] = ~len(inputs)
-        inputs.append(node)
+    def call(self, node, slots):
+        graph = node.spec.params["graph"]
+        inner = {argument: self.read(source, slots) for argument, source in zip(graph.placeholders, node.inputs)}
+        self.add(graph.nodes, inner, True)
+        slots[node] = [self.read(result, inner) for result in graph.results]
 
 
 def _external(order, uses, slots):
@@ -132,7 +177,7 @@ def _history(order):
                     walkable.add(node)
                     read[node] = None
                     for operand in inputs:
-                        if operand.value is None:  # computed in this run
+                        if operand.value is None and operand.replacement is None:  # computed in this run
                             read[operand] = None
                     break
     return walkable, read
@@ -149,10 +194,10 @@ def _run(order, uses, keep_all):
     refs = []
     for node in keep:
         slot = slots[node]
-        if node.spec.n_outputs == 1:
+        if type(slot) is int:
             refs.append(slot)
         else:
-            refs.extend(range(slot, slot + node.spec.n_outputs))
+            refs.extend(slot)
     values = library.execute(order[0].spec.device, code, n_slots, [node.value for node in inputs], refs, n_owned)
     next_value = iter(values).__next__
     for node in keep:

@@ -1,18 +1,17 @@
-"""GraphTrace: a closed graph, what tracing a function gives. jit, vmap and export work on it."""
+"""GraphTrace: a closed graph, what tracing a function gives. jit, vmap, loop bodies and export work on it."""
 
-from operator import attrgetter
-
-from .node import constant, stand_in
+from .node import constant, replaced, stand_in, topological_order
 
 
 class GraphTrace:
     """inputs (placeholder nodes), captures (outer Tensors that are read), nodes in order, outputs (nodes).
 
     `rebound` are outer handles that the function gave new values: (Tensor, Node) pairs; their nodes are
-    further outputs. In place of captured nodes stand placeholders: the graph keeps no outer value alive.
+    further outputs. `effects` are nodes that must run although nothing reads them. In place of captured nodes stand
+    placeholders: the graph keeps no outer value alive.
     """
 
-    def __init__(self, name, inputs, captures, outputs, rebound=()):
+    def __init__(self, name, inputs, captures, outputs, rebound=(), effects=()):
         """captures: Node -> handles, as the trace found them. The nodes of the trace become the graph's own."""
         stand_ins = {node: stand_in(node.aval) for node in captures}
         self.name = name
@@ -22,49 +21,55 @@ class GraphTrace:
         self.aliases = [(handles[0], other) for handles in captures.values() for other in handles[1:]]
         self.outputs = [stand_ins.get(node, node) for node in outputs]
         self.rebound = [(handle, stand_ins.get(node, node)) for handle, node in rebound]
-        results = [*outputs, *(node for _, node in rebound)]
-        self.nodes = _reachable(results, {*inputs, *stand_ins})
+        self.effects = list(effects)
+        self.derived = {}  # what transforms made of this graph: derivatives, batched forms, programs
+        boundary = {*inputs, *stand_ins}
+        self.nodes = topological_order(
+            [*outputs, *(node for _, node in rebound), *effects],
+            lambda node: node in boundary or node.spec.primitive is constant,
+        )
         for node in self.nodes:
-            node.inputs = tuple([stand_ins.get(source, source) for source in node.inputs])
+            node.inputs = tuple([stand_ins.get(source, source) for source in map(replaced, node.inputs)])
+
+    @property
+    def placeholders(self):
+        """The nodes that stand for what the graph is applied to: arguments, then captured values."""
+        return [*self.inputs, *(node for node, _ in self.captures)]
 
     @property
     def results(self):
         """All nodes whose values leave the graph."""
         return [*self.outputs, *(node for _, node in self.rebound)]
 
+    @property
+    def avals(self):
+        """The avals of the results."""
+        return tuple(node.aval for node in self.results)
+
+    def closed(self):
+        """The same nodes as a graph without captures: captured values are further arguments."""
+        if not self.captures:
+            return self
+        found = self.derived.get("closed")
+        if found is None:
+            found = self.derived["closed"] = object.__new__(GraphTrace)
+            found.__dict__.update(self.__dict__, inputs=self.placeholders, captures=[], aliases=[], derived={})
+        return found
+
+    def prepared(self, spec):
+        """The program that an operation made for `spec` runs."""
+        from ..compiler.program import program_of
+
+        return program_of(self, spec.device)
+
     def __str__(self):
         """One line per node: `c: float32[3] = add(a, b)`."""
-        names = {}
-
-        def name(node):
-            if node.spec.primitive is constant:
-                return repr(node.spec.params["value"])
-            if node not in names:
-                names[node] = _letters(len(names))
-            return names[node]
-
-        def typed(node):
-            aval = node.aval
-            return f"{name(node)}: {', '.join(map(str, aval)) if type(aval) is tuple else aval}"
-
-        head = f"{self.name}({', '.join(map(typed, self.inputs))})"
-        if captured := ", ".join(typed(node) for node, _ in self.captures):
-            head += f" captures ({captured})"
-        lines = [head + ":"]
-        for node in self.nodes:
-            shown = [name(source) for source in node.inputs]
-            shown += [f"{key}={value}" for key, value in node.spec.params.items()]
-            lines.append(f"    {typed(node)} = {node.spec.primitive.name}({', '.join(shown)})")
-        lines.append(f"    return {', '.join(map(name, self.outputs))}")
-        captured_as = {handle: name(node) for node, handle in self.captures}
-        for handle, node in self.rebound:
-            lines.append(f"    {captured_as.get(handle, 'a tensor from outside')} becomes {name(node)}")
-        return "\n".join(lines)
+        return "\n".join(_lines(self, {}))
 
     def structure(self):
         """A hashable form that is equal for equal graphs, whatever the nodes' numbers."""
         position = {}
-        for node in (*self.inputs, *(node for node, _ in self.captures), *self.nodes):
+        for node in (*self.placeholders, *self.nodes):
             position[node] = len(position)
 
         def at(node):
@@ -72,28 +77,53 @@ class GraphTrace:
                 return position[node]
             return "constant", repr(node.spec.params["value"]), node.aval
 
-        heads = tuple(node.aval for node in (*self.inputs, *(node for node, _ in self.captures)))
-        body = tuple((n.spec.primitive.name, repr(n.spec.params), tuple(map(at, n.inputs))) for n in self.nodes)
-        return heads, body, tuple(map(at, self.results))
+        heads = tuple(node.aval for node in self.placeholders)
+        body = tuple((n.spec.primitive.name, _frozen(n.spec.params), tuple(map(at, n.inputs))) for n in self.nodes)
+        return heads, body, tuple(map(at, self.results)), tuple(map(at, self.effects))
 
 
-def _reachable(results, boundary):
-    seen, stack, found = set(boundary), [], []
-    for node in results:
-        if node not in seen:
-            seen.add(node)
-            stack.append(node)
-    while stack:
-        node = stack.pop()
+def _frozen(value):
+    """Parameters as a hashable value; graphs among them by their structure."""
+    if isinstance(value, GraphTrace):
+        return value.structure()
+    if isinstance(value, dict):
+        return tuple((key, _frozen(v)) for key, v in value.items())
+    if isinstance(value, tuple):
+        return tuple(map(_frozen, value))
+    return repr(value)
+
+
+def _lines(graph, names):
+    """The text of a graph; `names` grows by the names of its nodes."""
+
+    def name(node):
         if node.spec.primitive is constant:
-            continue
-        found.append(node)
-        for source in node.inputs:
-            if source not in seen:
-                seen.add(source)
-                stack.append(source)
-    found.sort(key=attrgetter("number"))
-    return found
+            return repr(node.spec.params["value"])
+        if node not in names:
+            names[node] = _letters(len(names))
+        return names[node]
+
+    def typed(node):
+        aval = node.aval
+        return f"{name(node)}: {', '.join(map(str, aval)) if type(aval) is tuple else aval}"
+
+    head = f"{graph.name}({', '.join(map(typed, graph.inputs))})"
+    if captured := ", ".join(typed(node) for node, _ in graph.captures):
+        head += f" captures ({captured})"
+    yield head + ":"
+    for node in graph.nodes:
+        shown, inner = [name(source) for source in node.inputs], []
+        for key, value in node.spec.params.items():
+            graphs = [v for v in (value if isinstance(value, tuple) else (value,)) if isinstance(v, GraphTrace)]
+            inner += graphs
+            shown.append(f"{key}={', '.join(g.name for g in graphs) if graphs else value}")
+        yield f"    {typed(node)} = {node.spec.primitive.name}({', '.join(shown)})"
+        for body in inner:
+            yield from ("        " + line for line in _lines(body, {}))
+    yield f"    return {', '.join(map(name, graph.outputs))}"
+    captured_as = {handle: name(node) for node, handle in graph.captures}
+    for handle, node in graph.rebound:
+        yield f"    {captured_as.get(handle, 'a tensor from outside')} becomes {name(node)}"
 
 
 def _letters(n):

@@ -8,7 +8,9 @@ Creation numbers are a topological order of the graph: a node is always newer th
 import itertools
 import threading
 import weakref
+from operator import attrgetter
 
+from .device import device as devices
 from .errors import TracerError
 from .locks import AfterForkLock
 
@@ -78,7 +80,7 @@ class Spec:
         self.inputs = inputs  # tuple of avals
         self.aval = aval  # Aval, or a tuple of them for several results
         outputs = self.outputs
-        self.device = outputs[0].device
+        self.device = (outputs or inputs)[0].device if outputs or inputs else devices.cpu
         self.n_outputs = len(outputs)
         self.op = op  # address of the prepared kernel; 0 = not prepared yet
         self._operation = None  # its owner
@@ -94,8 +96,16 @@ class Spec:
         with _preparing:  # two threads must not replace each other's kernel while a program holds its address
             if not self.op:
                 kernel, params = self.primitive.lower(*self.inputs, **self.params)
-                self._operation = library.Operation(kernel, params, self.inputs, self.outputs, self.device)
-                self.op = self._operation.address
+                numbers, owners = [], []
+                for p in params:
+                    if hasattr(p, "prepared"):  # a graph or a host function
+                        owners.append(p.prepared(self))
+                        numbers.extend(owners[-1].params)
+                    else:
+                        numbers.append(p)
+                operation = library.Operation(kernel, numbers, self.inputs, self.outputs, self.device)
+                self._operation = operation, owners
+                self.op = operation.address
         return self.op
 
 
@@ -120,6 +130,8 @@ class Frame:
         self.rebound = {}  # Tensor -> (its Node, its _rebound) before
         self.guards = []  # (object, attribute, value) that the trace depended on
         self.modules = {}  # id -> module whose forward() ran
+        self.effects = []  # nodes that must run although nothing may need their value
+        self.axes = {}  # name of a vmapped axis -> its size
 
     def __enter__(self):
         self.outer, state.frame = state.frame, self
@@ -192,7 +204,9 @@ next_number = itertools.count(1).__next__
 class Node:
     """`primitive(*inputs, **params)`; see the module's docstring."""
 
-    __slots__ = ("spec", "aval", "inputs", "value", "number", "flags", "depth", "frame", "cut", "__weakref__")
+    __slots__ = (
+        "spec", "aval", "inputs", "value", "number", "flags", "depth", "frame", "cut", "replacement", "__weakref__"
+    )  # fmt: skip
 
     def __init__(self, spec, inputs):
         frame = state.frame
@@ -212,6 +226,7 @@ class Node:
         self.depth = depth + 1  # longest chain of pending nodes that ends here
         self.frame = frame
         self.cut = None  # Cut, if history was dropped here
+        self.replacement = None  # a node whose first results are those of this one: see replaced()
         if depth >= MAX_PENDING and frame is None and not flags & LINEAR:
             from .evaluate import evaluate
 
@@ -230,6 +245,63 @@ def enter_frame(node, frame):
         from .tensor import wrap  # a node without a handle of the user: it cannot be rebound
 
         frame.captures[node] = [wrap(node)]
+
+
+def replaced(node):
+    """The node that is computed in place of `node`.
+
+    The derivative of control flow needs more of it than its results (residuals, tangents). It builds a node
+    that gives both and makes it the replacement, so that nothing is computed twice.
+    """
+    while node.replacement is not None and node.value is None:
+        node = node.replacement
+    return node
+
+
+def topological_order(results, boundary=lambda node: False):
+    """The nodes that `results` need, themselves included, each after its inputs; stops at nodes in `boundary`.
+
+    Creation numbers are such an order, unless a node was replaced by a newer one.
+    """
+    seen, stack, found, in_order = set(), [], [], True
+    for node in results:
+        if node not in seen and not boundary(node):
+            seen.add(node)
+            stack.append(node)
+    while stack:
+        node = stack.pop()
+        found.append(node)
+        for source in node.inputs:
+            if source.replacement is not None:
+                source, in_order = replaced(source), False
+            if source not in seen and not boundary(source):
+                seen.add(source)
+                stack.append(source)
+    found.sort(key=_by_number)
+    return found if in_order else sorted_by_dependence(found, seen)
+
+
+def sorted_by_dependence(nodes, members):
+    """`nodes`, each after its inputs; `members` tells which nodes are among them."""
+    ordered, done = [], set()
+    for first in nodes:
+        stack = [first]
+        while stack:
+            node = stack[-1]
+            if node in done:
+                stack.pop()
+                continue
+            waiting = [s for s in map(replaced, node.inputs) if s in members and s not in done]
+            if waiting:
+                stack.extend(waiting)
+            else:
+                done.add(node)
+                ordered.append(node)
+                stack.pop()
+    return ordered
+
+
+_by_number = attrgetter("number")
 
 
 class Cut:
@@ -304,6 +376,7 @@ def _bare(spec, value, flags):
     node = object.__new__(Node)
     node.spec, node.aval, node.inputs, node.value = spec, spec.aval, (), value
     node.number, node.flags, node.depth, node.frame, node.cut = next_number(), flags, 0, None, None
+    node.replacement = None
     return node
 
 

@@ -269,7 +269,7 @@ def operator(primitive, general, floating_only=False):
             node = new(Node)
             node.spec, node.aval, node.inputs, node.value = spec, spec.aval, (x, y), None
             node.number, node.flags, node.depth = next_number(), (x.flags | y.flags) & state.flags_mask, depth + 1
-            node.frame = node.cut = None
+            node.frame = node.cut = node.replacement = None
         tensor = new(Tensor)
         tensor._node = node
         return tensor

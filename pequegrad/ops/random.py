@@ -60,6 +60,19 @@ def next_key(device):
     return getitem(keys, 1)
 
 
+def is_generator(handle):
+    """True for the key of a device that each draw replaces."""
+    return handle is _generators.get(handle.device)
+
+
+def spread_generator(generator, size):
+    """`size` keys from a generator, uint32[size, 2], one for each example of a batch; the generator moves on."""
+    with stateful:
+        keys = random_bits(generator, shape=(size + 1, 2), dtype=dt.uint32)
+        generator._rebind(getitem(keys, size)._node)
+    return getitem(keys, slice(size))
+
+
 # dtype -> (dtype of the random bits, bits of the mantissa): as many as the floats in [0, 1) are evenly spaced by
 _MANTISSAS = {
     "float16": (dt.uint16, 10),

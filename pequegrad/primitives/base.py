@@ -13,6 +13,7 @@
     batch(inputs, batched, **params)         the primitive over a new leading axis of the batched inputs;
                                              the result has that axis, too
     lower(*avals, **params)                  (kernel name, integer parameters) for the runtime
+    effects(**params)                        True if it must run although nothing reads its results
     samples(rng)                             (arrays, params) for the tests of all rules
 
 A class that states `linear = "together"` (linear in all floating operands as one, like add) or "each" (in each of
@@ -21,7 +22,8 @@ generated beside the jvp for elementwise primitives that state partial derivativ
 """
 
 from ..core.errors import ArgumentError, DeviceMismatchError
-from ..core.evaluate import OUTPUT
+from ..core.evaluate import OUTPUT, evaluate
+from ..core.graph import GraphTrace
 from ..core.node import LINEAR, Node, Spec, constant, scalar_constant, state
 from ..core.tensor import Tensor, wrap
 
@@ -40,6 +42,8 @@ class Primitive:
         self.__doc__ = rules.__doc__
         self.linear = getattr(rules, "linear", None)
         self.vjp = getattr(rules, "vjp", None)
+        self.effects = getattr(rules, "effects", None)
+        self.holds_graphs = getattr(rules, "holds_graphs", False)
         self.specs = {}  # avals, params -> Spec: inference is done once
         PRIMITIVES[self.name] = self
 
@@ -67,12 +71,21 @@ class Primitive:
         if state.frame is not None:
             note_captures(operands)
         node = Node(spec, nodes)
-        if spec.n_outputs == 1:
+        if self.effects is not None and self.effects(**params):
+            _take_effect(node)
+        if type(spec.aval) is not tuple:
             return wrap(node)
         return outputs(node)
 
     def make_spec(self, avals, params):
         """Infers, and remembers, what this primitive gives for these avals."""
+        key = (avals, *params.items()) if params else avals
+        specs = self.specs
+        if self.holds_graphs:  # kept with its first graph, not here: graphs come and go
+            specs = next(v[0] if type(v) is tuple else v for v in params.values() if _is_graph(v)).derived
+            key = self.name, *key
+            if key in specs:
+                return specs[key]
         devices = {aval.device for aval in avals}
         if len(devices) > 1:
             described = ", ".join(f"{aval} on {aval.device}" for aval in avals)
@@ -82,11 +95,28 @@ class Primitive:
             )
         for aval in avals[:1]:
             aval.device.handle  # noqa: B018  opens it: a device that is not there is reported here
-        spec = Spec(self, params, avals, self.infer(*avals, **params))
-        if len(self.specs) >= _SPECS_KEPT:
-            self.specs.clear()
-        self.specs[(avals, *params.items()) if params else avals] = spec
+        spec = Spec(self, params, avals, self.infer(*avals, **params), getattr(self.rules, "op", 0))
+        if len(specs) >= _SPECS_KEPT:
+            specs.clear()
+        specs[key] = spec
         return spec
+
+
+def _is_graph(value):
+    return isinstance(value[0] if type(value) is tuple and value else value, GraphTrace)
+
+
+def _take_effect(node):
+    """A node with effects runs now, or, inside a traced function, whenever the graph does."""
+    if state.frame is not None:
+        state.frame.effects.append(node)
+    else:
+        evaluate((node,))
+
+
+def rebuild(node, inputs):
+    """What the node's primitive gives for other inputs."""
+    return node.spec.primitive(*inputs, **node.spec.params)
 
 
 def primitive(rules):

@@ -3,7 +3,9 @@
 Every call into C is here. `lib` is looked up at each call, so that tests can count calls.
 """
 
+import itertools
 import os
+import threading
 from array import array
 from importlib.util import find_spec
 
@@ -51,6 +53,8 @@ _FIXES = {
 def check(status, invalid=ShapeError):
     """Raises the exception of a failed call; `invalid` is the one for PG_EINVAL."""
     if status:
+        if status == lib.PG_EHOST:
+            raise _host_errors.__dict__.pop("last")
         kind = invalid if status == lib.PG_EINVAL else _ERRORS.get(status, PequegradError)
         raise kind(ffi.string(lib.pg_last_error()).decode(), fix=_FIXES.get(status))
 
@@ -103,6 +107,22 @@ class DeviceArray:
 
     def __del__(self, release=lib.pg_array_release):
         release(self.pointer)
+
+
+class DonatedArray:
+    """Stands for an array that was given to a program: reading it is an error."""
+
+    __slots__ = ("to",)
+
+    def __init__(self, to):
+        self.to = to
+
+    @property
+    def pointer(self):
+        raise DeviceError(
+            f"This array was donated to {self.to}: its memory now belongs to the results.",
+            fix="use the results, or leave its argument out of donate_argnums.",
+        )
 
 
 class SharedArray:
@@ -209,23 +229,40 @@ def execute(device, code, n_slots, inputs, output_refs, n_owned):
 
 
 class Program:
-    """Code that is run again and again. `specs` keeps its operations alive."""
+    """Code that is run again and again. `owner` keeps its operations alive; the last inputs may be `constants`."""
 
-    __slots__ = ("pointer", "specs", "n_outputs")
+    __slots__ = ("pointer", "owner", "n_outputs")
 
-    def __init__(self, device, code, n_slots, n_inputs, output_refs, specs):
+    def __init__(self, device, code, n_slots, n_inputs, output_refs, owner, constants=()):
         out = ffi.new("pg_program **")
         check(
             lib.pg_program_create(
                 device.handle, _int64(code), len(code), n_slots, n_inputs, _int64(output_refs), len(output_refs), out
             )
         )
-        self.pointer, self.specs, self.n_outputs = out[0], specs, len(output_refs)
+        self.pointer, self.owner, self.n_outputs = out[0], owner, len(output_refs)
+        if constants:
+            check(lib.pg_program_bind(self.pointer, [value.pointer for value in constants], len(constants)))
 
-    def run(self, inputs):
-        """The outputs (DeviceArrays) for these inputs (DeviceArrays)."""
+    @property
+    def params(self):
+        """As parameters of kernels that run it."""
+        return (int(ffi.cast("intptr_t", self.pointer)),)
+
+    def run(self, inputs, donated=None):
+        """The outputs (DeviceArrays) for these inputs (DeviceArrays).
+
+        donated: for each input whether the program may have it; those DeviceArrays are empty afterwards.
+        """
         outputs = ffi.new("pg_array *[]", self.n_outputs)
-        status = lib.pg_program_run(self.pointer, [value.pointer for value in inputs], outputs)
+        if donated is None:
+            status = lib.pg_program_run(self.pointer, [value.pointer for value in inputs], outputs)
+        else:
+            pointers = [value.pointer for value in inputs]
+            for value, gone in zip(inputs, donated):
+                if gone:
+                    value.pointer = ffi.NULL
+            status = lib.pg_program_run_donating(self.pointer, pointers, bytes(donated), outputs)
         if status:
             check(status)
         return [DeviceArray(pointer) for pointer in outputs]
@@ -233,3 +270,54 @@ class Program:
     def __del__(self, destroy=lib.pg_program_destroy):
         if hasattr(self, "pointer"):
             destroy(self.pointer)
+
+
+# ---- functions of the host -------------------------------------------------------------------------
+
+_host_functions = {}  # context -> (function, device, avals of the results)
+_host_errors = threading.local()
+
+
+class HostFunction:
+    """A Python function from NumPy arrays to NumPy arrays that a program calls (kernel `host_call`)."""
+
+    def __init__(self, function, device, avals):
+        self.context = next(_host_contexts)
+        _host_functions[self.context] = function, device, avals
+        if not _host_entry:  # made when it is first needed: not every system allows callbacks
+            _host_entry.append(ffi.callback("pg_host_function", _call_host, error=lib.PG_EHOST))
+
+    @property
+    def params(self):
+        """The parameters of the kernel."""
+        return int(ffi.cast("intptr_t", _host_entry[0])), self.context
+
+    def __del__(self):
+        _host_functions.pop(self.context, None)
+
+
+_host_contexts = itertools.count(1)
+_host_entry = []
+
+
+def _call_host(context, inputs, n_in, outputs, n_out):
+    try:
+        function, device, avals = _host_functions[context]
+        values = [_array_from_pointer(inputs[i]) for i in range(n_in)]
+        arrays = [array_from_host(value, device) for value in function(*values)]
+        for i, owned in enumerate(arrays):
+            outputs[i], owned.pointer = owned.pointer, ffi.NULL
+    except BaseException as error:
+        _host_errors.last = error
+        return lib.PG_EHOST
+    return lib.PG_OK
+
+
+def _array_from_pointer(pointer):
+    """A NumPy array with a copy of a pg_array."""
+    info = ffi.new("pg_array_info *")
+    lib.pg_array_describe(pointer, info)
+    result = np.empty(tuple(info.shape[0 : info.ndim]), dtypes.from_code(info.dtype))
+    raw = result.reshape(-1).view(np.uint8) if result.size else np.empty(0, np.uint8)
+    check(lib.pg_array_to_host(pointer, ffi.from_buffer(raw, require_writable=True), raw.size))
+    return result

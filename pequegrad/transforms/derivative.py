@@ -154,10 +154,12 @@ def _transposed_jvp(node, ct, wanted):
     if not source_of:
         return ()
     out = apply_jvp(node, tangents)
-    if type(ct) is dict:
-        cotangents = {t._node: ct[i] for i, t in enumerate(out) if t is not None and i in ct}
-    else:
-        cotangents = {} if out is None else {out._node: ct}
+    if type(node.aval) is not tuple:
+        out, ct = (out,), {0: ct}
+    cotangents = {}
+    for i, tangent in enumerate(out or ()):
+        if i in ct and tangent is not None and tangent._node.flags & LINEAR:
+            _deposit(cotangents, tangent._node, ct[i])
     found = transpose_linear(cotangents, source_of)
     return [(source, found[t]) for t, source in source_of.items() if t in found]
 

@@ -5,16 +5,19 @@ import math
 
 import numpy as np
 
-from ..compiler.program import CompiledGraph
+from ..compiler.program import device_of, program_of
 from ..core.device import device as devices
 from ..core.errors import ArgumentError
 from ..core.evaluate import evaluate
 from ..core.locks import stateful
 from ..core.node import TRACKED, Cut, leaf, make_aval, same_aval, scalar_constant, state
 from ..core.tensor import Tensor, tensor_from_numpy, wrap
+from ..primitives.control_flow import call
+from ..runtime import library
+from .control_flow import Closure, set_state
 from .signatures import argument_names, signature
 from .trace import trace
-from .tree import flatten, tree_map
+from .tree import flatten, leaf_names
 
 _KEPT = 16  # compiled programs for one kind of arguments: more come only from captured tensors and modules that change
 
@@ -22,16 +25,18 @@ _KEPT = 16  # compiled programs for one kind of arguments: more come only from c
 class jit:
     """A function that runs as one program, compiled for each combination of argument types.
 
-    jit(function, static_argnums=(), static_argnames=()); also as a decorator, and `jit.withargs(...)` as a decorator
+    jit(function, static_argnums=(), static_argnames=(), donate_argnums=()); also as a decorator, and `jit.withargs(...)` as a decorator
     with options. Arguments and results are tensors, NumPy arrays, Python numbers, or nested tuples, lists
     and dicts of them. Static arguments are Python values that must be hashable: the function is compiled
     anew for each of their values. Numbers and arrays go to the device of the first tensor argument, or to the
-    CPU if there is none. `allocator` ("default" or "custom") matters on CUDA devices only.
+    CPU if there is none. Donated arguments (positions) are given up by the caller: their memory may serve the results, and
+    using them again raises. `allocator` ("default" or "custom") matters on CUDA devices only.
 
     Tensors from outside that the function reads (a module's parameters) are read anew at each call; those that
     it changes (the random state, a parameter after optim.step) are changed at each call. Python code in the
-    function runs only while it is traced. Results have no history: differentiate inside, with `fngrad`,
-    or apply `fngrad` to the jitted function. Inside another transform the function is simply called.
+    function runs only while it is traced; from the third time on a log message says which argument caused it. Results have
+    no history: differentiate inside, with `fngrad`, or apply `fngrad` to the jitted function. Inside another transform
+    the function is a node of the graph there (`call`), whose derivatives and batched forms are made once.
 
     >>> @jit
     ... def f(x, y):
@@ -40,7 +45,7 @@ class jit:
     array(11., dtype=float32)
     """
 
-    def __init__(self, function, static_argnums=(), static_argnames=(), allocator="default"):
+    def __init__(self, function, static_argnums=(), static_argnames=(), donate_argnums=(), allocator="default"):
         if not callable(function):
             raise ArgumentError(f"jit takes a function, got {type(function).__name__}.", fix="jit(function), or @jit.")
         if allocator not in ("default", "custom"):
@@ -49,6 +54,9 @@ class jit:
         self.function = function
         self.name = getattr(function, "__name__", type(function).__name__)
         self.compiled = {}  # key of the arguments -> list of _Entry, the newest last
+        self.traces = 0  # how often the function was traced
+        self.last_key = None  # the kind of arguments of the last trace, for the message about the next one
+        self.donated = {donate_argnums} if isinstance(donate_argnums, int) else set(donate_argnums)
         self.static_positions, self.static_names = (), ()
         if static_argnums != () or static_argnames != ():
             self._resolve_static(static_argnums, static_argnames)
@@ -81,14 +89,23 @@ class jit:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args, **kwargs):
-        if state.frame is not None or state.gradient_frames:
-            args, kwargs = tree_map(_array_to_tensor, (args, kwargs))
-            return self.function(*args, **kwargs)
         key, leaves, static = self._key(args, kwargs)
+        inside = state.frame is not None or state.gradient_frames
+        if inside:
+            key = *key, _axes_in_scope()
         entry = self._find(key)
         if entry is None:
             entry = self._compile(key, leaves, static)
-        return entry(leaves)
+        if inside:
+            return entry.apply(leaves)
+        return entry.run(leaves, self._donated_leaves(static[0]) if self.donated else None)
+
+    def _donated_leaves(self, structure):
+        args_structure, kwargs_structure = structure.children()
+        flags = []
+        for i, child in enumerate(args_structure.children()):
+            flags += [i in self.donated] * child.num_leaves
+        return flags + [False] * kwargs_structure.num_leaves
 
     def print_trace(self, *args, **kwargs):
         """Prints the graph for these arguments, one line per operation."""
@@ -164,13 +181,38 @@ class jit:
 
         avals = [leaf._node.aval for leaf in leaves]
         graph, out_structure, frame = trace("jit", self.name, avals, call, self._names(structure))
-        devices_used = {aval.device for node in graph.nodes for aval in node.spec.outputs} or {a.device for a in avals}
-        device = next(iter(devices_used), devices.cpu)
-        entry = _Entry(self.name, graph, CompiledGraph(graph, device), out_structure, frame)
-        entries = self.compiled.setdefault(key, [])
-        entries.append(entry)
-        del entries[:-_KEPT]
+        entry = _Entry(self.name, graph, out_structure, frame)
+        self.traces += 1
+        if self.traces >= 3 and self.last_key != key:
+            self._report(key)
+        self.last_key = key
+        if entry.closure_is_final():
+            entries = self.compiled.setdefault(key, [])
+            entries.append(entry)
+            del entries[:-_KEPT]
         return entry
+
+    def _report(self, key):
+        """Says which argument made the function be traced again."""
+        import logging
+
+        old, new = self.last_key, key
+        if old[0] != new[0]:
+            changes = [f"the structure of the arguments: {old[0]} -> {new[0]}"]
+        else:
+            names = self._leaf_names(new[0])
+            changes = [f"{name}: {a} -> {b}" for name, a, b in zip(names, old[1], new[1]) if a != b]
+            names = [name if type(name) is str else argument_names(self.function, name + 1)[name] for name in new[2]]
+            changes += [f"static {n}: {_shown(a)} -> {_shown(b)}" for n, a, b in zip(names, old[3], new[3]) if a != b]
+        logging.getLogger("pequegrad").warning(
+            "jit traces %s for the %s time. What changed: %s", self.name, _ordinal(self.traces), "; ".join(changes) or "the axes in scope"
+        )
+
+    def _leaf_names(self, structure):
+        args, kwargs = structure.unflatten(range(structure.num_leaves))
+        names = argument_names(self.function, len(args))
+        found = [name for argument, name in zip(args, names) for name in leaf_names(argument, name)]
+        return found + [name for key, value in sorted(kwargs.items()) for name in leaf_names(value, key)]
 
     def _names(self, structure):
         """For messages: which argument each leaf belongs to."""
@@ -207,6 +249,13 @@ def _frozen(value):
     return type(value), value, math.copysign(1, value) if isinstance(value, float) else None
 
 
+def _shown(frozen):
+    """The text of a value that _frozen made."""
+    if frozen and isinstance(frozen[0], tuple):
+        return f"({', '.join(map(_shown, frozen))})"
+    return repr(frozen[1]) if frozen else "()"
+
+
 def _static_leaf(x, name):
     """A leaf that is not an array: modules stand for themselves, all else is an error."""
     if hasattr(x, "named_parameters"):
@@ -217,16 +266,37 @@ def _static_leaf(x, name):
     )
 
 
-class _Entry:
-    """One compiled graph, with what must still hold for it to be used again."""
+def _axes_in_scope():
+    """Names and sizes of the vmapped axes that collectives may use here."""
+    found, frame = {}, state.frame
+    while frame is not None:
+        found = {**frame.axes, **found}
+        frame = frame.outer
+    return tuple(found.items())
 
-    def __init__(self, name, graph, compiled, structure, frame):
-        self.graph, self.compiled, self.structure = graph, compiled, structure
+
+def _ordinal(n):
+    return f"{n}{'th' if 10 <= n % 100 <= 20 else {1: 'st', 2: 'nd', 3: 'rd'}.get(n % 10, 'th')}"
+
+
+class _Entry:
+    """One traced graph, with what must still hold for it to be used again."""
+
+    def __init__(self, name, graph, structure, frame):
+        self.graph, self.structure = graph, structure
         self.reason = f"jit of {name}"
         self.guards = frame.guards
         self.modules = [(module, module._structure()) for module in frame.modules.values()]
-        self.captured = [(handle, node.aval) for node, handle in graph.captures]
+        self.live_modules = frame.modules
+        self.closure = Closure([graph])
+        self.closed = self.closure.graphs[0]
+        self.captured = [(handle, handle._node.aval) for handle in (*self.closure.constants, *self.closure.state)]
         self.avals = [node.aval for node in graph.outputs]
+        self.program = None
+
+    def closure_is_final(self):
+        """False if the graph reads a value of a function that is still being traced: it cannot serve another trace."""
+        return all(handle._node.frame is None for handle, _ in self.captured)
 
     def is_current(self):
         """True if all that the trace depended on besides its arguments is as it was."""
@@ -242,15 +312,26 @@ class _Entry:
                 return False
         return all(module._structure() == structure for module, structure in self.modules)
 
-    def __call__(self, leaves):
-        if not self.graph.rebound:
-            return self._run(leaves)
-        with stateful:
-            return self._run(leaves)
+    def apply(self, leaves):
+        """The results as lazy tensors: a `call` node in the graph of the transform at work."""
+        if state.frame is not None:  # its graph depends on what this one depends on
+            state.frame.guards += self.guards
+            state.frame.modules.update(self.live_modules)
+        n_state = len(self.closure.state)
+        outs = call(*self.closure.constants, *self.closure.state, *leaves, graph=self.closed, barrier=False)
+        self.closure.change_state(outs[:n_state])
+        return self.structure.unflatten(outs[n_state:])
 
-    def _run(self, leaves):
-        nodes = [leaf._node for leaf in leaves]
-        nodes += [handle._node for handle, _ in self.captured]
+    def run(self, leaves, donated=None):
+        """The results, computed at once by one program."""
+        if not self.closure.state:
+            return self._run(leaves, donated)
+        with stateful:
+            return self._run(leaves, donated)
+
+    def _run(self, leaves, donated):
+        nodes = [handle._node for handle, _ in self.captured]
+        nodes += [leaf._node for leaf in leaves]
         flags = 0
         for node in nodes:
             flags |= node.flags
@@ -258,13 +339,33 @@ class _Entry:
         pending = [node for node in nodes if node.value is None]
         if pending:
             evaluate(pending, reader="a jitted function")
-        values = self.compiled([node.value for node in nodes])
+        if self.program is None:
+            self.program = program_of(self.closed, device_of(self.closed, devices.cpu))
+        values = [node.value for node in nodes]
+        if donated is None:
+            values = self.program.run(values)
+        else:
+            values = self._run_donating(nodes, values, [False] * len(self.captured) + donated)
+        n_state = len(self.closure.state)
         outputs = []
-        for value, aval in zip(values, self.avals):
+        for value, aval in zip(values[n_state:] if n_state else values, self.avals):
             node = leaf(value, aval, flags & TRACKED & state.flags_mask)
             node.cut = cut
             outputs.append(wrap(node))
-        for value, (handle, _) in zip(values[len(self.avals) :], self.graph.rebound):
+        for value, handle in zip(values, self.closure.state):
             old = handle._node
             handle._rebind(leaf(value, old.aval, old.flags))
         return self.structure.unflatten(outputs)
+
+    def _run_donating(self, nodes, values, donated):
+        # an array that is passed twice, or belongs to a group of arrays, is not given away
+        once = {id(v): donated[i] for i, v in enumerate(values)}
+        donated = [
+            d and type(v) is library.DeviceArray and sum(v is w for w in values) == 1 and once[id(v)]
+            for d, v in zip(donated, values)
+        ]
+        results = self.program.run(values, donated)
+        for node, gone in zip(nodes, donated):
+            if gone:
+                node.value = library.DonatedArray(self.reason)
+        return results

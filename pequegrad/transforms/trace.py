@@ -8,12 +8,14 @@ from ..core.tensor import Tensor, wrap
 from .tree import flatten
 
 
-def trace(transform, name, avals, call, names=()):
+def trace(transform, name, avals, call, names=(), axes=()):
     """Traces `call(placeholders)` and returns (GraphTrace, structure of the result, frame).
 
     transform, name: for messages ("jit", the function's name). avals: of the placeholders; names: theirs.
+    axes: (name, size) pairs of axes that collectives may name.
     """
     frame = Frame(transform, name)
+    frame.axes.update(axes)
     with stateful, frame:
         placeholders = [placeholder_node(aval, TRACKED) for aval in avals]
         for node, argument in zip(placeholders, names):
@@ -33,7 +35,7 @@ def trace(transform, name, avals, call, names=()):
                     f"{name} gave a tensor from outside, {before}, a value of another type: {node.aval}.",
                     fix="keep its shape and dtype inside a traced function.",
                 )
-        graph = GraphTrace(name, placeholders, frame.captures, [t._node for t in outputs], rebound)
+        graph = GraphTrace(name, placeholders, frame.captures, [t._node for t in outputs], rebound, frame.effects)
     frame.forget()
     return graph, structure, frame
 

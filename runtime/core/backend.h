@@ -111,6 +111,7 @@ typedef struct pg_backend {
     void (*free)(pg_device *device, void *data, int64_t bytes);
     pg_status (*from_host)(pg_device *device, void *to, const void *from, int64_t bytes);
     pg_status (*to_host)(pg_device *device, void *to, const void *from, int64_t bytes);
+    pg_status (*copy)(pg_device *device, void *to, const void *from, int64_t bytes);
     const pg_kernel *(*find_kernel)(const char *name); /* NULL if unknown */
     void (*memory_stats)(pg_device *device, pg_memory_stats *out);
     void (*reset_peak)(pg_device *device);

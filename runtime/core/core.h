@@ -14,4 +14,15 @@ void pg_dense_strides(pg_dtype dtype, int32_t ndim, const int64_t *shape, int64_
 /* Puts "name: float32[2,3], float32[4]: " before the message of a failed kernel; gives `status`. */
 pg_status pg_explain_failure(const pg_op *op, pg_status status);
 
+/* pg_program_run_donating for programs inside an operation: the arrays are known to fit. */
+pg_status pg_program_run_nested(const pg_program *program, pg_array *const *inputs,
+                                const uint8_t *donated, pg_array **outputs);
+
+/* Whether the program takes and gives arrays like these. */
+pg_status pg_program_check(const pg_program *program, const pg_device *device, int64_t n_in,
+                           const pg_aval *const *in, int64_t n_out, const pg_aval *const *out);
+
+/* Kernels that run programs or host functions (core/control.c); every backend offers them. */
+const pg_kernel *pg_find_control_kernel(const char *name);
+
 #endif

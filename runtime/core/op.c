@@ -40,10 +40,12 @@ pg_status pg_op_create(pg_device *device, const char *name, int32_t n_in, int32_
                        int64_t n_params, pg_op **out)
 {
     PG_REQUIRE(device && name && out, "pg_op_create: a pointer is NULL");
-    PG_REQUIRE(n_in >= 0 && n_out >= 1 && n_avals >= 0 && n_params >= 0,
+    PG_REQUIRE(n_in >= 0 && n_out >= 0 && n_avals >= 0 && n_params >= 0,
                "%s: %d inputs, %d outputs, %lld numbers about them, %lld parameters", name, n_in,
                n_out, (long long)n_avals, (long long)n_params);
-    const pg_kernel *kernel = pg_find_view_kernel(name);
+    const pg_kernel *kernel = pg_find_control_kernel(name);
+    PG_REQUIRE(n_out >= 1 || kernel, "%s: an operation without results", name);
+    if (!kernel) kernel = pg_find_view_kernel(name);
     if (!kernel) kernel = device->backend->find_kernel(name);
     if (!kernel)
         return pg_fail(PG_EUNSUPPORTED, "the %s backend has no kernel '%s'", device->backend->kind,

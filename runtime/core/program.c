@@ -1,8 +1,9 @@
 /* program.c - a flat list of operations over slots: checked once, then run many times.
  *
  * Inputs and slots are numbered together as values: input k is value k, slot s is value n_inputs+s.
- * Creation finds out where each slot is read for the last time; running releases it there, so that
- * its memory, still in the cache, serves the next instruction or even this one (pg_dying).
+ * Creation finds out where each value is read for the last time; running releases it there, so that
+ * its memory, still in the cache, serves the next instruction or even this one (pg_dying). A run owns
+ * its inputs, too: one more time if they stay the caller's, so that their memory is left alone.
  * A program is immutable after creation: all that changes during a run lives on that run's stack. */
 #include "core.h"
 
@@ -27,6 +28,8 @@ struct pg_program {
     int32_t *dead;        /* storage for instruction.dead */
     int32_t *outputs;     /* values */
     int32_t *last_reader; /* while creating; instruction + 1, 0 = not known yet */
+    pg_array **constants; /* the last inputs, if pg_program_bind gave them once and for all */
+    int64_t n_constants;
 };
 
 /* ---- creation ---------------------------------------------------------------------------------- */
@@ -151,9 +154,7 @@ static void find_last_readers(pg_program *program)
 {
     int32_t *last_reader = program->last_reader;
     int32_t *dead = program->dead;
-    const int32_t kept = INT32_MAX; /* inputs and outputs outlive the program */
-    for (int64_t v = 0; v < program->n_inputs; v++)
-        last_reader[v] = kept;
+    const int32_t kept = INT32_MAX; /* outputs outlive the program */
     for (int64_t i = 0; i < program->n_outputs; i++)
         last_reader[program->outputs[i]] = kept;
 
@@ -208,7 +209,50 @@ pg_status pg_program_create(pg_device *device, const int64_t *code, int64_t n_co
     return PG_OK;
 }
 
-void pg_program_destroy(pg_program *program) { free(program); }
+/* Checks `n` arrays that are to be inputs `first`, first + 1, ... */
+static pg_status check_inputs(const pg_program *program, int64_t first, int64_t n,
+                              pg_array *const *inputs)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const pg_array *array = inputs[i];
+        long long k = first + i;
+        PG_REQUIRE(array, "program: input %lld is NULL", k);
+        PG_REQUIRE(array->buffer->device == program->device,
+                   "program: input %lld is on %s:%d, the program on %s:%d", k,
+                   array->buffer->device->backend->kind, array->buffer->device->index,
+                   program->device->backend->kind, program->device->index);
+        const pg_aval *aval = program->avals[k];
+        PG_REQUIRE(!aval || same_shape(aval, array->dtype, array->ndim, array->shape),
+                   "program: input %lld does not have the dtype and shape that it was made for", k);
+    }
+    return PG_OK;
+}
+
+void pg_program_destroy(pg_program *program)
+{
+    if (!program) return;
+    pg_arrays_release(program->constants, program->n_constants);
+    free(program->constants);
+    free(program);
+}
+
+pg_status pg_program_bind(pg_program *program, pg_array *const *constants, int64_t n)
+{
+    PG_REQUIRE(program && (constants || n == 0), "pg_program_bind: a pointer is NULL");
+    PG_REQUIRE(!program->constants, "pg_program_bind: the program has constants already");
+    PG_REQUIRE(n >= 0 && n <= program->n_inputs, "pg_program_bind: %lld constants for %lld inputs",
+               (long long)n, (long long)program->n_inputs);
+    PG_TRY(check_inputs(program, program->n_inputs - n, n, constants));
+    pg_array **copied = malloc((size_t)(n ? n : 1) * sizeof *copied);
+    if (!copied) return pg_fail(PG_ENOMEM, "program: no host memory left for its constants");
+    for (int64_t i = 0; i < n; i++) {
+        copied[i] = constants[i];
+        pg_array_retain(copied[i]);
+    }
+    program->constants = copied;
+    program->n_constants = n;
+    return PG_OK;
+}
 
 /* ---- running ----------------------------------------------------------------------------------- */
 
@@ -240,32 +284,21 @@ static pg_status run_instruction(const instruction *ins, pg_array **values, pg_a
     return PG_OK;
 }
 
-static pg_status check_inputs(const pg_program *program, pg_array *const *inputs)
-{
-    for (int64_t k = 0; k < program->n_inputs; k++) {
-        const pg_array *array = inputs[k];
-        PG_REQUIRE(array, "program: input %lld is NULL", (long long)k);
-        PG_REQUIRE(array->buffer->device == program->device,
-                   "program: input %lld is on %s:%d, the program on %s:%d", (long long)k,
-                   array->buffer->device->backend->kind, array->buffer->device->index,
-                   program->device->backend->kind, program->device->index);
-        const pg_aval *aval = program->avals[k];
-        PG_REQUIRE(!aval || same_shape(aval, array->dtype, array->ndim, array->shape),
-                   "program: input %lld does not have the dtype and shape that it was made for",
-                   (long long)k);
-    }
-    return PG_OK;
-}
-
 /* `values` has room for all values, then for the operands of one instruction. */
-static pg_status run_with(const pg_program *program, pg_array *const *inputs, pg_array **outputs,
-                          pg_array **values)
+static pg_status run_with(const pg_program *program, pg_array *const *inputs,
+                          const uint8_t *donated, pg_array **outputs, pg_array **values)
 {
-    int64_t n_inputs = program->n_inputs, n_values = program->n_values;
+    int64_t n_values = program->n_values, n_given = program->n_inputs - program->n_constants;
     pg_array **in = values + n_values, **out = in + program->max_in;
-    for (int64_t k = 0; k < n_inputs; k++)
+    for (int64_t k = 0; k < n_given; k++) {
         values[k] = inputs[k];
-    for (int64_t v = n_inputs; v < n_values; v++)
+        if (!donated || !donated[k]) pg_array_retain(values[k]);
+    }
+    for (int64_t k = 0; k < program->n_constants; k++) {
+        values[n_given + k] = program->constants[k];
+        pg_array_retain(program->constants[k]);
+    }
+    for (int64_t v = program->n_inputs; v < n_values; v++)
         values[v] = NULL;
 
     pg_status status = PG_OK;
@@ -278,24 +311,71 @@ static pg_status run_with(const pg_program *program, pg_array *const *inputs, pg
             pg_array_retain(outputs[i]);
         }
     }
-    for (int64_t v = n_inputs; v < n_values; v++)
+    for (int64_t v = 0; v < n_values; v++)
         pg_array_release(values[v]);
     return status;
 }
 
-pg_status pg_program_run(pg_program *program, pg_array *const *inputs, pg_array **outputs)
+static void release_donated(const pg_program *program, pg_array *const *inputs,
+                            const uint8_t *donated)
+{
+    for (int64_t k = 0; donated && k < program->n_inputs - program->n_constants; k++)
+        if (donated[k]) pg_array_release(inputs[k]);
+}
+
+pg_status pg_program_run_nested(const pg_program *program, pg_array *const *inputs,
+                                const uint8_t *donated, pg_array **outputs)
 {
     enum { ON_STACK = 512 };
     pg_array *local[ON_STACK];
-    PG_TRY(check_inputs(program, inputs));
-    atomic_fetch_add_explicit(&program->device->programs, 1, memory_order_relaxed);
     int64_t needed = program->n_values + program->max_in + program->max_out;
-    if (needed <= ON_STACK) return run_with(program, inputs, outputs, local);
+    if (needed <= ON_STACK) return run_with(program, inputs, donated, outputs, local);
     pg_array **values = malloc((size_t)needed * sizeof *values);
-    if (!values) return pg_fail(PG_ENOMEM, "program: no host memory left to run it");
-    pg_status status = run_with(program, inputs, outputs, values);
+    if (!values) {
+        release_donated(program, inputs, donated);
+        return pg_fail(PG_ENOMEM, "program: no host memory left to run it");
+    }
+    pg_status status = run_with(program, inputs, donated, outputs, values);
     free(values);
     return status;
+}
+
+pg_status pg_program_run_donating(pg_program *program, pg_array *const *inputs,
+                                  const uint8_t *donated, pg_array **outputs)
+{
+    pg_status status = check_inputs(program, 0, program->n_inputs - program->n_constants, inputs);
+    if (status != PG_OK) {
+        release_donated(program, inputs, donated);
+        return status;
+    }
+    atomic_fetch_add_explicit(&program->device->programs, 1, memory_order_relaxed);
+    return pg_program_run_nested(program, inputs, donated, outputs);
+}
+
+pg_status pg_program_run(pg_program *program, pg_array *const *inputs, pg_array **outputs)
+{
+    return pg_program_run_donating(program, inputs, NULL, outputs);
+}
+
+pg_status pg_program_check(const pg_program *program, const pg_device *device, int64_t n_in,
+                           const pg_aval *const *in, int64_t n_out, const pg_aval *const *out)
+{
+    PG_REQUIRE(program && program->device == device, "its program belongs to another device");
+    PG_REQUIRE(n_in == program->n_inputs - program->n_constants && n_out == program->n_outputs,
+               "its program has %lld inputs and %lld outputs, not %lld and %lld",
+               (long long)(program->n_inputs - program->n_constants), (long long)program->n_outputs,
+               (long long)n_in, (long long)n_out);
+    for (int64_t k = 0; k < n_in; k++) {
+        const pg_aval *aval = program->avals[k];
+        PG_REQUIRE(!aval || same_shape(aval, in[k]->dtype, in[k]->ndim, in[k]->shape),
+                   "operand %lld is not what its program was made for", (long long)k);
+    }
+    for (int64_t k = 0; k < n_out; k++) {
+        const pg_aval *aval = program->avals[program->outputs[k]];
+        PG_REQUIRE(!aval || same_shape(aval, out[k]->dtype, out[k]->ndim, out[k]->shape),
+                   "result %lld is not what its program gives", (long long)k);
+    }
+    return PG_OK;
 }
 
 pg_status pg_execute(pg_device *device, const int64_t *code, int64_t n_code, int64_t n_slots,

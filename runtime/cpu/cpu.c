@@ -126,6 +126,7 @@ const pg_backend pg_cpu_backend = {
     .free = pg_cpu_free,
     .from_host = copy_bytes,
     .to_host = copy_bytes,
+    .copy = copy_bytes,
     .find_kernel = find_kernel,
     .memory_stats = pg_cpu_memory_stats,
     .reset_peak = pg_cpu_reset_peak,

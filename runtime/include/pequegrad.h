@@ -36,6 +36,7 @@ enum {
     PG_ENOMEM = -2,       /* the device has no memory left for this; nothing was changed */
     PG_EDEVICE = -3,      /* the device or its driver is not there, or failed */
     PG_EUNSUPPORTED = -4, /* this backend has no such kernel, or not for this dtype */
+    PG_EHOST = -5,        /* a host function failed; it knows why */
 };
 /* The last failure of the calling thread, or "". Valid until that thread's next failure. */
 const char *pg_last_error(void);
@@ -146,7 +147,21 @@ pg_status pg_program_create(pg_device *device, const int64_t *code, int64_t n_co
 /* inputs: n_inputs arrays, which stay the caller's. outputs: receives n_outputs arrays, which
  * become the caller's. On failure nothing is handed out. */
 pg_status pg_program_run(pg_program *program, pg_array *const *inputs, pg_array **outputs);
-void pg_program_destroy(pg_program *program); /* its operations must still exist */
+/* The same, but input k is the program's if donated[k] is not 0, also on failure: its memory is used
+ * for results if nobody else holds it. */
+pg_status pg_program_run_donating(pg_program *program, pg_array *const *inputs,
+                                  const uint8_t *donated, pg_array **outputs);
+/* The last n inputs are these arrays from now on and are no longer passed to a run. Call it at most
+ * once, before the first run. */
+pg_status pg_program_bind(pg_program *program, pg_array *const *constants, int64_t n);
+/* Operations must outlive the programs that hold them, and so must programs the operations made of
+ * them (`scan`, `while`, `cond`, `call`). */
+void pg_program_destroy(pg_program *program);
+
+/* What the kernel `host_call` calls: reads n_in arrays, fills `out` with n_out new arrays of the dtypes
+ * and shapes of the operation, and returns PG_OK; on failure it leaves none behind. */
+typedef pg_status (*pg_host_function)(int64_t context, pg_array *const *in, int32_t n_in,
+                                      pg_array **out, int32_t n_out);
 
 /* Create, run and destroy in one call: how pending work outside jit is evaluated. */
 pg_status pg_execute(pg_device *device, const int64_t *code, int64_t n_code, int64_t n_slots,

@@ -1,0 +1,601 @@
+"""Primitives that hold graphs: calls, branches, loops. The runtime runs their graphs as programs.
+
+Their graphs are closed: all they read is given as operands. Derivatives and batched forms are again primitives that
+hold graphs, derived in transforms/graphs.py.
+"""
+
+from ..core.errors import GradientError
+from ..core.evaluate import FORWARD
+from ..core.node import make_aval, scalar_constant
+from ..core.tensor import wrap
+from ..transforms import graphs
+from .base import is_linear, number, outputs, primitive
+from .elementwise import add, eq, ge, select
+from .reduction import reduce_or
+from .shape import add_batch_axis, broadcast_in_dim, expand_leading, transpose, zeros_like
+
+# ---- what they share ---------------------------------------------------------------------------------
+
+
+def extended(out, name, graph, build):
+    """The results of `build()`, a node that gives the results `out` of another node and more.
+
+    It replaces that node, so that nothing is computed twice; a replacement that holds the same graph serves again.
+    """
+    node = out[0]._node.inputs[0]
+    known = node.replacement
+    if known is not None and known.spec.params.get(name) is graph:
+        return outputs(known)
+    found = build()
+    if node.replacement is None:
+        node.replacement = found[0]._node.inputs[0]
+    return found
+
+
+def residual_values(places, primals, outs):
+    """The values that a linear part reads: operands, or results of the forward part."""
+    return [primals[k] if kind == "input" else outs[k] for kind, k in places]
+
+
+def placed(flags, values):
+    """`values` where `flags` are set, None elsewhere."""
+    values = iter(values)
+    return tuple(next(values) if f else None for f in flags)
+
+
+def given(values):
+    return [v for v in values if v is not None]
+
+
+def present(values):
+    return tuple(v is not None for v in values)
+
+
+def split(values, *counts):
+    """Parts of a sequence: the first counts[0] items, ..., then the rest."""
+    parts, begin = [], 0
+    for n in counts:
+        parts.append(values[begin : begin + n])
+        begin += n
+    return [*parts, values[begin:]]
+
+
+def picked(values, flags, wanted=True):
+    return [v for v, f in zip(values, flags) if bool(f) == wanted]
+
+
+def swap_leading(x):
+    """x with its first two axes exchanged: loops run over the first, vmap's axis is in front."""
+    return transpose(x, permutation=(1, 0, *range(2, x.ndim)))
+
+
+def has_effects(*bodies):
+    """True if one of the graphs has effects of its own or of graphs in it."""
+    return any(graph.effects for graph in bodies)
+
+
+# ---- call --------------------------------------------------------------------------------------------
+
+
+class Call:
+    """A graph applied to operands."""
+
+    holds_graphs = True
+
+    def infer(*operands, graph, **options):
+        return graph.avals
+
+    def lower(*operands, graph, **options):
+        return "call", (graph,)
+
+    def effects(*, graph, **options):
+        return has_effects(graph)
+
+
+def _call_jvp(primals, tangents, out, graph, linearized, apply_linear):
+    active, moving = present(tangents), given(tangents)
+    if any(map(is_linear, moving)):
+        parts = linearized(graph, active)
+        if not any(parts.nonzero):
+            return None
+        outs = out
+        if len(parts.forward.outputs) > len(out):
+            outs = extended(out, "graph", parts.forward, lambda: call(*primals, graph=parts.forward, barrier=False))
+        found = apply_linear(*residual_values(parts.residuals, primals, outs), *moving, graph=parts.linear)
+        return placed(parts.nonzero, found)
+    both = graphs.tangent_graph(graph, active)
+    if not any(both.nonzero):
+        return None
+    outs = extended(out, "graph", both.graph, lambda: call(*primals, *moving, graph=both.graph, barrier=False))
+    return placed(both.nonzero, outs[len(out) :])
+
+
+@primitive
+class call(Call):
+    """The results of `graph`: a jitted function inside another one. barrier: see checkpoint"""
+
+    def jvp(primals, tangents, out, *, graph, barrier):
+        apply_linear = lambda *operands, graph: call(*operands, graph=graph, barrier=False)
+        return _call_jvp(primals, tangents, out, graph, graphs.linearize_graph, apply_linear)
+
+    def transpose(ct, *inputs, graph, barrier):
+        linear = tuple(map(is_linear, inputs))
+        parts = graphs.transposed_graph(graph, linear, present(ct))
+        if not any(parts.nonzero):
+            return (None,) * len(inputs)
+        known, cotangents = picked(inputs, linear, False), given(ct)
+        if barrier and known:
+            known, cotangents = split(optimization_barrier(*known, *cotangents), len(known))
+        found = iter(placed(parts.nonzero, call(*known, *cotangents, graph=parts.graph, barrier=False)))
+        return tuple(next(found) if f else None for f in linear)
+
+    def batch_with_axis(inputs, batched, axis, *, graph, barrier):
+        if not any(batched) and axis.name is None:
+            return None
+        parts = graphs.batched_graph(graph, tuple(batched), axis)
+        return call(*inputs, graph=parts.graph, barrier=barrier), parts.flags
+
+
+@primitive
+class checkpoint(Call):
+    """The results of `graph`, of whose values only those that `policy` names are kept for the backward pass"""
+
+    def jvp(primals, tangents, out, *, graph, policy):
+        def linearized(graph, active):
+            return graphs.linearize_graph(graph, active, (), policy)
+
+        apply_linear = lambda *operands, graph: call(*operands, graph=graph, barrier=True)
+        return _call_jvp(primals, tangents, out, graph, linearized, apply_linear)
+
+    def batch_with_axis(inputs, batched, axis, *, graph, policy):
+        if not any(batched) and axis.name is None:
+            return None
+        parts = graphs.batched_graph(graph, tuple(batched), axis)
+        return checkpoint(*inputs, graph=parts.graph, policy=policy), parts.flags
+
+
+@primitive
+class optimization_barrier:
+    """The operands as they are; none of the results is available before all operands are
+
+    What is recomputed from the results is not merged with what was computed from the operands before.
+    """
+
+    linear = "together"
+    op = FORWARD
+
+    def infer(*operands, first=0):
+        return tuple(operands)
+
+    def jvp(primals, tangents, out, **params):
+        moved = optimization_barrier(*given(tangents), first=0)
+        return placed(present(tangents), moved)
+
+    def transpose(ct, *inputs, first):
+        return tuple(c if is_linear(x) else None for c, x in zip(ct, inputs))
+
+    def batch_with_axis(inputs, batched, axis, *, first):
+        return optimization_barrier(*inputs, first=0), tuple(batched)
+
+
+# ---- cond --------------------------------------------------------------------------------------------
+
+
+@primitive
+class cond:
+    """The results of branches[clamp(index)] applied to the operands that follow the int32 `index`"""
+
+    holds_graphs = True
+
+    def infer(index, *operands, branches):
+        return branches[0].avals
+
+    def lower(index, *operands, branches):
+        return "cond", branches
+
+    def effects(*, branches):
+        return has_effects(*branches)
+
+    def jvp(primals, tangents, out, *, branches):
+        index, *operands = primals
+        active, moving = present(tangents[1:]), given(tangents)
+        everywhere = tuple(range(len(out)))
+        linear = any(map(is_linear, moving))
+        derive = graphs.linearize_graph if linear else graphs.tangent_graph
+        found = [derive(branch, active) for branch in branches]
+        nonzero = tuple(map(any, zip(*(f.nonzero for f in found))))
+        if not any(nonzero):
+            return None
+        instantiate = tuple(i for i in everywhere if nonzero[i])
+        found = [derive(branch, active, instantiate) for branch in branches]
+        if not linear:
+            merged = tuple(f.graph for f in found)
+            outs = extended(out, "branches", merged, lambda: cond(*primals, *moving, branches=merged))
+            return placed(nonzero, outs[len(out) :])
+        forward, linear_parts, places = _linearized_branches(branches[0], tuple(found))
+        outs = extended(out, "branches", forward, lambda: cond(*primals, branches=forward))
+        values = residual_values(places, operands, outs)
+        return placed(nonzero, cond(index, *values, *moving, branches=linear_parts))
+
+    def transpose(ct, index, *inputs, branches):
+        linear = tuple(map(is_linear, inputs))
+        parts = tuple(graphs.transposed_graph(b, linear, present(ct), True).graph for b in branches)
+        found = iter(cond(index, *picked(inputs, linear, False), *given(ct), branches=parts))
+        return None, *(next(found) if f else None for f in linear)
+
+    def batch_with_axis(inputs, batched, axis, *, branches):
+        if not any(batched) and axis.name is None:
+            return None
+        (index, *operands), flags = inputs, tuple(batched[1:])
+        if batched[0]:
+            return _select_branch(index, operands, flags, axis, branches)
+        found = [graphs.batched_graph(branch, flags, axis).flags for branch in branches]
+        force = tuple(i for i, f in enumerate(zip(*found)) if any(f))
+        parts = [graphs.batched_graph(branch, flags, axis, force) for branch in branches]
+        return cond(index, *operands, branches=tuple(p.graph for p in parts)), parts[0].flags
+
+
+def _select_branch(index, operands, flags, axis, branches):
+    """A batched index: every branch is computed for the whole batch, and each example picks one."""
+    chosen = None
+    for i, branch in enumerate(branches):
+        results = graphs.replay_batched(branch, operands, flags, axis)
+        results = [x if f else add_batch_axis(x, axis.size) for x, f in results]
+        if chosen is None:
+            chosen = results
+            continue
+        # the last branch serves all larger indices
+        here = eq(index, number(i, index)) if i + 1 < len(branches) else ge(index, number(i, index))
+        chosen = [select(expand_leading(here, 1, x.ndim - 1), x, y) for x, y in zip(results, chosen)]
+    return tuple(chosen), (True,) * len(chosen)
+
+
+def _linearized_branches(first, found):
+    """Branches whose residuals have common places: (forward branches, linear branches, places).
+
+    Residuals of equal type share a result; a branch that has none there fills it with zeros.
+    """
+    key = "linearized_branches", tuple(f.forward for f in found)
+    made = first.derived.get(key)
+    if made is None:
+        made = first.derived[key] = _align_residuals(found)
+    return made
+
+
+def _align_residuals(found):
+    n_out = len(found[0].nonzero)
+    inputs = sorted({k for f in found for kind, k in f.residuals if kind == "input"})
+    slots, used = [], []  # avals of the shared results; for each branch: residual -> slot
+    for f in found:
+        taken, mine = set(), {}
+        for j, (kind, k) in enumerate(f.residuals):
+            if kind == "output":
+                aval = f.forward.outputs[k].aval
+                slot = next((s for s, a in enumerate(slots) if a is aval and s not in taken), None)
+                if slot is None:
+                    slot = len(slots)
+                    slots.append(aval)
+                taken.add(slot)
+                mine[j] = slot
+        used.append(mine)
+    places = (*(("input", k) for k in inputs), *(("output", n_out + s) for s in range(len(slots))))
+    forward, linear = [], []
+    for f, mine in zip(found, used):
+        at = {slot: f.residuals[j][1] for j, slot in mine.items()}
+
+        def widened(*operands, f=f, at=at):
+            outs = graphs.replay(f.forward, operands)
+            return outs[:n_out] + [outs[at[s]] if s in at else zeros(aval) for s, aval in enumerate(slots)]
+
+        def narrowed(*operands, f=f, mine=mine):
+            values, moving = operands[: len(places)], operands[len(places) :]
+            read = [
+                values[len(inputs) + mine[j]] if kind == "output" else values[inputs.index(k)]
+                for j, (kind, k) in enumerate(f.residuals)
+            ]
+            return graphs.replay(f.linear, [*read, *moving])
+
+        operand_avals = [node.aval for node in f.forward.placeholders]
+        tangent_avals = [node.aval for node in f.linear.placeholders[len(f.residuals) :]]
+        forward.append(graphs.graph_of(f.forward.name, operand_avals, widened))
+        read_avals = [*(operand_avals[k] for k in inputs), *slots]
+        linear.append(graphs.graph_of(f.linear.name, [*read_avals, *tangent_avals], narrowed))
+    return tuple(forward), tuple(linear), places
+
+
+def zeros(aval):
+    """Zeros of this aval."""
+    scalar = wrap(scalar_constant(0, aval.dtype, aval.device, aval.weak_type))
+    return broadcast_in_dim(scalar, shape=aval.shape, axes=())
+
+
+# ---- while -------------------------------------------------------------------------------------------
+
+
+@primitive
+class while_loop:
+    """carry = body(body_consts, carry) as long as test(test_consts, carry)
+
+    Operands: test_consts, body_consts, carry. Differentiable in forward mode only: the number of steps is not known.
+    """
+
+    holds_graphs = True
+
+    def infer(*operands, test, body, n_test, n_body):
+        return body.avals
+
+    def lower(*operands, test, body, n_test, n_body):
+        return "while", (test, body, n_test, n_body)
+
+    def effects(*, test, body, **params):
+        return has_effects(test, body)
+
+    def jvp(primals, tangents, out, *, test, body, n_test, n_body):
+        test_consts, consts, carry = split(primals, n_test, n_body)
+        _, dconsts, dcarry = split(tangents, n_test, n_body)
+        active = present(dcarry)
+        while True:
+            instantiate = tuple(i for i, a in enumerate(active) if a)
+            both = graphs.tangent_graph(body, (*present(dconsts), *active), instantiate)
+            grown = tuple(a or n for a, n in zip(active, both.nonzero))
+            if grown == active:
+                break
+            active = grown
+        if not any(active):
+            return None
+        moving = [zeros_like(x) if t is None else t for x, t, a in zip(carry, dcarry, active) if a]
+        n_moving = len(given(dconsts))
+        order = _interleaved((n_body, len(carry)), (n_moving, len(moving)))
+        new_body = graphs.rearranged(both.graph, order)
+        new_test = graphs.with_unused(test, tuple(x._node.aval for x in moving))
+        outs = extended(
+            out, "body", new_body,
+            lambda: while_loop(
+                *test_consts, *consts, *given(dconsts), *carry, *moving,
+                test=new_test, body=new_body, n_test=n_test, n_body=n_body + n_moving,
+            ),
+        )  # fmt: skip
+        return placed(active, outs[len(out) :])
+
+    def transpose(ct, *inputs, **params):
+        raise GradientError(
+            "Reverse mode through while_loop is not possible: the number of steps, and so the memory for what the "
+            "backward pass needs, is not known.",
+            fix="use scan, or fori_loop with bounds that are Python numbers; forward mode (jvp, jacfwd) works.",
+        )
+
+    def batch_with_axis(inputs, batched, axis, *, test, body, n_test, n_body):
+        if not any(batched) and axis.name is None:
+            return None
+        test_consts, consts, carry = split(inputs, n_test, n_body)
+        test_flags, const_flags, carry_flags = (tuple(f) for f in split(batched, n_test, n_body))
+        while True:
+            force = tuple(i for i, f in enumerate(carry_flags) if f)
+            new_body = graphs.batched_graph(body, (*const_flags, *carry_flags), axis, force)
+            new_test = graphs.batched_graph(test, (*test_flags, *carry_flags), axis)
+            each_ends = new_test.flags[0]  # examples take different numbers of steps
+            grown = tuple(f or g or each_ends for f, g in zip(carry_flags, new_body.flags))
+            if grown == carry_flags:
+                break
+            carry_flags = grown
+        carry = [add_batch_axis(x, axis.size) if f and not b else x
+                 for x, f, b in zip(carry, carry_flags, batched[n_test + n_body :])]  # fmt: skip
+        if not each_ends:
+            outs = while_loop(
+                *test_consts, *consts, *carry, test=new_test.graph, body=new_body.graph, n_test=n_test, n_body=n_body
+            )
+            return outs, carry_flags
+        go_on, advance = _stepping_while_any(body, new_test.graph, new_body.graph, n_test, n_body)
+        outs = while_loop(
+            *test_consts, *test_consts, *consts, *carry,
+            test=go_on, body=advance, n_test=n_test, n_body=n_test + n_body,
+        )  # fmt: skip
+        return outs, carry_flags
+
+
+def _interleaved(plain, moving):
+    """The order that puts the tangents of each group behind the group: (consts, carry..) + tangents of each."""
+    order, begin, tangent = [], 0, sum(plain)
+    for n, m in zip(plain, moving):
+        order += [*range(begin, begin + n), *range(tangent, tangent + m)]
+        begin, tangent = begin + n, tangent + m
+    return tuple(order)
+
+
+def _stepping_while_any(body, new_test, new_body, n_test, n_body):
+    """A test that holds while any example goes on, and a body that leaves the others as they are."""
+    key = "stepping_while_any", new_test, new_body
+    made = body.derived.get(key)
+    if made is not None:
+        return made
+    avals = [node.aval for node in new_test.placeholders]
+    test_avals, carry_avals = avals[:n_test], avals[n_test:]
+    const_avals = [node.aval for node in new_body.placeholders[:n_body]]
+
+    def go_on(*operands):
+        (which,) = graphs.replay(new_test, operands)
+        return [reduce_or(which, axes=(0,))]
+
+    def advance(*operands):
+        test_consts, consts, carry = split(operands, n_test, n_body)
+        (which,) = graphs.replay(new_test, [*test_consts, *carry])
+        new = graphs.replay(new_body, [*consts, *carry])
+        return [select(expand_leading(which, 1, x.ndim - 1), x, y) for x, y in zip(new, carry)]
+
+    made = (
+        graphs.graph_of(f"any_{new_test.name}", avals, go_on),
+        graphs.graph_of(new_body.name, [*test_avals, *const_avals, *carry_avals], advance),
+    )
+    body.derived[key] = made
+    return made
+
+
+# ---- scan --------------------------------------------------------------------------------------------
+
+
+@primitive
+class scan:
+    """carry, y[i] = body(consts, carry, x[i]) for each of `length` rows; operands: consts, carry, x
+
+    Results: the last carry, then the stacked y. `reverse` begins with the last row.
+    """
+
+    holds_graphs = True
+
+    def infer(*operands, body, length, reverse, n_consts, n_carry):
+        carry, y = split(body.avals, n_carry)
+        return (*carry, *(make_aval((length, *a.shape), a.dtype, a.device, a.weak_type) for a in y))
+
+    def lower(*operands, body, length, reverse, n_consts, n_carry):
+        return "scan", (body, length, int(reverse), n_consts, n_carry)
+
+    def effects(*, body, **params):
+        return has_effects(body)
+
+    def jvp(primals, tangents, out, *, body, length, reverse, n_consts, n_carry):
+        dconsts, dcarry, dx = split(tangents, n_consts, n_carry)
+        linear = any(map(is_linear, given(tangents)))
+        active = present(dcarry)
+        while True:
+            instantiate = tuple(i for i, a in enumerate(active) if a)
+            flags = (*present(dconsts), *active, *present(dx))
+            if linear:
+                parts = _linearized_body(body, flags, instantiate, n_consts, n_carry)
+            else:
+                parts = graphs.tangent_graph(body, flags, instantiate)
+            grown = tuple(a or n for a, n in zip(active, parts.nonzero))
+            if grown == active:
+                break
+            active = grown
+        if not any(parts.nonzero):
+            return None
+        carry = primals[n_consts : n_consts + n_carry]
+        moving = [zeros_like(x) if t is None else t for x, t, a in zip(carry, dcarry, active) if a]
+        sizes = {"length": length, "reverse": reverse}
+        if linear:
+            found = _linear_scan(primals, out, parts, given(dconsts), moving, given(dx), n_consts, n_carry, sizes)
+        else:
+            whole = _tangent_scan(parts.graph, n_consts, n_carry, len(primals), len(out), len(given(dconsts)), len(moving), length, reverse)
+            operands = [*primals, *given(dconsts), *moving, *given(dx)]
+            found = extended(out, "graph", whole, lambda: call(*operands, graph=whole, barrier=False))[len(out) :]
+        return placed(parts.nonzero, found)
+
+    def transpose(ct, *inputs, body, length, reverse, n_consts, n_carry):
+        linear = tuple(map(is_linear, inputs))
+        consts, carry, x = split(inputs, n_consts, n_carry)
+        if not all(map(is_linear, carry)):
+            raise GradientError(
+                "The transpose of a scan whose carry is partly constant is not possible.",
+                fix="differentiate with vjp or grad instead of linear_transpose.",
+            )
+        ct_carry, ct_y = split(ct, n_carry)
+        ct_carry = [zeros_like(v) if c is None else c for v, c in zip(carry, ct_carry)]
+        accumulated = [zeros_like(v) for v in consts if is_linear(v)]
+        new_body = _transposed_body(body, linear, (True,) * n_carry + present(ct_y), n_consts, n_carry)
+        known = [v for v in consts if not is_linear(v)]
+        outs = scan(
+            *known, *ct_carry, *accumulated, *(v for v in x if not is_linear(v)), *given(ct_y),
+            body=new_body, length=length, reverse=not reverse, n_consts=len(known), n_carry=n_carry + len(accumulated),
+        )  # fmt: skip
+        ct_carry, ct_consts, ct_x = split(outs, n_carry, len(accumulated))
+        return (
+            *placed(linear[:n_consts], ct_consts),
+            *ct_carry,
+            *placed(linear[n_consts + n_carry :], ct_x),
+        )
+
+    def batch_with_axis(inputs, batched, axis, *, body, length, reverse, n_consts, n_carry):
+        if not any(batched) and axis.name is None:
+            return None
+        consts, carry, x = split(inputs, n_consts, n_carry)
+        const_flags, carry_flags, x_flags = (tuple(f) for f in split(batched, n_consts, n_carry))
+        while True:
+            force = tuple(i for i, f in enumerate(carry_flags) if f)
+            parts = graphs.batched_graph(body, (*const_flags, *carry_flags, *x_flags), axis, force)
+            grown = tuple(f or g for f, g in zip(carry_flags, parts.flags))
+            if grown == carry_flags:
+                break
+            carry_flags = grown
+        was = batched[n_consts : n_consts + n_carry]
+        carry = [add_batch_axis(v, axis.size) if f and not b else v for v, f, b in zip(carry, carry_flags, was)]
+        x = [swap_leading(v) if f else v for v, f in zip(x, x_flags)]
+        outs = scan(
+            *consts, *carry, *x, body=parts.graph, length=length, reverse=reverse, n_consts=n_consts, n_carry=n_carry
+        )
+        outs = [swap_leading(v) if f and i >= n_carry else v for i, (v, f) in enumerate(zip(outs, parts.flags))]
+        return tuple(outs), parts.flags
+
+
+def _linearized_body(body, flags, instantiate, n_consts, n_carry):
+    """A body split for reverse mode: what depends on constants alone is recomputed, what is read of the carry stacked."""
+    return graphs.linearize_graph(
+        body, flags, instantiate, graphs.save_all, tuple(range(n_consts)), tuple(range(n_consts, n_consts + n_carry))
+    )
+
+
+def _linear_scan(primals, out, parts, dconsts, moving, dx, n_consts, n_carry, sizes):
+    """The tangents of a scan's results as a scan that is linear in the tangents of its operands."""
+    outs = out
+    if len(parts.forward.outputs) > len(out):
+        outs = extended(
+            out, "body", parts.forward,
+            lambda: scan(*primals, body=parts.forward, n_consts=n_consts, n_carry=n_carry, **sizes),
+        )  # fmt: skip
+    values = residual_values(parts.residuals, primals, outs)
+    invariant = [kind == "input" and k < n_consts for kind, k in parts.residuals]
+    fixed, stacked = picked(range(len(values)), invariant), picked(range(len(values)), invariant, False)
+    n = len(values)
+    begin = n + len(dconsts)
+    order = [*fixed, *range(n, begin), *range(begin, begin + len(moving)), *stacked]
+    order += range(begin + len(moving), begin + len(moving) + len(dx))
+    return scan(
+        *(values[i] for i in fixed), *dconsts, *moving, *(values[i] for i in stacked), *dx,
+        body=graphs.rearranged(parts.linear, tuple(order)), n_consts=len(fixed) + len(dconsts), n_carry=len(moving), **sizes,
+    )  # fmt: skip
+
+
+@graphs.kept
+def _tangent_scan(both, n_consts, n_carry, n_in, n_out, n_dconsts, n_moving, length, reverse):
+    """The graph of a scan over values and tangents together: operands, their tangents -> results, their tangents."""
+    n_x = n_in - n_consts - n_carry
+    n_dx = len(both.placeholders) - n_in - n_dconsts - n_moving
+    order = _interleaved((n_consts, n_carry, n_x), (n_dconsts, n_moving, n_dx))
+    n_dy = len(both.outputs) - n_out - n_moving
+    out_order = _interleaved((n_carry, n_out - n_carry), (n_moving, n_dy))
+    body = graphs.rearranged(both, order, out_order)
+    place = {at: i for i, at in enumerate(out_order)}
+
+    def whole(*operands):
+        outs = scan(
+            *(operands[i] for i in order),
+            body=body, length=length, reverse=reverse, n_consts=n_consts + n_dconsts, n_carry=n_carry + n_moving,
+        )  # fmt: skip
+        return [outs[place[i]] for i in range(len(outs))]
+
+    avals = []
+    for i, node in enumerate(both.placeholders):
+        is_x = n_consts + n_carry <= i < n_in or i >= n_in + n_dconsts + n_moving
+        avals.append(node.aval.update(shape=(length, *node.aval.shape)) if is_x else node.aval)
+    return graphs.graph_of(f"scan_{both.name}", avals, whole)
+
+
+@graphs.kept
+def _transposed_body(body, linear, carried, n_consts, n_carry):
+    """One step backwards: known consts | ct of carry, ct of consts so far | known x, ct of y -> those, ct of x."""
+    parts = graphs.transposed_graph(body, linear, carried, True).graph
+    consts, _, x = split(list(zip(body.placeholders, linear)), n_consts, n_carry)
+    known_consts = [node.aval for node, lin in consts if not lin]
+    linear_consts = [graphs.tangent_aval(node.aval) for node, lin in consts if lin]
+    known_x = [node.aval for node, lin in x if not lin]
+    cts = [graphs.tangent_aval(node.aval) for node, c in zip(body.results, carried) if c]
+
+    def step(*operands):
+        fixed, ct_carry, sums, rows, ct_y = split(
+            operands, len(known_consts), n_carry, len(linear_consts), len(known_x)
+        )
+        found = graphs.replay(parts, [*fixed, *rows, *ct_carry, *ct_y])
+        ct_consts, new_carry, ct_x = split(found, len(linear_consts), n_carry)
+        return [*new_carry, *map(add, sums, ct_consts), *ct_x]
+
+    avals = [*known_consts, *cts[:n_carry], *linear_consts, *known_x, *cts[n_carry:]]
+    return graphs.graph_of(f"backward_{body.name}", avals, step)

@@ -1,0 +1,357 @@
+"""custom_jvp and custom_vjp: functions whose derivatives their author gives. As in JAX."""
+
+import functools
+
+from ..core.dtype import is_inexact
+from ..core.errors import ArgumentError, GradientError, ShapeError
+from ..core.node import TRACKED, state
+from ..core.tensor import Tensor, wrap
+from ..ops.creation import as_tensor
+from ..primitives import custom as p
+from ..primitives.control import identity, stop_gradient
+from ..primitives.elementwise import convert_to
+from ..primitives.shape import zeros_like
+from .signatures import signature
+from .tree import flatten
+
+
+class _Custom:
+    """What both kinds share: the split of the arguments, and the structure of the result."""
+
+    def __init__(self, function, nondiff_argnums=(), nondiff_argnames=()):
+        if not callable(function):
+            raise ArgumentError(f"{self.kind} takes a function, got {type(function).__name__}.")
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.name = getattr(function, "__name__", type(function).__name__)
+        numbers = {nondiff_argnums} if isinstance(nondiff_argnums, int) else set(nondiff_argnums)
+        names = {nondiff_argnames} if isinstance(nondiff_argnames, str) else set(nondiff_argnames)
+        parameters = [parameter.name for parameter in signature(function)]
+        numbers |= {i for i, name in enumerate(parameters) if name in names}
+        self.nondiff = tuple(sorted(n % len(parameters) if n < 0 else n for n in numbers))
+
+    def __get__(self, instance, owner=None):
+        return self if instance is None else functools.partial(self, instance)
+
+    def _arguments(self, args, kwargs):
+        """(all positional arguments, fixed ones, leaves of the others, their structure)."""
+        if kwargs:
+            args = _positional(self.function, self.name, args, kwargs)
+        fixed = [args[i] for i in self.nondiff if i < len(args)]
+        leaves, structure = flatten(tuple(a for i, a in enumerate(args) if i not in self.nondiff))
+        return args, fixed, [as_tensor(x) for x in leaves], structure
+
+    def _rebuilt(self, args, moving):
+        """All arguments again, with other values for those that are differentiated."""
+        moving = iter(moving)
+        return [a if i in self.nondiff else next(moving) for i, a in enumerate(args)]
+
+
+def _positional(function, name, args, kwargs):
+    import inspect
+
+    try:
+        bound = inspect.signature(function).bind(*args, **kwargs)
+        bound.apply_defaults()
+    except TypeError as error:
+        raise ArgumentError(f"{name}: {error}.") from None
+    if bound.kwargs:
+        raise ArgumentError(f"{name}: keyword-only arguments {list(bound.kwargs)} are not supported with custom rules.")
+    return bound.args
+
+
+class custom_jvp(_Custom):
+    """A function with a forward-mode rule of its own, which reverse mode transposes.
+
+    @custom_jvp(nondiff_argnums=()) on a function, then f.defjvp(rule): rule(*nondiff arguments, primals, tangents)
+    returns (primals out, tangents out); the tangents must be linear in `tangents`. f.defjvps(rule_of_x, rule_of_y):
+    each rule_of_a(tangent of a, answer, *primals) gives one term; None for an argument without.
+
+    >>> @custom_jvp
+    ... def safe_sqrt(x): return sqrt(x)
+    >>> @safe_sqrt.defjvp
+    ... def rule(primals, tangents):
+    ...     y = safe_sqrt(*primals)
+    ...     return y, tangents[0] / (2 * y + 1e-6)
+    """
+
+    kind = "custom_jvp"
+
+    def __new__(cls, function=None, **options):
+        return functools.partial(cls, **options) if function is None else object.__new__(cls)
+
+    def __init__(self, function, nondiff_argnums=(), nondiff_argnames=()):
+        super().__init__(function, nondiff_argnums, nondiff_argnames)
+        self.rule = None
+        self.answers = []  # (primal nodes, result) of rules at work: the function asked again costs nothing
+
+    def defjvp(self, rule, symbolic_zeros=False):
+        """Sets the rule; see the class. Also a decorator."""
+        self.rule = rule
+        return rule
+
+    def defjvps(self, *rules):
+        """Sets one rule per argument; see the class."""
+        if self.nondiff:
+            raise ArgumentError("custom_jvp: defjvps cannot be used with nondiff_argnums.", fix="use defjvp.")
+
+        def rule(primals, tangents):
+            answer = self(*primals)
+            terms = [r(t, answer, *primals) for r, t in zip(rules, tangents) if r is not None]
+            total = zeros_like(answer) if not terms else terms[0]
+            for term in terms[1:]:
+                total = total + term
+            return answer, total
+
+        self.defjvp(rule)
+
+    def __call__(self, *args, **kwargs):
+        args, fixed, leaves, structure = self._arguments(args, kwargs)
+        for nodes, answer in self.answers:
+            if len(nodes) == len(leaves) and all(x._node is n for x, n in zip(leaves, nodes)):
+                return answer
+        result = self.function(*self._rebuilt(args, structure.unflatten([stop_gradient(x) for x in leaves])))
+        outs, out_structure = flatten(result)
+        if self.rule is None:
+            if any(x._node.flags & TRACKED for x in leaves):
+                raise GradientError(f"{self.name} has no rule.", fix=f"define one: @{self.name}.defjvp")
+            return result
+        outs = [as_tensor(y) for y in outs]
+        if not outs:
+            return result
+        rule = _JvpRule(self, fixed, structure, out_structure)
+        marked = p.custom_jvp_mark(*leaves, *outs, rule=rule, first=len(leaves), n_out=len(outs))
+        return out_structure.unflatten(_retracked(marked, leaves))
+
+
+def _retracked(marked, leaves):
+    return list(marked)
+
+
+class _JvpRule:
+    """The user's rule on leaves."""
+
+    def __init__(self, custom, fixed, structure, out_structure):
+        self.custom, self.fixed, self.structure, self.out_structure = custom, fixed, structure, out_structure
+        self.name = custom.name
+
+    def jvp(self, primals, tangents, out):
+        """Tangents (None: zero) of the results, from tensors."""
+        custom = self.custom
+        custom.answers.append(([x._node for x in primals], self.out_structure.unflatten(list(out))))
+        try:
+            found = custom.rule(*self.fixed, self.structure.unflatten(primals), self.structure.unflatten(tangents))
+        finally:
+            custom.answers.pop()
+        if not isinstance(found, (tuple, list)) or len(found) != 2:
+            raise ArgumentError(
+                f"{self.name}: the jvp rule returned {type(found).__name__}, not (primals out, tangents out)."
+            )
+        leaves, structure = flatten(found[1])
+        if structure != self.out_structure:
+            raise ArgumentError(
+                f"{self.name}: the jvp rule returned tangents of structure {structure}, the results have {self.out_structure}."
+            )
+        return [_tangent_like(self.name, t, y) for t, y in zip(leaves, out)]
+
+    def batched(self, flags, axis):
+        return _BatchedJvpRule(self, flags, axis)
+
+
+def _tangent_like(name, tangent, y):
+    """A tangent that fits the result y; None where y has no derivative."""
+    if not is_inexact(y.dtype):
+        return None
+    tangent = as_tensor(tangent, y.device)
+    if tangent.shape != y.shape:
+        raise ShapeError(
+            f"{name}: the jvp rule returned a tangent of shape {list(tangent.shape)} for a result of shape {list(y.shape)}."
+        )
+    return convert_to(tangent, y.dtype)
+
+
+class _BatchedJvpRule:
+    """A rule over a batch: the rule of one example under vmap."""
+
+    def __init__(self, rule, flags, axis):
+        self.rule, self.flags, self.axis, self.name = rule, flags, axis, rule.name
+
+    def jvp(self, primals, tangents, out):
+        from .vmap import vmap
+
+        n = len(primals)
+        axes = [0 if f else None for f in self.flags]
+
+        def one(*values):
+            out = values[2 * n :]
+            found = self.rule.jvp(list(values[:n]), list(values[n : 2 * n]), out)
+            return [zeros_like(y) if t is None else t for t, y in zip(found, out)]
+
+        mapped = vmap(one, in_axes=(*axes, *axes, *(0,) * len(out)), axis_name=self.axis.name, axis_size=self.axis.size)
+        found = mapped(*primals, *tangents, *out)
+        return [t if is_inexact(y.dtype) else None for t, y in zip(found, out)]
+
+    def batched(self, flags, axis):
+        return _BatchedJvpRule(self, flags, axis)
+
+
+class custom_vjp(_Custom):
+    """A function with a reverse-mode rule of its own.
+
+    @custom_vjp(nondiff_argnums=()) on a function, then f.defvjp(fwd, bwd): fwd(*args) returns (result, residuals),
+    bwd(*nondiff arguments, residuals, cotangents) a tuple with a cotangent for each differentiated argument (None for
+    zeros). Forward mode (jvp, jacfwd) through it raises.
+    """
+
+    kind = "custom_vjp"
+
+    def __new__(cls, function=None, **options):
+        return functools.partial(cls, **options) if function is None else object.__new__(cls)
+
+    def __init__(self, function, nondiff_argnums=(), nondiff_argnames=()):
+        super().__init__(function, nondiff_argnums, nondiff_argnames)
+        self.fwd = self.bwd = None
+
+    def defvjp(self, fwd, bwd, symbolic_zeros=False, optimize_remat=False):
+        """Sets the rules; see the class."""
+        self.fwd, self.bwd = fwd, bwd
+
+    def __call__(self, *args, **kwargs):
+        args, fixed, leaves, structure = self._arguments(args, kwargs)
+        rule = _VjpRule(self, args, fixed, structure)
+        residuals = ()
+        if self.fwd is None:
+            if any(x._node.flags & TRACKED for x in leaves):
+                raise GradientError(f"{self.name} has no rules.", fix=f"define them: {self.name}.defvjp(fwd, bwd)")
+            return self.function(*args)
+        if state.frame is None and any(x._node.flags & TRACKED for x in leaves):  # a derivative may follow
+            outs, residuals = rule.forward(leaves)
+        else:
+            outs, rule.out_structure = flatten(self.function(*rule.arguments([stop_gradient(x) for x in leaves])))
+            outs = [as_tensor(y) for y in outs]
+        if not outs:
+            return rule.out_structure.unflatten(outs)
+        marked = p.custom_vjp_mark(*leaves, *outs, *residuals, rule=rule, first=len(leaves), n_out=len(outs))
+        return rule.out_structure.unflatten(list(marked))
+
+
+class _VjpRule:
+    """The user's rules on leaves."""
+
+    def __init__(self, custom, args, fixed, structure):
+        self.custom, self.fixed, self.structure, self.name = custom, fixed, structure, custom.name
+        self.args = [a if i in custom.nondiff else None for i, a in enumerate(args)]
+        self.out_structure = self.residual_structure = None
+
+    def arguments(self, leaves):
+        return self.custom._rebuilt(self.args, self.structure.unflatten(leaves))
+
+    def forward(self, leaves):
+        """(results, residuals) of fwd; what it computes has no derivative of its own."""
+        found = self.custom.fwd(*self.arguments([stop_gradient(x) for x in leaves]))
+        if not isinstance(found, (tuple, list)) or len(found) != 2:
+            raise ArgumentError(f"{self.name}: fwd returned {type(found).__name__}, not (result, residuals).")
+        outs, self.out_structure = flatten(found[0])
+        residuals, self.residual_structure = flatten(found[1])
+        self.residual_kinds = [isinstance(r, Tensor) or hasattr(r, "__array__") for r in residuals]
+        self.static_residuals = [None if k else r for k, r in zip(self.residual_kinds, residuals)]
+        return [as_tensor(y) for y in outs], [as_tensor(r) for r, k in zip(residuals, self.residual_kinds) if k]
+
+    def has_residuals(self, n):
+        return self.residual_structure is not None and n == sum(self.residual_kinds)
+
+    def fwd(self, x):
+        """The residuals at x."""
+        return self.forward(x)[1]
+
+    def bwd(self, residuals, cts, avals):
+        """Cotangents (None: zero) of x, from tensors."""
+        values = iter(residuals)
+        residuals = [next(values) if k else r for k, r in zip(self.residual_kinds, self.static_residuals)]
+        found = self.custom.bwd(
+            *self.fixed, self.residual_structure.unflatten(residuals), self.out_structure.unflatten(cts)
+        )
+        if not isinstance(found, (tuple, list)):
+            raise ArgumentError(
+                f"{self.name}: bwd returned {type(found).__name__}, not a tuple with one cotangent per argument.",
+                fix="return (ct,) for one argument.",
+            )
+        return _flat_cotangents(self.name, tuple(found), self.structure, avals)
+
+    def batched(self, flags, residual_flags, axis):
+        return _BatchedVjpRule(self, flags, residual_flags, axis)
+
+
+def _flat_cotangents(name, found, structure, avals):
+    """A cotangent or None for each leaf; None may stand for a whole argument."""
+    import optree
+
+    children = structure.children()
+    if len(found) != len(children):
+        raise ArgumentError(f"{name}: bwd returned {len(found)} cotangents for {len(children)} arguments.")
+    leaves = []
+    for ct, child in zip(found, children):
+        if ct is None:
+            leaves += [None] * child.num_leaves
+            continue
+        mine, mine_structure = optree.tree_flatten(ct, is_leaf=lambda x: isinstance(x, Tensor), none_is_leaf=True)
+        if len(mine) != child.num_leaves:
+            raise ArgumentError(f"{name}: bwd returned a cotangent of structure {mine_structure} for {child}.")
+        leaves += mine
+    result = []
+    for ct, aval in zip(leaves, avals):
+        if ct is None or not is_inexact(aval.dtype):
+            result.append(None)
+            continue
+        ct = as_tensor(ct, aval.device)
+        if ct.shape != aval.shape:
+            raise ShapeError(
+                f"{name}: bwd returned a cotangent of shape {list(ct.shape)} for an argument of shape {list(aval.shape)}."
+            )
+        result.append(convert_to(ct, aval.dtype))
+    return result
+
+
+class _BatchedVjpRule:
+    """Rules over a batch: those of one example under vmap."""
+
+    def __init__(self, rule, flags, residual_flags, axis):
+        self.rule, self.flags, self.axis, self.name = rule, flags, axis, rule.name
+        self.residual_flags = residual_flags  # None: fwd has yet to run
+
+    def _vmap(self, function, axes):
+        from .vmap import vmap
+
+        return vmap(function, in_axes=tuple(axes), axis_name=self.axis.name, axis_size=self.axis.size)
+
+    def has_residuals(self, n):
+        return self.residual_flags is not None and n == len(self.residual_flags)
+
+    def fwd(self, x):
+        residuals = self._vmap(lambda *x: self.rule.fwd(list(x)), [0 if f else None for f in self.flags])(*x)
+        self.residual_flags = (True,) * len(residuals)
+        return residuals
+
+    def bwd(self, residuals, cts, avals):
+        n = len(residuals)
+        one_avals = [a.update(shape=a.shape[1:]) if f else a for a, f in zip(avals, self.flags)]
+        present = []
+
+        def one(*values):
+            found = self.rule.bwd(list(values[:n]), list(values[n:]), one_avals)
+            present[:] = [ct is not None for ct in found]
+            return [ct for ct in found if ct is not None]
+
+        axes = [0 if f else None for f in self.residual_flags] + [0] * len(cts)
+        found = iter(self._vmap(one, axes)(*residuals, *cts))
+        whole = [next(found) if here else None for here in present]
+        from ..primitives.reduction import reduce_sum
+
+        # an argument that all examples share gets the sum of their cotangents
+        return [ct if ct is None or f else reduce_sum(ct, axes=(0,)) for ct, f in zip(whole, self.flags)]
+
+    def batched(self, flags, residual_flags, axis):
+        return _BatchedVjpRule(self, flags, residual_flags, axis)
+
+
+__all__ = ["custom_jvp", "custom_vjp", "identity", "wrap"]
