@@ -10,6 +10,7 @@ from .core.device import Device, device
 from .core.dtype import dt
 from .core.errors import (
     ArgumentError,
+    AxisNameError,
     DataFileError,
     DeviceError,
     DeviceMismatchError,
@@ -119,7 +120,26 @@ from .ops.shape import (
 from .ops.tracked import arange, eye, full, full_like, linspace, ones, ones_like, rand, randn, zeros, zeros_like
 from .primitives.control import stop_gradient
 from .runtime.memory import empty_cache, memory_stats, num_threads, set_memory_limit, set_num_threads, sync_cuda_device
-from .transforms.gradients import fngrad, grad, grads, jvp, no_grad, value_and_grad, vjp
+from .transforms.callbacks import ShapeDtypeStruct, debug_callback, debug_print, io_callback, pure_callback
+from .transforms.checkpoint import checkpoint, checkpoint_name
+from .transforms.checkpoint import policies as checkpoint_policies
+from .transforms.collectives import all_gather, axis_index, axis_size, pmax, pmean, pmin, ppermute, psum
+from .transforms.control_flow import associative_scan, cond, fori_loop, scan, switch, while_loop
+from .transforms.control_flow import map_ as map
+from .transforms.custom import custom_jvp, custom_vjp
+from .transforms.gradients import (
+    fngrad,
+    grad,
+    grads,
+    jvp,
+    linear_transpose,
+    linearize,
+    no_grad,
+    value_and_grad,
+    vjp,
+)  # fmt: skip
+from .transforms.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
+from .transforms.jet import jet, taylor_expand
 from .transforms.jit import jit
 from .transforms.vmap import vmap
 

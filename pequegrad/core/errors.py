@@ -68,6 +68,10 @@ class TracerError(PequegradError, TypeError):
     """A value was needed where only its shape and dtype are known (inside jit, vmap, loop bodies)."""
 
 
+class AxisNameError(PequegradError, NameError):
+    """A collective names an axis that no enclosing vmap has."""
+
+
 class GradientError(PequegradError, ValueError):
     """A derivative that does not exist or can no longer be computed."""
 

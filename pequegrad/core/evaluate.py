@@ -105,7 +105,7 @@ class _Assembly:
                     first = spec.params["first"]
                     slots[node] = [self.read(source, slots) for source in node.inputs[first : first + spec.n_outputs]]
                     continue
-                if inline and spec.primitive.name == "call":
+                if inline and spec.primitive.name in ("call", "checkpoint"):
                     self.call(node, slots)
                     continue
                 op = spec.prepare()

@@ -125,6 +125,7 @@ class Frame:
         self.function = function  # name, for messages
         self.outer = None
         self.open = False
+        self.arguments = []  # placeholder Nodes
         self.argument_names = {}  # placeholder Node -> "argument `x`", for messages
         self.captures = {}  # Node -> list of the Tensors through which it was read
         self.rebound = {}  # Tensor -> (its Node, its _rebound) before

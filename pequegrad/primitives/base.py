@@ -14,6 +14,7 @@
                                              the result has that axis, too
     lower(*avals, **params)                  (kernel name, integer parameters) for the runtime
     effects(**params)                        True if it must run although nothing reads its results
+    made(node)                               called with each new node
     samples(rng)                             (arrays, params) for the tests of all rules
 
 A class that states `linear = "together"` (linear in all floating operands as one, like add) or "each" (in each of
@@ -42,7 +43,7 @@ class Primitive:
         self.__doc__ = rules.__doc__
         self.linear = getattr(rules, "linear", None)
         self.vjp = getattr(rules, "vjp", None)
-        self.effects = getattr(rules, "effects", None)
+        self.made = _take_effect if hasattr(rules, "effects") else getattr(rules, "made", None)
         self.holds_graphs = getattr(rules, "holds_graphs", False)
         self.specs = {}  # avals, params -> Spec: inference is done once
         PRIMITIVES[self.name] = self
@@ -71,8 +72,8 @@ class Primitive:
         if state.frame is not None:
             note_captures(operands)
         node = Node(spec, nodes)
-        if self.effects is not None and self.effects(**params):
-            _take_effect(node)
+        if self.made is not None:
+            self.made(node)
         if type(spec.aval) is not tuple:
             return wrap(node)
         return outputs(node)
@@ -108,6 +109,8 @@ def _is_graph(value):
 
 def _take_effect(node):
     """A node with effects runs now, or, inside a traced function, whenever the graph does."""
+    if not node.spec.primitive.effects(**node.spec.params):
+        return
     if state.frame is not None:
         state.frame.effects.append(node)
     else:

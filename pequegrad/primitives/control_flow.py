@@ -4,12 +4,15 @@ Their graphs are closed: all they read is given as operands. Derivatives and bat
 hold graphs, derived in transforms/graphs.py.
 """
 
+import contextlib
+
 from ..core.errors import GradientError
 from ..core.evaluate import FORWARD
-from ..core.node import make_aval, scalar_constant
+from ..core.node import make_aval, scalar_constant, state
 from ..core.tensor import wrap
 from ..transforms import graphs
 from .base import is_linear, number, outputs, primitive
+from .control import zero_tangent
 from .elementwise import add, eq, ge, select
 from .reduction import reduce_or
 from .shape import add_batch_axis, broadcast_in_dim, expand_leading, transpose, zeros_like
@@ -21,15 +24,35 @@ def extended(out, name, graph, build):
     """The results of `build()`, a node that gives the results `out` of another node and more.
 
     It replaces that node, so that nothing is computed twice; a replacement that holds the same graph serves again.
+    build uses nothing newer than that node: if the node is from outside the function that is traced, so is the new one.
     """
     node = out[0]._node.inputs[0]
     known = node.replacement
     if known is not None and known.spec.params.get(name) is graph:
         return outputs(known)
-    found = build()
+    with frame_of(node):
+        found = build()
     if node.replacement is None:
         node.replacement = found[0]._node.inputs[0]
     return found
+
+
+@contextlib.contextmanager
+def frame_of(node):
+    """New nodes belong to the frame of `node`."""
+    saved = state.frame, state.flags_mask
+    state.frame, state.flags_mask = node.frame, ~0
+    try:
+        yield
+    finally:
+        state.frame, state.flags_mask = saved
+
+
+def extended_by_tangents(out, name, graph, build):
+    """As extended, for nodes that need tangents, too: they belong to the function that is traced."""
+    if out[0]._node.inputs[0].frame is state.frame:
+        return extended(out, name, graph, build)
+    return build()
 
 
 def residual_values(places, primals, outs):
@@ -106,7 +129,9 @@ def _call_jvp(primals, tangents, out, graph, linearized, apply_linear):
     both = graphs.tangent_graph(graph, active)
     if not any(both.nonzero):
         return None
-    outs = extended(out, "graph", both.graph, lambda: call(*primals, *moving, graph=both.graph, barrier=False))
+    outs = extended_by_tangents(
+        out, "graph", both.graph, lambda: call(*primals, *moving, graph=both.graph, barrier=False)
+    )
     return placed(both.nonzero, outs[len(out) :])
 
 
@@ -125,7 +150,7 @@ class call(Call):
             return (None,) * len(inputs)
         known, cotangents = picked(inputs, linear, False), given(ct)
         if barrier and known:
-            known, cotangents = split(optimization_barrier(*known, *cotangents), len(known))
+            known, cotangents = split(optimization_barrier(*known, *cotangents, first=0), len(known))
         found = iter(placed(parts.nonzero, call(*known, *cotangents, graph=parts.graph, barrier=False)))
         return tuple(next(found) if f else None for f in linear)
 
@@ -164,7 +189,7 @@ class optimization_barrier:
     linear = "together"
     op = FORWARD
 
-    def infer(*operands, first=0):
+    def infer(*operands, first):
         return tuple(operands)
 
     def jvp(primals, tangents, out, **params):
@@ -176,6 +201,31 @@ class optimization_barrier:
 
     def batch_with_axis(inputs, batched, axis, *, first):
         return optimization_barrier(*inputs, first=0), tuple(batched)
+
+
+@primitive
+class checkpoint_name:
+    """x, under a name that policies of checkpoint know"""
+
+    linear = "together"
+
+    def infer(x, *, name):
+        return x
+
+    def jvp(primals, tangents, out, *, name):
+        return tangents[0]
+
+    def transpose(ct, x, *, name):
+        return (ct,)
+
+    def batch(inputs, batched, *, name):
+        return checkpoint_name(inputs[0], name=name)
+
+    def lower(x, *, name):
+        return "alias", ()
+
+    def samples(rng):
+        yield (rng.normal(size=(2, 3)),), {"name": "activation"}
 
 
 # ---- cond --------------------------------------------------------------------------------------------
@@ -210,7 +260,7 @@ class cond:
         found = [derive(branch, active, instantiate) for branch in branches]
         if not linear:
             merged = tuple(f.graph for f in found)
-            outs = extended(out, "branches", merged, lambda: cond(*primals, *moving, branches=merged))
+            outs = extended_by_tangents(out, "branches", merged, lambda: cond(*primals, *moving, branches=merged))
             return placed(nonzero, outs[len(out) :])
         forward, linear_parts, places = _linearized_branches(branches[0], tuple(found))
         outs = extended(out, "branches", forward, lambda: cond(*primals, branches=forward))
@@ -348,7 +398,7 @@ class while_loop:
         order = _interleaved((n_body, len(carry)), (n_moving, len(moving)))
         new_body = graphs.rearranged(both.graph, order)
         new_test = graphs.with_unused(test, tuple(x._node.aval for x in moving))
-        outs = extended(
+        outs = extended_by_tangents(
             out, "body", new_body,
             lambda: while_loop(
                 *test_consts, *consts, *given(dconsts), *carry, *moving,
@@ -469,15 +519,28 @@ class scan:
             active = grown
         if not any(parts.nonzero):
             return None
+        zero = (lambda x: zero_tangent(zeros_like(x))) if linear else zeros_like
         carry = primals[n_consts : n_consts + n_carry]
-        moving = [zeros_like(x) if t is None else t for x, t, a in zip(carry, dcarry, active) if a]
+        moving = [zero(x) if t is None else t for x, t, a in zip(carry, dcarry, active) if a]
         sizes = {"length": length, "reverse": reverse}
         if linear:
             found = _linear_scan(primals, out, parts, given(dconsts), moving, given(dx), n_consts, n_carry, sizes)
         else:
-            whole = _tangent_scan(parts.graph, n_consts, n_carry, len(primals), len(out), len(given(dconsts)), len(moving), length, reverse)
+            whole = _tangent_scan(
+                parts.graph,
+                n_consts,
+                n_carry,
+                len(primals),
+                len(out),
+                len(given(dconsts)),
+                len(moving),
+                length,
+                reverse,
+            )
             operands = [*primals, *given(dconsts), *moving, *given(dx)]
-            found = extended(out, "graph", whole, lambda: call(*operands, graph=whole, barrier=False))[len(out) :]
+            found = extended_by_tangents(out, "graph", whole, lambda: call(*operands, graph=whole, barrier=False))[
+                len(out) :
+            ]
         return placed(parts.nonzero, found)
 
     def transpose(ct, *inputs, body, length, reverse, n_consts, n_carry):

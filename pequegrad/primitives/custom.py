@@ -7,7 +7,7 @@ pass the mark through the rule and never look at how y was computed.
 from ..core.errors import GradientError
 from ..core.evaluate import FORWARD
 from .base import is_linear, primitive
-from .control_flow import given, placed, present
+from .control_flow import given, present, zeros
 from .shape import add_batch_axis, zeros_like
 
 
@@ -73,8 +73,6 @@ class custom_vjp_linear:
         return avals
 
     def transpose(ct, *inputs, rule, n_in, avals):
-        from .control_flow import zeros
-
         cts = [zeros(aval) if c is None else c for c, aval in zip(ct, avals)]
         found = rule.bwd(inputs[n_in:], cts, [x._node.aval for x in inputs[:n_in]])
         return (*found, *(None,) * (len(inputs) - n_in))
@@ -84,6 +82,3 @@ class custom_vjp_linear:
 
     def lower(*operands, rule, n_in, avals):
         raise GradientError(f"Forward mode through {rule.name} is not possible: it has a custom_vjp.")
-
-
-__all__ = ["custom_jvp_mark", "custom_vjp_linear", "custom_vjp_mark", "placed"]

@@ -130,7 +130,8 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
         result = f(structure.unflatten(arguments[: len(carry)]), x_structure.unflatten(arguments[len(carry) :]))
         if not isinstance(result, tuple) or len(result) != 2:
             raise ArgumentError(
-                f"scan: {name} returned {type(result).__name__}, not a pair (carry, y).", fix="return carry, y; y may be None."
+                f"scan: {name} returned {type(result).__name__}, not a pair (carry, y).",
+                fix="return carry, y; y may be None.",
             )
         out_structure[0] = flatten(result[1])[1]
         return result
@@ -290,7 +291,7 @@ def while_loop(cond_fun, body_fun, init_val):
 def _with_state(closure, state):
     """The closed test as a graph of its other constants, the state that the body changes, and the carry."""
     (graph,) = closure.graphs
-    placeholder = dict(zip(map(id, closure.constants), graph.inputs))
+    placeholder = {id(h): node for h, node in zip(closure.constants, graph.inputs)}
     ids = {id(h) for h in state}
     kept = [placeholder[id(h)] for h in closure.constants if id(h) not in ids]
     carried = [placeholder.get(id(h)) or stand_in(h._node.aval) for h in state]
@@ -322,7 +323,7 @@ def fori_loop(lower, upper, body_fun, init_val, unroll=1):
     return while_loop(lambda state: state[0] < upper, step, (lower, init_val))[1]
 
 
-def map(f, xs, *, batch_size=None):
+def map_(f, xs, *, batch_size=None):
     """f applied to each row of `xs` (a pytree), one after the other; batch_size rows at a time through vmap."""
     if batch_size is None:
         step = lambda _, x: (None, f(x))
@@ -335,7 +336,7 @@ def map(f, xs, *, batch_size=None):
     length = _length(leaves, None, lambda: leaf_names(xs, "xs"))
     whole, rest = divmod(length, batch_size)
     groups = [reshape(slice_axis(v, 0, 0, whole * batch_size), shape=(whole, batch_size, *v.shape[1:])) for v in leaves]
-    found = map(vmap(f), structure.unflatten(groups))
+    found = map_(vmap(f), structure.unflatten(groups))
     found = tree_map(lambda y: reshape(y, shape=(whole * batch_size, *y.shape[2:])), found)
     if not rest:
         return found
@@ -354,7 +355,9 @@ def cond(pred, true_fun, false_fun, *operands):
     """
     pred = as_tensor(pred)
     if pred.shape or pred.dtype.kind not in "biuf":
-        raise ArgumentError(f"cond: pred must be a scalar, got {pred._node.aval}.", fix="use where for arrays, or vmap.")
+        raise ArgumentError(
+            f"cond: pred must be a scalar, got {pred._node.aval}.", fix="use where for arrays, or vmap."
+        )
     if pred.dtype.kind != "b":
         pred = ne(pred, number(0, pred))
     return _branches("cond", convert_to(pred, dt.int32), (false_fun, true_fun), operands)
@@ -510,4 +513,4 @@ def _interleave(even, odd, axis):
     return slice_axis(flat, axis, 0, n)
 
 
-__all__ = ["associative_scan", "cond", "fori_loop", "map", "scan", "switch", "while_loop"]
+__all__ = ["associative_scan", "cond", "fori_loop", "map_", "scan", "switch", "while_loop"]

@@ -5,11 +5,11 @@ import functools
 from ..core.dtype import is_inexact
 from ..core.errors import ArgumentError, GradientError, ShapeError
 from ..core.node import TRACKED, state
-from ..core.tensor import Tensor, wrap
+from ..core.tensor import Tensor, without_history, wrap
 from ..ops.creation import as_tensor
 from ..primitives import custom as p
-from ..primitives.control import identity, stop_gradient
 from ..primitives.elementwise import convert_to
+from ..primitives.reduction import reduce_sum
 from ..primitives.shape import zeros_like
 from .signatures import signature
 from .tree import flatten
@@ -58,6 +58,11 @@ def _positional(function, name, args, kwargs):
     if bound.kwargs:
         raise ArgumentError(f"{name}: keyword-only arguments {list(bound.kwargs)} are not supported with custom rules.")
     return bound.args
+
+
+def _plain(x):
+    """x for the function itself: derivatives do not look at how it computes."""
+    return wrap(without_history(x, tracked=False))
 
 
 class custom_jvp(_Custom):
@@ -110,22 +115,16 @@ class custom_jvp(_Custom):
         for nodes, answer in self.answers:
             if len(nodes) == len(leaves) and all(x._node is n for x, n in zip(leaves, nodes)):
                 return answer
-        result = self.function(*self._rebuilt(args, structure.unflatten([stop_gradient(x) for x in leaves])))
-        outs, out_structure = flatten(result)
         if self.rule is None:
-            if any(x._node.flags & TRACKED for x in leaves):
-                raise GradientError(f"{self.name} has no rule.", fix=f"define one: @{self.name}.defjvp")
-            return result
+            raise GradientError(f"{self.name} has no rule.", fix=f"define one: @{self.name}.defjvp")
+        result = self.function(*self._rebuilt(args, structure.unflatten(map(_plain, leaves))))
+        outs, out_structure = flatten(result)
         outs = [as_tensor(y) for y in outs]
         if not outs:
             return result
         rule = _JvpRule(self, fixed, structure, out_structure)
         marked = p.custom_jvp_mark(*leaves, *outs, rule=rule, first=len(leaves), n_out=len(outs))
-        return out_structure.unflatten(_retracked(marked, leaves))
-
-
-def _retracked(marked, leaves):
-    return list(marked)
+        return out_structure.unflatten(list(marked))
 
 
 class _JvpRule:
@@ -211,6 +210,7 @@ class custom_vjp(_Custom):
     def __init__(self, function, nondiff_argnums=(), nondiff_argnames=()):
         super().__init__(function, nondiff_argnums, nondiff_argnames)
         self.fwd = self.bwd = None
+        self.running = 0  # calls of fwd at work, which may call the function itself
 
     def defvjp(self, fwd, bwd, symbolic_zeros=False, optimize_remat=False):
         """Sets the rules; see the class."""
@@ -221,13 +221,13 @@ class custom_vjp(_Custom):
         rule = _VjpRule(self, args, fixed, structure)
         residuals = ()
         if self.fwd is None:
-            if any(x._node.flags & TRACKED for x in leaves):
-                raise GradientError(f"{self.name} has no rules.", fix=f"define them: {self.name}.defvjp(fwd, bwd)")
-            return self.function(*args)
-        if state.frame is None and any(x._node.flags & TRACKED for x in leaves):  # a derivative may follow
+            raise GradientError(f"{self.name} has no rules.", fix=f"define them: {self.name}.defvjp(fwd, bwd)")
+        outside = state.frame is None or state.gradient_frames  # in a traced function it shows later
+        if outside and not self.running and any(x._node.flags & TRACKED for x in leaves):  # a derivative may follow
             outs, residuals = rule.forward(leaves)
+            outs = [_plain(y) for y in outs]
         else:
-            outs, rule.out_structure = flatten(self.function(*rule.arguments([stop_gradient(x) for x in leaves])))
+            outs, rule.out_structure = flatten(self.function(*rule.arguments(map(_plain, leaves))))
             outs = [as_tensor(y) for y in outs]
         if not outs:
             return rule.out_structure.unflatten(outs)
@@ -247,8 +247,12 @@ class _VjpRule:
         return self.custom._rebuilt(self.args, self.structure.unflatten(leaves))
 
     def forward(self, leaves):
-        """(results, residuals) of fwd; what it computes has no derivative of its own."""
-        found = self.custom.fwd(*self.arguments([stop_gradient(x) for x in leaves]))
+        """(results, residuals) of fwd. The residuals depend on the leaves: so do second derivatives."""
+        self.custom.running += 1
+        try:
+            found = self.custom.fwd(*self.arguments(leaves))
+        finally:
+            self.custom.running -= 1
         if not isinstance(found, (tuple, list)) or len(found) != 2:
             raise ArgumentError(f"{self.name}: fwd returned {type(found).__name__}, not (result, residuals).")
         outs, self.out_structure = flatten(found[0])
@@ -345,13 +349,8 @@ class _BatchedVjpRule:
         axes = [0 if f else None for f in self.residual_flags] + [0] * len(cts)
         found = iter(self._vmap(one, axes)(*residuals, *cts))
         whole = [next(found) if here else None for here in present]
-        from ..primitives.reduction import reduce_sum
-
         # an argument that all examples share gets the sum of their cotangents
         return [ct if ct is None or f else reduce_sum(ct, axes=(0,)) for ct, f in zip(whole, self.flags)]
 
     def batched(self, flags, residual_flags, axis):
         return _BatchedVjpRule(self, flags, residual_flags, axis)
-
-
-__all__ = ["custom_jvp", "custom_vjp", "identity", "wrap"]

@@ -4,15 +4,17 @@ import functools
 
 import numpy as np
 
-from ..core.dtype import is_inexact
+from ..core.device import device as devices
+from ..core.dtype import canonical, is_inexact
 from ..core.errors import ArgumentError, DtypeError, GradientError, ShapeError
-from ..core.node import TRACKED, GradientFrame, state
+from ..core.node import LINEAR, TRACKED, GradientFrame, make_aval, placeholder_node, state
 from ..core.tensor import Tensor, without_history, wrap
 from ..ops.creation import as_tensor
 from ..primitives.control import identity
+from ..primitives.control_flow import zeros as zeros_of
 from ..primitives.elementwise import convert_to
 from ..primitives.shape import filled_like, zeros_like
-from .derivative import backward, forward
+from .derivative import backward, forward, transpose_linear
 from .tree import flatten
 
 
@@ -166,23 +168,23 @@ def fngrad(function, wrt=(0,), return_outs=False):
     return differentiated
 
 
-def value_and_grad(function, argnums=0, has_aux=False):
-    """(value, gradient) of a scalar function, as in JAX; with has_aux `function` returns (value, aux)."""
+def value_and_grad(function, argnums=0, has_aux=False, holomorphic=False, allow_int=False):
+    """(value, gradient) of a scalar function, as in JAX; with has_aux `function` returns (value, aux).
+
+    argnums: a position, or several; arguments may be pytrees of tensors of floating dtype. Of a complex argument z = x + iy
+    of a real function the gradient is df/dx - i df/dy. holomorphic: `function` is complex and differentiable in the
+    complex sense; the gradient is its derivative. allow_int: integer leaves get None instead of an error.
+    """
     positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
     @functools.wraps(function)
     def differentiated(*args, **kwargs):
         tracked = _any_tracked(args)
-        args, nodes, structures = _with_identities(args, positions, "grad")
+        args, nodes, structures = _with_identities(args, positions, "grad", allow_int)
         with GradientFrame():
             value = function(*args, **kwargs)
-            value, aux = value if has_aux else (value, None)
-            _check_differentiable(f"grad: the result of {_name(function)}", value)
-            if value.shape:
-                raise GradientError(
-                    f"grad: {_name(function)} returned shape {list(value.shape)}; gradients are of scalar functions.",
-                    fix="reduce the result with .sum() or .mean(), or use vjp.",
-                )
+            value, aux = _with_aux(function, value) if has_aux else (value, None)
+            _check_scalar(_name(function), value, holomorphic, nodes)
             found = _gradients_at([(value, filled_like(value, 1))], nodes)
         derivatives = _unflatten(structures, found if tracked else _untracked(found))
         result = derivatives[0] if isinstance(argnums, int) else derivatives
@@ -191,9 +193,38 @@ def value_and_grad(function, argnums=0, has_aux=False):
     return differentiated
 
 
-def grad(function, argnums=0, has_aux=False):
-    """The gradient of a scalar function with respect to the arguments at `argnums`, as in JAX."""
-    with_value = value_and_grad(function, argnums, has_aux)
+def _check_scalar(name, value, holomorphic, nodes):
+    """The result of a function whose gradient is wanted: a real (or, where holomorphic, complex) scalar."""
+    _check_differentiable(f"grad: the result of {name}", value)
+    if value.shape:
+        raise GradientError(
+            f"grad: {name} returned shape {list(value.shape)}; gradients are of scalar functions.",
+            fix="reduce the result with .sum() or .mean(), or use vjp or jacrev.",
+        )
+    if holomorphic:
+        if value.dtype.kind != "c" or any(node is not None and node.aval.dtype.kind != "c" for node in nodes):
+            raise DtypeError(
+                f"grad(holomorphic=True): {name} must take and return complex values, it returned {value.dtype.name}.",
+                fix="convert the arguments to complex64 or complex128.",
+            )
+    elif value.dtype.kind == "c":
+        raise DtypeError(
+            f"grad: {name} returned {value.dtype.name}; gradients are of real functions.",
+            fix="use grad(f, holomorphic=True) if f is differentiable in the complex sense, else take the real part.",
+        )
+
+
+def _with_aux(function, result):
+    if not isinstance(result, (tuple, list)) or len(result) != 2:
+        raise ArgumentError(
+            f"{_name(function)} must return (value, aux) with has_aux=True, not {type(result).__name__}."
+        )
+    return result
+
+
+def grad(function, argnums=0, has_aux=False, holomorphic=False, allow_int=False):
+    """The gradient of a scalar function with respect to the arguments at `argnums`, as in JAX; see value_and_grad."""
+    with_value = value_and_grad(function, argnums, has_aux, holomorphic, allow_int)
 
     @functools.wraps(function)
     def differentiated(*args, **kwargs):
@@ -203,28 +234,49 @@ def grad(function, argnums=0, has_aux=False):
     return differentiated
 
 
-def vjp(function, *primals):
-    """(outputs, f_vjp): f_vjp(cotangents of the outputs) gives a tuple with the cotangents of the primals."""
-    args, nodes, structures = _with_identities(primals, range(len(primals)), "vjp")
+def vjp(function, *primals, has_aux=False):
+    """(outputs, f_vjp): f_vjp(cotangents of the outputs) gives a tuple with the cotangents of the primals.
+
+    has_aux: `function` returns (outputs, aux); the result is (outputs, f_vjp, aux). Integer leaves of the primals get
+    cotangents None.
+    """
+    args, nodes, structures = _with_identities(primals, range(len(primals)), "vjp", allow_int=True)
     with GradientFrame():
         outs = function(*args)
+    outs, aux = _with_aux(function, outs) if has_aux else (outs, None)
     results, out_structure = flatten(outs)
+    results = [_as_primal(r) for r in results]
 
     def f_vjp(cotangents):
         given, structure = flatten(cotangents)
         if structure != out_structure:
             raise ArgumentError(f"vjp: the cotangents have structure {structure}, the outputs {out_structure}.")
+        pairs = []
         for c, r in zip(given, results):
+            if not is_inexact(r.dtype):
+                continue
+            c = _as_primal(c)
             if c.shape != r.shape:
                 raise ShapeError(f"vjp: a cotangent has shape {list(c.shape)}, its output {list(r.shape)}.")
+            if c.dtype != r.dtype:
+                if not c.weak_type:
+                    raise DtypeError(
+                        f"vjp: a cotangent has dtype {c.dtype.name}, its output {r.dtype.name}.", fix="convert it."
+                    )
+                c = convert_to(c, r.dtype)
+            pairs.append((r, c))
         with GradientFrame():
-            return _unflatten(structures, _gradients_at(list(zip(results, given)), nodes))
+            return _unflatten(structures, _gradients_at(pairs, nodes))
 
-    return outs, f_vjp
+    return (outs, f_vjp, aux) if has_aux else (outs, f_vjp)
 
 
-def jvp(function, primals, tangents):
-    """(outputs, their tangents) of `function` at `primals` in the direction `tangents`: tuples of pytrees."""
+def jvp(function, primals, tangents, has_aux=False):
+    """(outputs, their tangents) of `function` at `primals` in the direction `tangents`: tuples of pytrees.
+
+    has_aux: `function` returns (outputs, aux); the result is (outputs, tangents, aux). Tangents of integer leaves are
+    ignored (JAX asks for float0 arrays); those of integer results have dtype float0.
+    """
     for what, given in (("primals", primals), ("tangents", tangents)):
         if not isinstance(given, (tuple, list)):
             raise ArgumentError(f"jvp: {what} must be a tuple, got {type(given).__name__}.", fix="jvp(f, (x,), (v,))")
@@ -232,23 +284,122 @@ def jvp(function, primals, tangents):
         raise ArgumentError(
             f"jvp: {len(primals)} primals but {len(tangents)} tangents.", fix="give one tangent per primal."
         )
-    args, nodes, structures = _with_identities(primals, range(len(primals)), "jvp")
+    args, nodes, _ = _with_identities(primals, range(len(primals)), "jvp", allow_int=True)
     given, structure = flatten(tuple(tangents))
-    given = [_as_primal(t) for t in given]
     if structure != flatten(tuple(primals))[1]:
         raise ArgumentError("jvp: primals and tangents have different structures.")
-    for node, tangent in zip(nodes, given):
-        if tangent.shape != node.aval.shape:
-            raise ShapeError(f"jvp: a tangent has shape {list(tangent.shape)}, its primal {list(node.aval.shape)}.")
+    directions = {n: _tangent_for(n, t) for n, t in zip(nodes, given) if n is not None}
     with GradientFrame():
         outs = function(*args)
+        outs, aux = _with_aux(function, outs) if has_aux else (outs, None)
         results, out_structure = flatten(outs)
-        found = forward([r._node for r in results], dict(zip(nodes, given)))
-    return outs, out_structure.unflatten([zeros_like(r) if t is None else t for r, t in zip(results, found)])
+        results = [_as_primal(r) for r in results]
+        found = forward([r._node for r in results], directions)
+    moved = out_structure.unflatten([_tangent_or_zero(r, t) for r, t in zip(results, found)])
+    return (outs, moved, aux) if has_aux else (outs, moved)
 
 
-def _with_identities(args, positions, name):
-    """The arguments with fresh identity nodes for all tensors at `positions`; these nodes; their structures."""
+def _tangent_for(node, tangent):
+    """A tangent that fits the node of an argument."""
+    tangent = _as_primal(tangent)
+    aval = node.aval
+    if tangent.shape != aval.shape:
+        raise ShapeError(f"jvp: a tangent has shape {list(tangent.shape)}, its primal {list(aval.shape)}.")
+    if tangent.dtype != aval.dtype and not tangent.weak_type:
+        raise DtypeError(
+            f"jvp: a tangent has dtype {tangent.dtype.name}, its primal {aval.dtype.name}.", fix="convert it."
+        )
+    return convert_to(tangent, aval.dtype)
+
+
+FLOAT0 = np.dtype([("float0", np.void, 0)])  # JAX's dtype of tangents and cotangents of integers: no information
+
+
+def _tangent_or_zero(x, tangent):
+    if not is_inexact(x.dtype):
+        return np.zeros(x.shape, FLOAT0)
+    return zeros_like(x) if tangent is None else tangent
+
+
+def linearize(function, *primals, has_aux=False):
+    """(outputs, f_jvp): f_jvp(*tangents) gives the tangents of the outputs; what it needs of `function` is computed once.
+
+    has_aux: `function` returns (outputs, aux); the result is (outputs, f_jvp, aux).
+    """
+    args, nodes, _ = _with_identities(primals, range(len(primals)), "linearize", allow_int=True)
+    with GradientFrame():
+        outs = function(*args)
+    outs, aux = _with_aux(function, outs) if has_aux else (outs, None)
+    results, out_structure = flatten(outs)
+    results = [_as_primal(r) for r in results]
+    _, structure = flatten(tuple(primals))
+
+    def f_jvp(*tangents):
+        given, found_structure = flatten(tangents)
+        if found_structure != structure:
+            raise ArgumentError(f"linearize: the tangents have structure {found_structure}, the primals {structure}.")
+        directions = {n: _tangent_for(n, t) for n, t in zip(nodes, given) if n is not None}
+        with GradientFrame():
+            found = forward([r._node for r in results], directions)
+        return out_structure.unflatten([_tangent_or_zero(r, t) for r, t in zip(results, found)])
+
+    return (outs, f_jvp, aux) if has_aux else (outs, f_jvp)
+
+
+def linear_transpose(function, *primals):
+    """The transpose of a linear function: a function from cotangents of its outputs to a tuple of those of its arguments.
+
+    primals: arguments, or objects with their shapes and dtypes (ShapeDtypeStruct); no value is used. Raises if the
+    function is not linear. <f(x), ct> == <x, linear_transpose(f, x)(ct)> for all x and ct.
+    """
+    leaves, structure = _flatten_shapes(primals)
+    avals = [_aval_of(x) for x in leaves]
+    for aval in avals:
+        if not is_inexact(aval.dtype):
+            raise DtypeError(
+                f"linear_transpose: an argument has dtype {aval.dtype.name}: it must be floating or complex."
+            )
+
+    def transposed(cotangents):
+        with GradientFrame():
+            nodes = [placeholder_node(aval, LINEAR | TRACKED) for aval in avals]
+            outs = function(*structure.unflatten([wrap(node) for node in nodes]))
+            results, out_structure = flatten(outs)
+            given, found_structure = flatten(cotangents)
+            if found_structure != out_structure:
+                raise ArgumentError(
+                    f"linear_transpose: the cotangents have structure {found_structure}, the outputs {out_structure}."
+                )
+            pending = {}
+            for r, c in zip(results, given):
+                c = _tangent_for(r._node, c)
+                if r._node.flags & LINEAR:
+                    pending[r._node] = pending[r._node] + c if r._node in pending else c
+            found = transpose_linear(pending, dict.fromkeys(nodes))
+        return structure.unflatten([found[n] if n in found else zeros_of(n.aval) for n in nodes])
+
+    return transposed
+
+
+def _flatten_shapes(tree):
+    import optree
+
+    return optree.tree_flatten(tree, is_leaf=lambda x: hasattr(x, "shape") and hasattr(x, "dtype"))
+
+
+def _aval_of(x):
+    if isinstance(x, Tensor):
+        return x._node.aval
+    if not hasattr(x, "shape"):
+        x = np.asarray(x, np.float32 if isinstance(x, float) else None)
+    return make_aval(tuple(x.shape), canonical(x.dtype), devices.cpu)
+
+
+def _with_identities(args, positions, name, allow_int=False):
+    """The arguments with fresh identity nodes for all tensors at `positions`; these nodes; their structures.
+
+    allow_int: leaves without derivative stay as they are; None stands for their node.
+    """
     args, nodes, structures = list(args), [], []
     for position in positions:
         if not -len(args) <= position < len(args):
@@ -259,11 +410,15 @@ def _with_identities(args, positions, name):
         leaves, structure = flatten(args[position])
         fresh = []
         for tensor in map(_as_primal, leaves):
+            if allow_int and isinstance(tensor, Tensor) and not is_inexact(tensor.dtype):
+                fresh.append(tensor)
+                nodes.append(None)
+                continue
             _check_differentiable(f"{name}: argument {position}", tensor)
             copy = identity(tensor)
             copy._node.flags |= TRACKED
             fresh.append(copy)
-        nodes += [t._node for t in fresh]
+            nodes.append(copy._node)
         structures.append((structure, len(fresh)))
         args[position] = structure.unflatten(fresh)
     return args, nodes, structures
@@ -277,20 +432,27 @@ def _untracked(gradients):
     """Gradients of untracked arguments, outside of all transforms: arrays without history, as the arguments are."""
     if state.frame is not None or state.gradient_frames:
         return gradients
-    return [wrap(without_history(g, tracked=False)) if g._node.flags & TRACKED else g for g in gradients]
+    return [
+        g if g is None or not g._node.flags & TRACKED else wrap(without_history(g, tracked=False)) for g in gradients
+    ]
 
 
 def _as_primal(x):
     """Numbers and arrays may stand for tensors."""
-    return as_tensor(x) if isinstance(x, (int, float, np.ndarray, np.generic)) else x
+    return as_tensor(x) if isinstance(x, (int, float, complex, np.ndarray, np.generic)) else x
 
 
 def _gradients_at(cotangents, nodes):
     combined = {}
     for result, ct in cotangents:  # (result, cotangent) pairs; the same node may be returned twice
         combined[result._node] = combined[result._node] + ct if result._node in combined else ct
-    found = backward(combined, nodes, on_cut=functools.partial(_check_cut, nodes))
-    return [zeros_like(wrap(node)) if g is None else g for node, g in zip(nodes, found)]
+    wanted = [node for node in nodes if node is not None]
+    found = iter(backward(combined, wanted, on_cut=functools.partial(_check_cut, wanted)))
+    results = []
+    for node in nodes:
+        g = None if node is None else next(found)
+        results.append(zeros_like(wrap(node)) if g is None and node is not None else g)
+    return results
 
 
 def _unflatten(structures, leaves):

@@ -299,7 +299,9 @@ def transposed_graph(graph, linear, given, instantiate=False):
         found = transpose_linear(pending, targets)
         cts = [found.get(t) for t in targets]
         nonzero.extend(ct is not None or instantiate for ct in cts)
-        return [zeros_like(wrap(t)) if ct is None else ct for ct, t in zip(cts, targets) if ct is not None or instantiate]
+        return [
+            zeros_like(wrap(t)) if ct is None else ct for ct, t in zip(cts, targets) if ct is not None or instantiate
+        ]
 
     made = graph_of(f"transpose_{graph.name}", [*avals, *map(tangent_aval, results)], transposed)
     return Transposed(made, tuple(nonzero))
@@ -325,12 +327,16 @@ class Batched(NamedTuple):
 @kept
 def batched_graph(graph, flags, axis, force=()):
     """The graph over a batch of the placeholders where `flags`. force: indices of results that are to have the axis."""
-    avals = [n.aval.update(shape=(axis.size, *n.aval.shape)) if f else n.aval for n, f in zip(graph.placeholders, flags)]
+    avals = [
+        n.aval.update(shape=(axis.size, *n.aval.shape)) if f else n.aval for n, f in zip(graph.placeholders, flags)
+    ]
     found = []
 
     def batched(*arguments):
         outs = replay_batched(graph, arguments, flags, axis)
-        outs = [(add_batch_axis(x, axis.size), True) if i in force and not f else (x, f) for i, (x, f) in enumerate(outs)]
+        outs = [
+            (add_batch_axis(x, axis.size), True) if i in force and not f else (x, f) for i, (x, f) in enumerate(outs)
+        ]
         found.extend(f for _, f in outs)
         return [x for x, _ in outs]
 

@@ -14,7 +14,7 @@ from ..core.node import TRACKED, Cut, leaf, make_aval, same_aval, scalar_constan
 from ..core.tensor import Tensor, tensor_from_numpy, wrap
 from ..primitives.control_flow import call
 from ..runtime import library
-from .control_flow import Closure, set_state
+from .control_flow import Closure
 from .signatures import argument_names, signature
 from .trace import trace
 from .tree import flatten, leaf_names
@@ -205,7 +205,10 @@ class jit:
             names = [name if type(name) is str else argument_names(self.function, name + 1)[name] for name in new[2]]
             changes += [f"static {n}: {_shown(a)} -> {_shown(b)}" for n, a, b in zip(names, old[3], new[3]) if a != b]
         logging.getLogger("pequegrad").warning(
-            "jit traces %s for the %s time. What changed: %s", self.name, _ordinal(self.traces), "; ".join(changes) or "the axes in scope"
+            "jit traces %s for the %s time. What changed: %s",
+            self.name,
+            _ordinal(self.traces),
+            "; ".join(changes) or "the axes in scope",
         )
 
     def _leaf_names(self, structure):

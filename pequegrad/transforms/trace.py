@@ -17,7 +17,7 @@ def trace(transform, name, avals, call, names=(), axes=()):
     frame = Frame(transform, name)
     frame.axes.update(axes)
     with stateful, frame:
-        placeholders = [placeholder_node(aval, TRACKED) for aval in avals]
+        frame.arguments = placeholders = [placeholder_node(aval, TRACKED) for aval in avals]
         for node, argument in zip(placeholders, names):
             frame.argument_names[node] = argument
         result = call([wrap(node) for node in placeholders])
