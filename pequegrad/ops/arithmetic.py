@@ -259,8 +259,10 @@ def operator(primitive, general, floating_only=False):
                 scalars[other, kind, x.aval] = y
         else:
             return general(self, other) if is_operand(other) else NotImplemented
-        spec = specs.get((x.aval, y.aval))
-        if spec is None or state.frame or x.frame or y.frame or (floating_only and x.aval.dtype.kind != "f"):
+        spec, frame = specs.get((x.aval, y.aval)), state.frame
+        if spec is None or x.frame is not frame or (floating_only and x.aval.dtype.kind != "f"):
+            return general(self, other)
+        if y.frame is not frame and kind is Tensor:
             return general(self, other)
         depth = x.depth if x.depth > y.depth else y.depth
         if depth >= MAX_PENDING:
@@ -269,7 +271,7 @@ def operator(primitive, general, floating_only=False):
             node = new(Node)
             node.spec, node.aval, node.inputs, node.value = spec, spec.aval, (x, y), None
             node.number, node.flags, node.depth = next_number(), (x.flags | y.flags) & state.flags_mask, depth + 1
-            node.frame = node.cut = node.replacement = None
+            node.frame, node.cut, node.replacement = frame, None, None
         tensor = new(Tensor)
         tensor._node = node
         return tensor

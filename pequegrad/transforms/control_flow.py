@@ -203,7 +203,7 @@ def _length(x, length, names):
         length = int(length)
         if length < 0:
             raise ShapeError(f"scan: length {length} is negative.")
-    for size, v in zip(sizes, x):
+    for size in sizes:
         if size != (sizes[0] if length is None else length):
             known = dict(zip(names(), sizes))
             raise ShapeError(
