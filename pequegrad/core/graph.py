@@ -21,11 +21,11 @@ class GraphTrace:
         self.aliases = [(handles[0], other) for handles in captures.values() for other in handles[1:]]
         self.outputs = [stand_ins.get(node, node) for node in outputs]
         self.rebound = [(handle, stand_ins.get(node, node)) for handle, node in rebound]
-        self.effects = list(effects)
+        self.effects = list(dict.fromkeys(map(replaced, effects)))
         self.derived = {}  # what transforms made of this graph: derivatives, batched forms, programs
         boundary = {*inputs, *stand_ins}
         self.nodes = topological_order(
-            [*outputs, *(node for _, node in rebound), *effects],
+            [*outputs, *(node for _, node in rebound), *self.effects],
             lambda node: node in boundary or node.spec.primitive is constant,
         )
         for node in self.nodes:
