@@ -12,43 +12,42 @@
 #define FLIP_64(x) ((x) ^ 0x8000000000000000u)
 
 /* Bits of a float as a key: negative numbers are all inverted, the others get the highest bit.
- * INFINITE: the bits of infinity. */
-#define FLOAT_KEY(name, U, INFINITE)                                                    \
-    static inline U name##_key(U bits)                                                  \
-    {                                                                                   \
-        const U sign = (U)((U)1 << (sizeof(U) * 8 - 1));                                \
-        U magnitude = (U)(bits & (U)~sign);                                             \
-        U key = (U)(bits & sign && magnitude ? ~bits : bits | sign);                    \
-        return magnitude > INFINITE ? (U) ~(U)0 : key;                                  \
-    }                                                                                   \
-    static inline U name##_bits(U key)                                                  \
-    {                                                                                   \
-        const U sign = (U)((U)1 << (sizeof(U) * 8 - 1));                                \
-        return (U)(key & sign ? key & (U)~sign : ~key);                                 \
-    }                                                                                   \
-    static inline bool name##_blurred(U bits, U key)                                    \
-    {                                                                                   \
-        return (bool)((bits == (U)((U)1 << (sizeof(U) * 8 - 1))) | (key == (U) ~(U)0)); \
-    }
+ * INFINITE: the bits of infinity. No branches: signs are hard to predict. */
+#define FLOAT_KEY(name, U, INFINITE)                                           \
+    static inline U name##_key(U bits)                                         \
+    {                                                                          \
+        const int last = (int)sizeof(U) * 8 - 1;                               \
+        U magnitude = (U)((U)(bits << 1) >> 1);                                \
+        U number = magnitude ? bits : 0;                                       \
+        U key = (U)(number ^ ((U)(0 - (number >> last)) | (U)((U)1 << last))); \
+        return magnitude > INFINITE ? (U) ~(U)0 : key;                         \
+    }                                                                          \
+    static inline U name##_bits(U key)                                         \
+    {                                                                          \
+        const int last = (int)sizeof(U) * 8 - 1;                               \
+        return (U)(key ^ ((U)((key >> last) - 1) | (U)((U)1 << last)));        \
+    }                                                                          \
+    /* whether bits cannot be had back from their key: of NaN and -0.0 */      \
+    static inline U name##_blurs(U bits) { return (U)(name##_bits(name##_key(bits)) ^ bits); }
 FLOAT_KEY(float16, uint16_t, 0x7c00u)
 FLOAT_KEY(bfloat16, uint16_t, 0x7f80u)
 FLOAT_KEY(float32, uint32_t, 0x7f800000u)
 FLOAT_KEY(float64, uint64_t, 0x7ff0000000000000u)
 
-#define NEVER(bits, key) false
+#define NEVER(bits) 0
 
 /* U: unsigned of the size of the element; K: the key's type. */
-#define ORDER(name, U, K, KEY, BITS, BLURRED)                                                     \
+#define ORDER(name, U, K, KEY, BITS, BLURS)                                                       \
     static bool name##_keys(const char *x, int64_t stride, int64_t n, void *keys_)                \
     {                                                                                             \
         K *restrict keys = keys_;                                                                 \
-        bool blurred = false;                                                                     \
+        U blurred = 0;                                                                            \
         for (int64_t i = 0; i < n; i++) {                                                         \
             U bits = *(const U *)(x + i * stride);                                                \
             keys[i] = KEY(bits);                                                                  \
-            blurred |= BLURRED(bits, keys[i]);                                                    \
+            blurred |= BLURS(bits);                                                               \
         }                                                                                         \
-        return blurred;                                                                           \
+        return blurred != 0;                                                                   \
     }                                                                                             \
     static void name##_elements(const void *keys_, int64_t n, char *restrict out, int64_t stride) \
     {                                                                                             \
@@ -83,11 +82,7 @@ ORDER(int8, uint8_t, uint32_t, FLIP_8, FLIP_8, NEVER)
 ORDER(int16, uint16_t, uint32_t, FLIP_16, FLIP_16, NEVER)
 ORDER(int32, uint32_t, uint32_t, FLIP_32, FLIP_32, NEVER)
 ORDER(int64, uint64_t, uint64_t, FLIP_64, FLIP_64, NEVER)
-#define FLOAT_ORDER(name, U, K) ORDER(name, U, K, name##_key, name##_bits, name##_blurred_)
-#define float16_blurred_(bits, key) float16_blurred(bits, (uint16_t)key)
-#define bfloat16_blurred_(bits, key) bfloat16_blurred(bits, (uint16_t)key)
-#define float32_blurred_ float32_blurred
-#define float64_blurred_ float64_blurred
+#define FLOAT_ORDER(name, U, K) ORDER(name, U, K, name##_key, name##_bits, name##_blurs)
 FLOAT_ORDER(float16, uint16_t, uint32_t)
 FLOAT_ORDER(bfloat16, uint16_t, uint32_t)
 FLOAT_ORDER(float32, uint32_t, uint32_t)
