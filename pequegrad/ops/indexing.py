@@ -12,8 +12,10 @@ from ..core.node import state
 from ..core.tensor import Tensor
 from ..primitives import elementwise as e
 from ..primitives import indexing as p
+from ..primitives import reduction as r
 from ..primitives import shape as s
-from .arithmetic import new_handle, promoted
+from ..primitives.base import number
+from .arithmetic import divide, new_handle, power, promoted
 from .creation import as_tensor
 from .shape import broadcast_to, concatenate, expand_dims, normalize_axis
 
@@ -189,6 +191,12 @@ def _places(plan, ndim, axes, common):
     return p.Places(window=window, collapsed=axes, index_map=axes)
 
 
+def _inside(indices, sizes):
+    """Which index vectors address an element of axes of these sizes."""
+    limits = as_tensor(np.asarray(sizes, indices.dtype), indices.device)
+    return r.reduce_and(e.and_(e.ge(indices, number(0, indices)), e.lt(indices, limits)), axes=(indices.ndim - 1,))
+
+
 def _result_shape(plan, sliced, common):
     shape = []
     for entry in plan.layout:
@@ -205,8 +213,8 @@ def _result_shape(plan, sliced, common):
 
 
 @new_handle
-def getitem(x, index):
-    """x[index]: see the module's docstring."""
+def getitem(x, index, mode="clip", fill_value=None):
+    """x[index]: see the module's docstring. mode "fill": what integer arrays address out of range is `fill_value`."""
     if type(index) is int and x.ndim and -x.shape[0] <= index < x.shape[0]:  # the common case
         return s.reshape(s.slice_axis(x, 0, index % x.shape[0], index % x.shape[0] + 1), shape=x.shape[1:])
     plan = _Plan(x, index)
@@ -222,15 +230,21 @@ def getitem(x, index):
             count = indices.size // len(axes)
             raise IndexingError(f"An axis of size 0 of {x._node.aval} is indexed with {count} positions.")
         sizes = tuple(min(1, n) if i in axes else n for i, n in enumerate(sliced))
-        out = p.gather(out, indices, places=_places(plan, x.ndim, axes, common), sizes=sizes, mode="clip")
+        places = _places(plan, x.ndim, axes, common)
+        out = p.gather(out, indices, places=places, sizes=sizes, mode=mode)
+        if mode == "fill" and fill_value is not None:
+            before = next((i for i, axis in enumerate(places.window) if axis != i), len(places.window))
+            inside = _inside(indices, [x.shape[a] for a in axes])
+            inside = s.reshape(inside, shape=common + (1,) * (out.ndim - before - len(common)))
+            out = e.select(inside, out, number(fill_value, out))
     return s.reshape_to(out, _result_shape(plan, sliced, common))
 
 
 # ---- writing -----------------------------------------------------------------------------------------
 
 
-def update(x, index, value, combine="set"):
-    """x with x[index] replaced by, or combined with, `value`: "set", "add", "mul", "min", "max"."""
+def update(x, index, value, combine="set", mode="drop", unique=False):
+    """x with x[index] replaced by, or combined with, `value`: "set", "add", "mul", "min", "max"; see At."""
     value = as_tensor(value, x.device)
     if value.dtype != x.dtype:
         value = e.convert_to(value, x.dtype)
@@ -264,15 +278,15 @@ def update(x, index, value, combine="set"):
         part = s.slice_(x, start=tuple(plan.start), limit=tuple(plan.limit), step=tuple(plan.step))
         flips = tuple(plan.reversed)
         part = s.rev(part, axes=flips) if flips else part
-        part = _scatter(part, plan, indices, axes, common, value, combine)
+        part = _scatter(part, plan, indices, axes, common, value, combine, mode, unique)
         part = s.rev(part, axes=flips) if flips else part
         return update(x, whole, part)
-    return _scatter(x, plan, indices, axes, common, value, combine)
+    return _scatter(x, plan, indices, axes, common, value, combine, mode, unique)
 
 
-def _scatter(x, plan, indices, axes, common, value, combine):
+def _scatter(x, plan, indices, axes, common, value, combine, mode, unique):
     places = _places(plan, x.ndim, axes, common)
-    return p.scatter(x, indices, value, places=places, combine=combine, mode="drop", unique=False)
+    return p.scatter(x, indices, value, places=places, combine=combine, mode=mode, unique=unique)
 
 
 def _without_new(plan, sliced, common):
@@ -304,7 +318,14 @@ def setitem(x, index, value):
 
 
 class At:
-    """x.at[index]: `.set(v)`, `.add(v)`, `.multiply(v)`, `.min(v)`, `.max(v)` return a changed copy, `.get()` reads."""
+    """x.at[index]: what follows reads x[index], or gives a changed copy of x.
+
+    Repeated positions are combined one after the other; `set` keeps the last value. mode says what happens to positions
+    out of range: "drop" (default of writing; "fill" is the same), "clip" (default of reading): the nearest position;
+    reading with "fill" gives fill_value (default: nan, the lowest signed, the highest unsigned integer, True).
+    "promise_in_bounds" is "clip". unique_indices promises that no element is addressed twice, which some derivatives
+    need; indices_are_sorted promises order, of which no use is made.
+    """
 
     __slots__ = ("x", "index")
 
@@ -314,23 +335,69 @@ class At:
     def __getitem__(self, index):
         return At(self.x, index)
 
-    def get(self):
-        return getitem(self.x, self.index)
+    def get(self, *, mode=None, fill_value=None, indices_are_sorted=False, unique_indices=False):
+        """x[index]."""
+        return getitem(self.x, self.index, _read_mode(mode), fill_value)
 
-    def set(self, value):
-        return update(self.x, self.index, value, "set")
+    def set(self, value, **hints):
+        """x with x[index] = value. The hints of this and the methods below are mode, unique_indices, indices_are_sorted."""
+        return self._update(value, "set", **hints)
 
-    def add(self, value):
-        return update(self.x, self.index, value, "add")
+    def add(self, value, **hints):
+        """x with x[index] += value."""
+        return self._update(value, "add", **hints)
 
-    def multiply(self, value):
-        return update(self.x, self.index, value, "mul")
+    def subtract(self, value, **hints):
+        """x with x[index] -= value."""
+        return self._update(e.neg(self._converted(value)), "add", **hints)
 
-    def min(self, value):
-        return update(self.x, self.index, value, "min")
+    def multiply(self, value, **hints):
+        """x with x[index] *= value."""
+        return self._update(value, "mul", **hints)
 
-    def max(self, value):
-        return update(self.x, self.index, value, "max")
+    mul = multiply
+
+    def divide(self, value, **hints):
+        """x with x[index] /= value."""
+        return divide(self.x, At(s.filled_like(self.x, 1), self.index).multiply(value, **hints))
+
+    def power(self, value, **hints):
+        """x with x[index] **= value."""
+        return power(self.x, At(s.filled_like(self.x, 1), self.index).multiply(value, **hints))
+
+    def min(self, value, **hints):
+        """x with the smaller of x[index] and value."""
+        return self._update(value, "min", **hints)
+
+    def max(self, value, **hints):
+        """x with the larger of x[index] and value."""
+        return self._update(value, "max", **hints)
+
+    def apply(self, function, **hints):
+        """x with x[index] = function(x[index]): once, also for positions that are repeated."""
+        return self._update(function(getitem(self.x, self.index)), "set", **hints)
+
+    def _converted(self, value):
+        return e.convert_to(as_tensor(value, self.x.device), self.x.dtype)
+
+    def _update(self, value, combine, *, mode=None, unique_indices=False, indices_are_sorted=False):
+        mode = "drop" if mode is None else _write_mode(mode)
+        return update(self.x, self.index, value, combine, mode, bool(unique_indices))
+
+
+def _read_mode(mode):
+    modes = {None: "clip", "clip": "clip", "promise_in_bounds": "clip", "fill": "fill", "drop": "fill"}
+    return _known_mode(modes, mode)
+
+
+def _write_mode(mode):
+    return _known_mode({"clip": "clip", "promise_in_bounds": "clip", "fill": "drop", "drop": "drop"}, mode)
+
+
+def _known_mode(modes, mode):
+    if mode not in modes:
+        raise ArgumentError(f"{mode!r} is not a mode.", fix="use 'clip', 'fill', 'drop' or 'promise_in_bounds'.")
+    return modes[mode]
 
 
 # ---- functions ---------------------------------------------------------------------------------------

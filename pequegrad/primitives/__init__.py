@@ -1,6 +1,19 @@
 """Every primitive with all its rules; `PRIMITIVES` lists them by name."""
 
-from . import contraction, control, cumulative, elementwise, indexing, mathematical, random, reduction, shape, sorting
+from . import (
+    contraction,
+    control,
+    cumulative,
+    dynamic,
+    elementwise,
+    indexing,
+    mathematical,
+    random,
+    reduction,
+    representation,
+    shape,
+    sorting,
+)
 from .base import PRIMITIVES, Primitive, primitive
 
 __all__ = [
@@ -10,11 +23,13 @@ __all__ = [
     "contraction",
     "control",
     "cumulative",
+    "dynamic",
     "elementwise",
     "indexing",
     "mathematical",
     "random",
     "reduction",
+    "representation",
     "shape",
     "sorting",
 ]

@@ -16,7 +16,7 @@ def _require_order(name, x):
         raise DtypeError(f"{name}: complex numbers have no order, got {x}.", fix="use abs(x) or its real part.")
 
 
-def _positions(like, axis):
+def positions_like(like, axis):
     """The numbers 0, 1, 2, ... along `axis` in the shape of `like`."""
     dtype = dt.int32 if like.shape[axis] <= _INT32_MAX else dt.int64
     return iota(shape=like.shape, dtype=dtype, axis=axis, device=like.device)
@@ -43,7 +43,7 @@ class sort:
         return xs[0] if len(xs) == 1 else xs
 
     def jvp(primals, tangents, out, *, axis, num_keys):
-        *_, order = sort(*primals, _positions(primals[0], axis), axis=axis, num_keys=num_keys)
+        *_, order = sort(*primals, positions_like(primals[0], axis), axis=axis, num_keys=num_keys)
         found = tuple(None if t is None else take_along(t, order, axis) for t in tangents)
         return found if len(primals) > 1 else found[0]
 
