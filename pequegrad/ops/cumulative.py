@@ -8,7 +8,7 @@ from ..core.errors import ArgumentError
 from ..primitives import cumulative as p
 from ..primitives import elementwise as e
 from ..primitives import shape as s
-from .arithmetic import floating
+from .arithmetic import floating, new_handle
 from .creation import as_tensor
 from .shape import broadcast_to, concatenate, flatten, normalize_axis
 
@@ -57,6 +57,7 @@ def logcumsumexp(x, axis=None, *, dim=None, reverse=False):
     return _cumulative(p.cumlogsumexp, "logcumsumexp", floating(x), axis, dim, reverse)
 
 
+@new_handle
 def diff(x, n=1, axis=-1, prepend=None, append=None, *, dim=None):
     """x[i + 1] - x[i] along `axis`, n times over; of bool: whether they differ.
 

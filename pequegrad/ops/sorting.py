@@ -6,6 +6,7 @@ import numpy as np
 
 from ..core.dtype import dt
 from ..core.errors import ArgumentError, ShapeError
+from ..core.tensor import Tensor
 from ..primitives import elementwise as e
 from ..primitives import mathematical as m
 from ..primitives import reduction as r
@@ -54,7 +55,7 @@ def lexsort(keys, axis=-1):
         raise ArgumentError("lexsort: no keys given.", fix="give a sequence of at least one array.")
     place = next((key.device for key in keys if hasattr(key, "device")), None)
     keys = [as_tensor(keys[i], place) for i in range(len(keys))]
-    shape = np.broadcast_shapes(*[key.shape for key in keys])
+    shape = e.broadcast_shapes("lexsort", *[key._node.aval for key in keys])
     keys = tuple(broadcast_to(key, shape) for key in reversed(keys))
     return _order(keys, normalize_axis(axis, len(shape), "lexsort"))
 
@@ -94,8 +95,10 @@ def quantile(x, q, axis=None, keepdims=False, *, method="linear", dim=None, keep
 
 def percentile(x, q, axis=None, keepdims=False, *, method="linear", dim=None, keepdim=None):
     """quantile with q from 0 to 100."""
-    q = e.div(_fractions("percentile", q, None), 100.0)
-    return _quantile("percentile", x, q, *_names(axis, keepdims, dim, keepdim), method)
+    x = as_tensor(x)
+    return _quantile(
+        "percentile", x, e.div(_fractions(q, x.device), 100.0), *_names(axis, keepdims, dim, keepdim), method
+    )
 
 
 def median(x, axis=None, keepdims=False, *, dim=None, keepdim=None):
@@ -103,18 +106,16 @@ def median(x, axis=None, keepdims=False, *, dim=None, keepdim=None):
     return _quantile("median", x, 0.5, *_names(axis, keepdims, dim, keepdim), "midpoint")
 
 
-def _fractions(name, q, device):
-    q = as_tensor(q if not isinstance(q, (list, tuple)) else np.asarray(q, np.float64), device)
-    if q.dtype.kind == "b":
-        raise ArgumentError(f"{name}: q is {q._node.aval}.", fix="give numbers.")
-    return e.convert_to(q, dt.float64)
+def _fractions(q, device):
+    """q in float64, in which positions in long rows are exact."""
+    return e.convert_to(q if isinstance(q, Tensor) else as_tensor(np.asarray(q, np.float64), device), dt.float64)
 
 
 def _quantile(name, x, q, axis, keepdims, method):
     if method not in _METHODS:
         raise ArgumentError(f"{name}: method {method!r} is not known.", fix=f"use one of {', '.join(_METHODS)}.")
     x = floating(x)
-    q = _fractions(name, q, x.device)
+    q = _fractions(q, x.device)
     axes = normalize_axes(axis, x.ndim, name)
     kept = tuple(i for i in range(x.ndim) if i not in axes)
     shape = tuple(x.shape[i] for i in kept)
@@ -150,6 +151,3 @@ def _interpolated(rows, q, method):
     between = e.add(e.mul(low, e.sub(number(1, weight), weight)), e.mul(high, weight))
     # between equal infinities lies that infinity, not nan
     return e.select(e.and_(e.eq(low, high), e.not_(m.is_finite(low))), low, between)
-
-
-__all__ = ["sort", "argsort", "lexsort", "topk", "searchsorted", "quantile", "percentile", "median"]
