@@ -2,6 +2,7 @@
 
 from . import (
     arithmetic,
+    at,
     creation,
     cumulative,
     dynamic,
@@ -17,6 +18,7 @@ from . import (
 
 __all__ = [
     "arithmetic",
+    "at",
     "creation",
     "cumulative",
     "dynamic",

@@ -7,6 +7,7 @@ from ..primitives import elementwise as p
 from ..primitives.control import to_device
 from . import arithmetic as a
 from . import cumulative, indexing, linalg, nn, reductions, shape, sorting
+from .at import At
 
 _OPERATORS = {
     "add": a.operator(p.add, a.add), "sub": a.operator(p.sub, a.subtract), "mul": a.operator(p.mul, a.multiply),
@@ -117,7 +118,7 @@ def _install():
         for name in names:
             setattr(Tensor, name, getattr(module, name))
     Tensor.to = to
-    Tensor.at = property(indexing.At, doc=indexing.At.__doc__)
+    Tensor.at = property(At, doc=At.__doc__)
     Tensor.T = property(shape.transpose, doc="The axes reversed.")
     Tensor.mT = property(lambda self: shape.swapaxes(self, -1, -2), doc="The last two axes exchanged.")
     Tensor.one_hot = one_hot
