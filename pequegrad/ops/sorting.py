@@ -53,7 +53,7 @@ def lexsort(keys, axis=-1):
     """The positions (int32) that sort by several keys: a sequence of arrays, or the rows of one, the last most important."""
     if not len(keys):
         raise ArgumentError("lexsort: no keys given.", fix="give a sequence of at least one array.")
-    place = next((key.device for key in keys if hasattr(key, "device")), None)
+    place = next((key.device for key in keys if isinstance(key, Tensor)), None)
     keys = [as_tensor(keys[i], place) for i in range(len(keys))]
     shape = e.broadcast_shapes("lexsort", *[key._node.aval for key in keys])
     keys = tuple(broadcast_to(key, shape) for key in reversed(keys))
