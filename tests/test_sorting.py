@@ -119,8 +119,8 @@ def test_results_do_not_depend_on_threads(tensor):
     np.testing.assert_array_equal(found[0], found[2])
 
 
-@pytest.mark.parametrize("dtype", ("bool", "uint8", "int32", "float32", "bfloat16"))
-@pytest.mark.parametrize("axis", (0, -1, None))
+@pytest.mark.parametrize("dtype", ("bool", "int32", "bfloat16"))
+@pytest.mark.parametrize("axis", (0, None))
 @pytest.mark.parametrize("descending", (False, True))
 def test_sort_and_argsort_as_in_jax(tensor, dtype, axis, descending):
     x = with_ties(dtype, 60).reshape(4, 15)
@@ -144,14 +144,14 @@ def test_derivatives_of_sort(tensor, rng):
     (g,) = pg.grads([t], f(pg, t))
     (gg,) = pg.grads([t], (g * g).sum())
     with jax.enable_x64(True):
-        expected = jax.grad(lambda x: f(jnp, x))
+        expected = jax.jit(jax.grad(lambda x: f(jnp, x)))
         np.testing.assert_allclose(g.numpy(), expected(x), rtol=1e-14)
-        np.testing.assert_allclose(gg.numpy(), jax.grad(lambda x: (expected(x) ** 2).sum())(x), rtol=1e-14)
+        np.testing.assert_allclose(gg.numpy(), jax.jit(jax.grad(lambda x: (expected(x) ** 2).sum()))(x), rtol=1e-14)
         # the payload's derivative goes through the order of the keys
         _, moved = sort_together(tensor(key), t, axis=1, num_keys=1)
         (g,) = pg.grads([t], (moved * moved * ct).sum())
         reference = lambda x: (jax.lax.sort((key, x), dimension=1, num_keys=1)[1] ** 2 * ct).sum()
-        np.testing.assert_allclose(g.numpy(), jax.grad(reference)(x), rtol=1e-14)
+        np.testing.assert_allclose(g.numpy(), jax.jit(jax.grad(reference))(x), rtol=1e-14)
 
 
 def test_sort_under_jit_and_vmap(tensor, rng):
@@ -314,7 +314,7 @@ def test_derivatives_of_quantiles(tensor, rng):
     f = lambda m, x, q: (m.quantile(x, q, axis=1) ** 2).sum() + (m.median(x, axis=0) ** 2).sum()
     t, tq = tensor(x), tensor(q)
     with jax.enable_x64(True):
-        expected = jax.grad(partial(f, jnp), argnums=(0, 1))(x, q)
+        expected = jax.jit(jax.grad(partial(f, jnp), argnums=(0, 1)))(x, q)
     for found, e in zip(pg.grads([t, tq], f(pg, t, tq)), expected):
         np.testing.assert_allclose(found.numpy(), e, rtol=1e-12)
 

@@ -47,7 +47,7 @@ FLOAT_KEY(float64, uint64_t, 0x7ff0000000000000u)
             keys[i] = KEY(bits);                                                                  \
             blurred |= BLURS(bits);                                                               \
         }                                                                                         \
-        return blurred != 0;                                                                   \
+        return blurred != 0;                                                                      \
     }                                                                                             \
     static void name##_elements(const void *keys_, int64_t n, char *restrict out, int64_t stride) \
     {                                                                                             \

@@ -41,7 +41,7 @@ LOGSUM(double, SAME)
 /* ---- scans of one operand ---------------------------------------------------------------------- */
 
 /* Lanes [0, n) of a part side by side; the states of n = PG_SCAN_CHAINS lanes stay in registers. */
-#define SCAN_ROWS(T, S, LOAD, STORE, JOIN, n, x_lane, out_lane)                 \
+#define SCAN_ROWS(T, LOAD, STORE, JOIN, n, x_lane, out_lane)                    \
     for (int64_t i = 0; i < part->rows; i++) {                                  \
         const char *restrict x = part->x + i * part->x_row;                     \
         char *restrict out = part->out + i * part->out_row;                     \
@@ -50,7 +50,7 @@ LOGSUM(double, SAME)
             *(T *)(out + j * (out_lane)) = (T)STORE(JOIN(before[j], local[j])); \
         }                                                                       \
     }
-#define FOLD_ROWS(T, S, LOAD, JOIN, n, x_lane)                               \
+#define FOLD_ROWS(T, LOAD, JOIN, n, x_lane)                                  \
     for (int64_t i = 0; i < part->rows; i++) {                               \
         const char *restrict x = part->x + i * part->x_row;                  \
         for (int64_t j = 0; j < (n); j++)                                    \
@@ -58,37 +58,37 @@ LOGSUM(double, SAME)
     }
 
 /* T: element in memory; S: state; LOAD: T -> S; STORE: S -> T; JOIN(NOTHING, s) = s. */
-#define SCAN(name, T, S, LOAD, STORE, NOTHING, JOIN, divisible)                               \
-    static void name##_start(void *states, int64_t lanes)                                     \
-    {                                                                                         \
-        for (int64_t j = 0; j < lanes; j++)                                                   \
-            ((S *)states)[j] = NOTHING;                                                       \
-    }                                                                                         \
-    static void name##_join(void *state, const void *next)                                    \
-    {                                                                                         \
-        *(S *)state = JOIN(*(S *)state, *(const S *)next);                                    \
-    }                                                                                         \
-    static void name##_run(const pg_scan_part *part, void *states)                            \
-    {                                                                                         \
-        const int64_t item = (int64_t)sizeof(T), lanes = part->lanes;                         \
-        S local[PG_SCAN_LANES];                                                               \
-        S *restrict before = states;                                                          \
-        for (int64_t j = 0; j < lanes; j++)                                                   \
-            local[j] = NOTHING;                                                               \
-        if (!part->out && lanes == PG_SCAN_CHAINS) {                                          \
-            FOLD_ROWS(T, S, LOAD, JOIN, PG_SCAN_CHAINS, part->x_lane)                         \
-        } else if (!part->out) {                                                              \
-            FOLD_ROWS(T, S, LOAD, JOIN, lanes, part->x_lane)                                  \
-        } else if (part->x_lane == item && part->out_lane == item) {                          \
-            SCAN_ROWS(T, S, LOAD, STORE, JOIN, lanes, (int64_t)sizeof(T), (int64_t)sizeof(T)) \
-        } else if (lanes == PG_SCAN_CHAINS) {                                                 \
-            SCAN_ROWS(T, S, LOAD, STORE, JOIN, PG_SCAN_CHAINS, part->x_lane, part->out_lane)  \
-        } else {                                                                              \
-            SCAN_ROWS(T, S, LOAD, STORE, JOIN, lanes, part->x_lane, part->out_lane)           \
-        }                                                                                     \
-        for (int64_t j = 0; j < lanes; j++)                                                   \
-            before[j] = JOIN(before[j], local[j]);                                            \
-    }                                                                                         \
+#define SCAN(name, T, S, LOAD, STORE, NOTHING, JOIN, divisible)                            \
+    static void name##_start(void *states, int64_t lanes)                                  \
+    {                                                                                      \
+        for (int64_t j = 0; j < lanes; j++)                                                \
+            ((S *)states)[j] = NOTHING;                                                    \
+    }                                                                                      \
+    static void name##_join(void *state, const void *next)                                 \
+    {                                                                                      \
+        *(S *)state = JOIN(*(S *)state, *(const S *)next);                                 \
+    }                                                                                      \
+    static void name##_run(const pg_scan_part *part, void *states)                         \
+    {                                                                                      \
+        const int64_t item = (int64_t)sizeof(T), lanes = part->lanes;                      \
+        S local[PG_SCAN_LANES];                                                            \
+        S *restrict before = states;                                                       \
+        for (int64_t j = 0; j < lanes; j++)                                                \
+            local[j] = NOTHING;                                                            \
+        if (!part->out && lanes == PG_SCAN_CHAINS) {                                       \
+            FOLD_ROWS(T, LOAD, JOIN, PG_SCAN_CHAINS, part->x_lane)                         \
+        } else if (!part->out) {                                                           \
+            FOLD_ROWS(T, LOAD, JOIN, lanes, part->x_lane)                                  \
+        } else if (part->x_lane == item && part->out_lane == item) {                       \
+            SCAN_ROWS(T, LOAD, STORE, JOIN, lanes, (int64_t)sizeof(T), (int64_t)sizeof(T)) \
+        } else if (lanes == PG_SCAN_CHAINS) {                                              \
+            SCAN_ROWS(T, LOAD, STORE, JOIN, PG_SCAN_CHAINS, part->x_lane, part->out_lane)  \
+        } else {                                                                           \
+            SCAN_ROWS(T, LOAD, STORE, JOIN, lanes, part->x_lane, part->out_lane)           \
+        }                                                                                  \
+        for (int64_t j = 0; j < lanes; j++)                                                \
+            before[j] = JOIN(before[j], local[j]);                                         \
+    }                                                                                      \
     static const pg_scan_loops name = {sizeof(S), divisible, name##_start, name##_run, name##_join};
 
 /* Written so that gcc makes selections of them; NaN wins. */
