@@ -81,6 +81,17 @@ from .ops.arithmetic import (
     where,
 )  # fmt: skip
 from .ops.creation import as_tensor
+from .ops.cumulative import cummax, cummin, cumprod, cumsum, diff, logcumsumexp
+from .ops.dynamic import (
+    bitcast_convert_type,
+    copy,
+    dynamic_index_in_dim,
+    dynamic_slice,
+    dynamic_slice_in_dim,
+    dynamic_update_index_in_dim,
+    dynamic_update_slice,
+    dynamic_update_slice_in_dim,
+)  # fmt: skip
 from .ops.indexing import one_hot, take_along_axis
 from .ops.linalg import dot, matmul, norm, outer, tensordot
 from .ops.nn import cross_entropy_loss_indices, cross_entropy_loss_probs, dropout, gelu, mse_loss, relu, silu
@@ -117,6 +128,7 @@ from .ops.shape import (
     swapaxes,
     transpose,
 )  # fmt: skip
+from .ops.sorting import argsort, lexsort, median, percentile, quantile, searchsorted, sort, topk
 from .ops.tracked import arange, eye, full, full_like, linspace, ones, ones_like, rand, randn, zeros, zeros_like
 from .primitives.control import stop_gradient
 from .runtime.memory import empty_cache, memory_stats, num_threads, set_memory_limit, set_num_threads, sync_cuda_device

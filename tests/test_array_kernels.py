@@ -388,6 +388,10 @@ def digests(kernel, names):
         "random": lambda: kernel("random_bits", np.array([1, 2], np.uint32), out=((LARGE,), np.uint64)),
         "integer product": lambda: dot_general(kernel, matrix, x.astype("i4"), y.T.astype("i4"), np.dtype("i4"))[0],
         "pad": lambda: kernel("pad", x, np.float32(1).reshape(()), params=[1, 2, 3, 4, 1, 1], out=((1405, 1011), x.dtype)),
+        "cumulative": lambda: np.concatenate([
+            kernel(name, v, params=[axis, 0]).ravel()
+            for name in ("cumsum", "cumprod", "cummax") for v, axis in ((x, 0), (x, 1), (x.ravel(), 0))]),
+        "sort": lambda: kernel("sort", x, params=[1, 1]),
         "functions": lambda: kernel("tanh", x) + kernel("exp", lay_out(x, "sliced")),
         "product": lambda: dot_general(kernel, matrix, x, y.T.copy(), x.dtype)[0],
         "half product": lambda: dot_general(kernel, matrix, x.astype("f2"), y.T.astype("f2"), np.dtype("f4"))[0],
@@ -415,6 +419,8 @@ EXACT_EVERYWHERE = (
     "convert",
     "reduce",
     "argmax",
+    "cumulative",
+    "sort",
     "scatter",
     "gather",
     "random",

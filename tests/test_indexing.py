@@ -434,3 +434,70 @@ def test_one_hot_refuses(tensor):
     for classes in (-1, 2.0, "3"):
         with pytest.raises(pg.ArgumentError, match="not a number of classes"):
             pg.one_hot(tensor(np.array([1])), classes)
+
+
+# ---- x.at --------------------------------------------------------------------------------------------
+
+MODES = (None, "clip", "fill", "drop", "promise_in_bounds")
+
+
+@pytest.mark.parametrize("mode", MODES[:-1])  # the last one is undefined out of range
+@pytest.mark.parametrize("index", ([0, 4, 7, -9, -1], [[3, 2], [99, 1]]))
+def test_modes_as_in_jax(tensor, mode, index):
+    x = np.arange(15.0, dtype="f4").reshape(5, 3)
+    index = np.array(index)
+    v = np.arange(1.0, 1 + index.size * 3, dtype="f4").reshape(*index.shape, 3)
+    t, ref = tensor(x).at[index], jnp.asarray(x).at[index]
+    for name in ("add", "multiply", "mul", "min", "max", "subtract"):
+        np.testing.assert_array_equal(getattr(t, name)(v, mode=mode).numpy(), getattr(ref, name)(v, mode=mode))
+    np.testing.assert_array_equal(t.get(mode=mode).numpy(), ref.get(mode=mode))
+    np.testing.assert_array_equal(
+        tensor(x).T.at[1:, index].get(mode=mode, fill_value=-1).numpy(),
+        jnp.asarray(x).T.at[1:, index].get(mode=mode, fill_value=-1),
+    )
+
+
+@pytest.mark.parametrize("dtype", ("int8", "uint8", "float16", "bool"))
+def test_fill_values_as_in_jax(tensor, dtype):
+    x = np.arange(4).astype(dtype)
+    index = np.array([1, 4, -5])
+    ref = jnp.asarray(x).at[index]
+    for options in ({"mode": "fill"}, {"mode": "fill", "fill_value": 1}, {}):
+        np.testing.assert_array_equal(tensor(x).at[index].get(**options).numpy(), ref.get(**options))
+    grid = np.array([[0, 9], [1, 0]])
+    y = np.arange(24.0, dtype="f4").reshape(2, 3, 4)
+    for at in ((grid, slice(None), grid), (slice(None), grid, grid), (grid,), (0, grid)):
+        expected = jnp.asarray(y).at[at].get(mode="fill", fill_value=-3)
+        np.testing.assert_array_equal(tensor(y).at[at].get(mode="fill", fill_value=-3).numpy(), expected)
+
+
+def test_divide_power_apply(tensor):
+    x, index = np.arange(1.0, 6, dtype="f4"), np.array([4, 0, 2])
+    v = np.array([2.0, 3.0, 0.5], "f4")
+    t, ref = tensor(x), jnp.asarray(x)
+    hints = {"unique_indices": True, "indices_are_sorted": False}
+    for name in ("divide", "power"):
+        found = getattr(t.at[index], name)(v, **hints)
+        np.testing.assert_allclose(found.numpy(), getattr(ref.at[index], name)(v, **hints), rtol=1e-6)
+    np.testing.assert_array_equal(t.at[index].apply(pg.negative).numpy(), ref.at[index].apply(jnp.negative))
+    np.testing.assert_array_equal(t.at[1:3].divide(2).numpy(), ref.at[1:3].divide(2))
+
+
+def test_gradients_of_combining_as_in_jax(tensor):
+    x, index, v = np.arange(1.0, 6), np.array([4, 0, 2]), np.array([2.0, 3.0, 0.5])
+    for name in ("set", "add", "subtract", "multiply", "divide", "power", "min", "max"):
+        f = lambda x, v: (getattr(x.at[index], name)(v, unique_indices=True) ** 2).sum()
+        t, tv = tensor(x), tensor(v)
+        with jax.enable_x64(True):
+            expected = jax.jit(jax.grad(f, argnums=(0, 1)))(jnp.asarray(x), jnp.asarray(v))
+        for found, e in zip(pg.grads([t, tv], f(t, tv)), expected):
+            np.testing.assert_allclose(found.numpy(), e, rtol=1e-12)
+
+
+def test_unknown_modes(tensor):
+    x = tensor([1.0]).at[np.array([0])]
+    for bad in (lambda: x.get(mode="wrap"), lambda: x.add(1.0, mode=3)):
+        with pytest.raises(pg.ArgumentError, match="not a mode"):
+            bad()
+    with pytest.raises(TypeError, match="no_such_hint"):
+        x.add(1.0, no_such_hint=True)

@@ -1,4 +1,4 @@
-"""x[index], x[index] = value, x.at[index] and what is built from gather and scatter.
+"""x[index], x[index] = value, and what is built from gather and scatter.
 
 Every index form of NumPy: ints, slices, None, Ellipsis, integer arrays, bool masks, and their mixtures.
 Integer arrays out of range read the nearest element and are not written, as in JAX; Python ints raise.
@@ -12,7 +12,9 @@ from ..core.node import state
 from ..core.tensor import Tensor
 from ..primitives import elementwise as e
 from ..primitives import indexing as p
+from ..primitives import reduction as r
 from ..primitives import shape as s
+from ..primitives.base import number
 from .arithmetic import new_handle, promoted
 from .creation import as_tensor
 from .shape import broadcast_to, concatenate, expand_dims, normalize_axis
@@ -189,6 +191,12 @@ def _places(plan, ndim, axes, common):
     return p.Places(window=window, collapsed=axes, index_map=axes)
 
 
+def _inside(indices, sizes):
+    """Which index vectors address an element of axes of these sizes."""
+    limits = as_tensor(np.asarray(sizes, indices.dtype), indices.device)
+    return r.reduce_and(e.and_(e.ge(indices, number(0, indices)), e.lt(indices, limits)), axes=(indices.ndim - 1,))
+
+
 def _result_shape(plan, sliced, common):
     shape = []
     for entry in plan.layout:
@@ -205,8 +213,8 @@ def _result_shape(plan, sliced, common):
 
 
 @new_handle
-def getitem(x, index):
-    """x[index]: see the module's docstring."""
+def getitem(x, index, mode="clip", fill_value=None):
+    """x[index]: see the module's docstring. mode "fill": what integer arrays address out of range is `fill_value`."""
     if type(index) is int and x.ndim and -x.shape[0] <= index < x.shape[0]:  # the common case
         return s.reshape(s.slice_axis(x, 0, index % x.shape[0], index % x.shape[0] + 1), shape=x.shape[1:])
     plan = _Plan(x, index)
@@ -222,15 +230,21 @@ def getitem(x, index):
             count = indices.size // len(axes)
             raise IndexingError(f"An axis of size 0 of {x._node.aval} is indexed with {count} positions.")
         sizes = tuple(min(1, n) if i in axes else n for i, n in enumerate(sliced))
-        out = p.gather(out, indices, places=_places(plan, x.ndim, axes, common), sizes=sizes, mode="clip")
+        places = _places(plan, x.ndim, axes, common)
+        out = p.gather(out, indices, places=places, sizes=sizes, mode=mode)
+        if mode == "fill" and fill_value is not None:
+            before = next((i for i, axis in enumerate(places.window) if axis != i), len(places.window))
+            inside = _inside(indices, [x.shape[a] for a in axes])
+            inside = s.reshape(inside, shape=common + (1,) * (out.ndim - before - len(common)))
+            out = e.select(inside, out, number(fill_value, out))
     return s.reshape_to(out, _result_shape(plan, sliced, common))
 
 
 # ---- writing -----------------------------------------------------------------------------------------
 
 
-def update(x, index, value, combine="set"):
-    """x with x[index] replaced by, or combined with, `value`: "set", "add", "mul", "min", "max"."""
+def update(x, index, value, combine="set", mode="drop", unique=False):
+    """x with x[index] replaced by, or combined with, `value`: "set", "add", "mul", "min", "max"; see At."""
     value = as_tensor(value, x.device)
     if value.dtype != x.dtype:
         value = e.convert_to(value, x.dtype)
@@ -264,15 +278,15 @@ def update(x, index, value, combine="set"):
         part = s.slice_(x, start=tuple(plan.start), limit=tuple(plan.limit), step=tuple(plan.step))
         flips = tuple(plan.reversed)
         part = s.rev(part, axes=flips) if flips else part
-        part = _scatter(part, plan, indices, axes, common, value, combine)
+        part = _scatter(part, plan, indices, axes, common, value, combine, mode, unique)
         part = s.rev(part, axes=flips) if flips else part
         return update(x, whole, part)
-    return _scatter(x, plan, indices, axes, common, value, combine)
+    return _scatter(x, plan, indices, axes, common, value, combine, mode, unique)
 
 
-def _scatter(x, plan, indices, axes, common, value, combine):
+def _scatter(x, plan, indices, axes, common, value, combine, mode, unique):
     places = _places(plan, x.ndim, axes, common)
-    return p.scatter(x, indices, value, places=places, combine=combine, mode="drop", unique=False)
+    return p.scatter(x, indices, value, places=places, combine=combine, mode=mode, unique=unique)
 
 
 def _without_new(plan, sliced, common):
@@ -301,36 +315,6 @@ def setitem(x, index, value):
 
         note_captures((x,))
     x._rebind(update(x, index, value)._node)
-
-
-class At:
-    """x.at[index]: `.set(v)`, `.add(v)`, `.multiply(v)`, `.min(v)`, `.max(v)` return a changed copy, `.get()` reads."""
-
-    __slots__ = ("x", "index")
-
-    def __init__(self, x, index=None):
-        self.x, self.index = x, index
-
-    def __getitem__(self, index):
-        return At(self.x, index)
-
-    def get(self):
-        return getitem(self.x, self.index)
-
-    def set(self, value):
-        return update(self.x, self.index, value, "set")
-
-    def add(self, value):
-        return update(self.x, self.index, value, "add")
-
-    def multiply(self, value):
-        return update(self.x, self.index, value, "mul")
-
-    def min(self, value):
-        return update(self.x, self.index, value, "min")
-
-    def max(self, value):
-        return update(self.x, self.index, value, "max")
 
 
 # ---- functions ---------------------------------------------------------------------------------------

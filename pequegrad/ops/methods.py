@@ -6,7 +6,8 @@ from ..core.tensor import Tensor
 from ..primitives import elementwise as p
 from ..primitives.control import to_device
 from . import arithmetic as a
-from . import indexing, linalg, nn, reductions, shape
+from . import cumulative, indexing, linalg, nn, reductions, shape, sorting
+from .at import At
 
 _OPERATORS = {
     "add": a.operator(p.add, a.add), "sub": a.operator(p.sub, a.subtract), "mul": a.operator(p.mul, a.multiply),
@@ -24,6 +25,8 @@ _METHODS = {
     a: ("exp", "log", "sqrt", "rsqrt", "sin", "cos", "tan", "tanh", "sigmoid", "erf", "abs", "sign", "floor", "ceil", "round", "clip", "astype"),
     shape: ("reshape", "transpose", "permute", "swapaxes", "expand_dims", "squeeze", "flatten", "broadcast_to", "flip", "split"),
     reductions: ("sum", "prod", "max", "min", "any", "all", "mean", "var", "std", "argmax", "argmin", "logsumexp", "softmax", "log_softmax"),
+    cumulative: cumulative.__all__,
+    sorting: ("sort", "argsort", "topk", "quantile", "percentile", "median"),
     linalg: ("matmul", "dot", "tensordot", "norm"),
     nn: ("relu", "silu", "gelu", "dropout", "cross_entropy_loss_indices", "cross_entropy_loss_probs", "mse_loss"),
 }  # fmt: skip
@@ -115,7 +118,7 @@ def _install():
         for name in names:
             setattr(Tensor, name, getattr(module, name))
     Tensor.to = to
-    Tensor.at = property(indexing.At, doc=indexing.At.__doc__)
+    Tensor.at = property(At, doc=At.__doc__)
     Tensor.T = property(shape.transpose, doc="The axes reversed.")
     Tensor.mT = property(lambda self: shape.swapaxes(self, -1, -2), doc="The last two axes exchanged.")
     Tensor.one_hot = one_hot

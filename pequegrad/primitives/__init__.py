@@ -6,13 +6,17 @@ from . import (
     contraction,
     control,
     control_flow,
+    cumulative,
     custom,
+    dynamic,
     elementwise,
     indexing,
     mathematical,
     random,
     reduction,
+    representation,
     shape,
+    sorting,
 )
 from .base import PRIMITIVES, Primitive, primitive
 
@@ -25,11 +29,15 @@ __all__ = [
     "contraction",
     "control",
     "control_flow",
+    "cumulative",
     "custom",
+    "dynamic",
     "elementwise",
     "indexing",
     "mathematical",
     "random",
     "reduction",
+    "representation",
     "shape",
+    "sorting",
 ]

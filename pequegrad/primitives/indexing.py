@@ -193,6 +193,14 @@ class scatter:
         yield (rng.normal(size=(4, 3)), rng.integers(0, 3, (4, 2, 1)), rng.normal(size=(4, 2))), params
 
 
+def take_along(x, positions, axis):
+    """out[..., j, ...] = x[..., positions[..., j, ...], ...] along `axis`, for positions that lie within it."""
+    others = tuple(i for i in range(x.ndim) if i != axis)
+    places = Places(collapsed=(axis,), batch=others, indices_batch=others, index_map=(axis,))
+    sizes = tuple(min(1, n) for n in x.shape)
+    return gather(x, reshape(positions, shape=(*positions.shape, 1)), places=places, sizes=sizes, mode="clip")
+
+
 def _window(x, updates, places):
     """The size of an update window on every axis of x."""
     sizes = iter([updates.shape[i] for i in places.window])

@@ -1,10 +1,13 @@
 """Reductions over a sorted tuple of axes, which disappear."""
 
+import math
+
 from ..core.dtype import dt, is_integer
 from ..core.errors import DtypeError, ShapeError
-from .base import number, primitive
-from .elementwise import convert_to, div, eq, mul, select
-from .shape import broadcast_in_dim, iota
+from .base import primitive
+from .cumulative import cumprod, shifted
+from .elementwise import convert_to, div, eq, mul
+from .shape import broadcast_in_dim, reshape, transpose
 
 
 def keep_axes(x, shape, axes):
@@ -82,24 +85,19 @@ class reduce_prod(Reduction):
     """The product; 1 of nothing; on bool: all"""
 
     def jvp(primals, tangents, out, *, axes):
-        # d prod = sum_i dx_i * prod_{j != i} x_j, with the products of the others from a table
-        # x[j] at (i, j), where j == i is replaced by 1: right for zeros, too.
-        from .shape import expand_leading, reshape, transpose
-
+        # d prod = sum_i dx_i * prod_{j != i} x_j: what is before i times what is behind it, right for zeros, too
         (x,), (dx,) = primals, tangents
         if not axes:
             return dx
         kept = tuple(i for i in range(x.ndim) if i not in axes)
         shape = tuple(x.shape[i] for i in kept)
-        n = 1
-        for a in axes:
-            n *= x.shape[a]
-        flat = [reshape(transpose(v, permutation=kept + axes), shape=shape + (n,)) for v in (x, dx)]
-        ndim = len(shape)
-        table = broadcast_in_dim(expand_leading(flat[0], ndim, 1), shape=shape + (n, n), axes=tuple(range(ndim + 2)))
-        row, column = (iota(shape=(n, n), dtype=dt.int32, axis=k, device=x.device) for k in (0, 1))
-        others = reduce_prod(select(eq(row, column), number(1, x), table), axes=(ndim + 1,))
-        return reduce_sum(mul(flat[1], others), axes=(ndim,))
+        count = math.prod(x.shape[a] for a in axes)
+        x, dx = [reshape(transpose(v, permutation=kept + axes), shape=(*shape, count)) for v in (x, dx)]
+        last = len(shape)
+        before, behind = (
+            shifted(cumprod(x, axis=last, reverse=reverse), last, reverse, 1) for reverse in (False, True)
+        )
+        return reduce_sum(mul(dx, mul(before, behind)), axes=(last,))
 
     def samples(rng):
         yield (rng.normal(size=(2, 3, 4)),), {"axes": (0, 2)}

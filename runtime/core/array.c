@@ -161,6 +161,11 @@ pg_status pg_array_dense(pg_array *array, pg_array **out)
         *out = array;
         return PG_OK;
     }
+    return pg_array_copy(array, out);
+}
+
+pg_status pg_array_copy(pg_array *array, pg_array **out)
+{
     pg_device *device = array->buffer->device;
     pg_aval aval = {array->dtype, array->ndim, array->shape, pg_array_count(array)};
     pg_op op = {.device = device,

@@ -60,6 +60,7 @@ int64_t pg_array_count(const pg_array *array); /* elements */
 bool pg_array_is_dense(const pg_array *array); /* row-major without gaps; true when empty */
 /* `array` itself (retained) if it is dense, else a dense copy of it. */
 pg_status pg_array_dense(pg_array *array, pg_array **out);
+pg_status pg_array_copy(pg_array *array, pg_array **out); /* a dense copy in memory of its own */
 
 /* ---- operations -------------------------------------------------------------------------------- */
 

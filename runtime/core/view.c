@@ -1,5 +1,5 @@
-/* view.c - kernels that only compute strides. No element is read or written, except by `reshape`
- * where no strides describe the result: it then makes a dense copy first. Empty arrays keep the
+/* view.c - kernels that only compute strides. No element is read or written, except by `reshape` and
+ * `bitcast` where no strides describe the result: they then make a dense copy first. Empty arrays keep the
  * address of their base. */
 #include "core.h"
 
@@ -213,6 +213,67 @@ static pg_status rev_run(const pg_op *op, pg_array *const *in, pg_dying dying, p
     return pg_array_view(x, x->data + offset, x->ndim, x->shape, strides, out);
 }
 
+/* ---- bitcast ----------------------------------------------------------------------------------- */
+
+/* The same bits as another dtype. To a smaller one: a new last axis over the parts of an element, the
+ * lowest bits first; to a larger one: the last axis disappears. */
+static pg_status bitcast_prepare(pg_op *op)
+{
+    PG_REQUIRE(op->n_in == 1 && op->n_out == 1 && op->n_params == 0,
+               "takes one input, gives one output and has no parameters, not %d, %d and %lld",
+               op->n_in, op->n_out, (long long)op->n_params);
+    const pg_aval *x = &op->in[0], *y = &op->out[0];
+    PG_REQUIRE((x->dtype == PG_BOOL) == (y->dtype == PG_BOOL), "bool has no bits to exchange");
+    int64_t from = pg_dtype_size(x->dtype), to = pg_dtype_size(y->dtype);
+    int32_t more = (from > to) - (from < to); /* axes */
+    PG_REQUIRE(y->ndim == x->ndim + more, "the output cannot have %d axes", y->ndim);
+    int32_t common = x->ndim < y->ndim ? x->ndim : y->ndim;
+    for (int32_t i = 0; i < common; i++)
+        PG_TRY(output_size(op, i, x->shape[i]));
+    if (more > 0) return output_size(op, common, from / to);
+    PG_REQUIRE(more == 0 || x->shape[common] == to / from,
+               "the last axis has size %lld, but %lld elements make one of the output",
+               (long long)x->shape[common], (long long)(to / from));
+    return PG_OK;
+}
+
+/* Whether elements of `size` bytes can be read at the places that `x` describes. */
+static bool readable_as(const pg_array *x, int32_t ndim, int64_t size)
+{
+    bool aligned = (uintptr_t)x->data % (uint64_t)size == 0;
+    for (int32_t i = 0; i < ndim; i++)
+        aligned &= x->shape[i] < 2 || x->strides[i] % size == 0;
+    int64_t item = pg_dtype_size(x->dtype);
+    return aligned && (size <= item || x->strides[ndim] == item);
+}
+
+static pg_status bitcast_view(const pg_op *op, const pg_array *x, pg_array **out)
+{
+    const pg_aval *y = &op->out[0];
+    int64_t strides[PG_MAX_NDIM];
+    int32_t common = x->ndim < y->ndim ? x->ndim : y->ndim;
+    for (int32_t i = 0; i < common; i++)
+        strides[i] = x->strides[i];
+    if (y->ndim > common) strides[common] = pg_dtype_size(y->dtype);
+    PG_TRY(pg_array_view(x, x->data, y->ndim, y->shape, strides, out));
+    out[0]->dtype = y->dtype;
+    return PG_OK;
+}
+
+static pg_status bitcast_run(const pg_op *op, pg_array *const *in, pg_dying dying, pg_array **out)
+{
+    (void)dying;
+    const pg_aval *y = &op->out[0];
+    int32_t common = in[0]->ndim < y->ndim ? in[0]->ndim : y->ndim;
+    if (y->count == 0 || readable_as(in[0], common, pg_dtype_size(y->dtype)))
+        return bitcast_view(op, in[0], out);
+    pg_array *dense;
+    PG_TRY(pg_array_copy(in[0], &dense));
+    pg_status status = bitcast_view(op, dense, out);
+    pg_array_release(dense);
+    return status;
+}
+
 /* ---- alias ------------------------------------------------------------------------------------- */
 
 static pg_status alias_prepare(pg_op *op)
@@ -241,6 +302,7 @@ const pg_kernel *pg_find_view_kernel(const char *name)
         {"broadcast_in_dim", broadcast_prepare, broadcast_run},
         {"slice", slice_prepare, slice_run},
         {"rev", rev_prepare, rev_run},
+        {"bitcast", bitcast_prepare, bitcast_run},
         {"alias", alias_prepare, alias_run},
     };
     for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)

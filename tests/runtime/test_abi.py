@@ -273,6 +273,7 @@ NAMES = {
     "integers": "and or xor shift_left shift_right_arithmetic shift_right_logical",
     "compare": "eq ne lt le gt ge",
     "reduce": "reduce_sum reduce_prod reduce_max reduce_min",
+    "cumulative": "cumsum cumprod cummax cummin cumlogsumexp",
 }  # fmt: skip
 ROWS = [1, 1, 1, 0, 0, 0, 1, 0, 2, 1, 3]  # offset dims [1], collapsed [0], no batching, start map [0], window 1 x 3
 VALID = {
@@ -282,6 +283,11 @@ VALID = {
     **{name: ([i, (I32, 2, 1)], [i], []) for name in NAMES["integers"].split()},
     **{name: ([f, f], [b], []) for name in NAMES["compare"].split()},
     **{name: ([f], [(F32, 2)], [1]) for name in NAMES["reduce"].split()},
+    **{name: ([f], [f], [1, 0]) for name in NAMES["cumulative"].split()},
+    "linear_recurrence": ([f, f], [f], [0, 1]), "sort": ([f, i, b], [f, i, b], [1, 2]),
+    "top_k": ([f], [(F32, 2, 2), (I32, 2, 2)], []), "searchsorted": ([f, (F32, 2, 5)], [(I32, 2, 5)], [1]),
+    "bitcast": ([f], [(I8, 2, 3, 4)], []), "dynamic_slice": ([f, (I32,), (I64,)], [(F32, 1, 2)], []),
+    "dynamic_update_slice": ([f, (F32, 1, 2), (I32,), (I64,)], [f], []),
     "reduce_and": ([i], [(I32, 3)], [0]), "reduce_or": ([i], [(I32,)], [0, 1]),
     "is_finite": ([f], [b], []), "convert": ([f], [(I8, 2, 3)], []), "integer_pow": ([f], [f], [3]),
     "select": ([b, f, f], [f], []), "clamp": ([f, f, f], [f], []),
