@@ -80,6 +80,7 @@ from .ops.arithmetic import (
     where,
 )  # fmt: skip
 from .ops.creation import as_tensor
+from .ops.einsum import einsum
 from .ops.indexing import one_hot, take_along_axis
 from .ops.linalg import dot, matmul, norm, outer, tensordot
 from .ops.nn import cross_entropy_loss_indices, cross_entropy_loss_probs, dropout, gelu, mse_loss, relu, silu
