@@ -14,6 +14,7 @@ from .core.errors import (
     DeviceError,
     DeviceMismatchError,
     DtypeError,
+    GradientCheckError,
     GradientError,
     IndexingError,
     ModelFileError,
@@ -89,6 +90,7 @@ from .ops.arithmetic import (
 from .ops.attention import scaled_dot_product_attention
 from .ops.creation import as_tensor
 from .ops.einsum import einsum
+from .ops.image import interpolate, pixel_shuffle, pixel_unshuffle, resize
 from .ops.indexing import one_hot, take_along_axis
 from .ops.linalg import dot, matmul, norm, outer, tensordot
 from .ops.losses import (
@@ -127,6 +129,30 @@ from .ops.nn import (
 )  # fmt: skip
 from .ops.normalization import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from .ops.random import manual_seed, random_key
+from .ops.rearrange import (
+    argwhere,
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    broadcast_arrays,
+    choose,
+    chunk,
+    diff,
+    dstack,
+    hstack,
+    meshgrid,
+    nonzero,
+    put_along_axis,
+    ravel,
+    repeat,
+    roll,
+    rot90,
+    select,
+    take,
+    tile,
+    unstack,
+    vstack,
+)  # fmt: skip
 from .ops.reductions import (
     all,
     any,
@@ -191,9 +217,48 @@ from .ops.special import (
     xlog1py,
     xlogy,
 )  # fmt: skip
-from .ops.tracked import arange, eye, full, full_like, linspace, ones, ones_like, rand, randn, zeros, zeros_like
+from .ops.statistics import (
+    allclose,
+    array_equal,
+    average,
+    bincount,
+    corrcoef,
+    count_nonzero,
+    cov,
+    histogram,
+    histogram_bin_edges,
+    interp,
+    nanmax,
+    nanmean,
+    nanmin,
+    nanprod,
+    nanstd,
+    nansum,
+    nanvar,
+    polyval,
+    ptp,
+    trapezoid,
+)  # fmt: skip
+from .ops.tracked import (
+    arange,
+    eye,
+    full,
+    full_like,
+    geomspace,
+    identity,
+    linspace,
+    logspace,
+    ones,
+    ones_like,
+    rand,
+    randn,
+    tri,
+    zeros,
+    zeros_like,
+)
 from .primitives.control import stop_gradient
 from .runtime.memory import empty_cache, memory_stats, num_threads, set_memory_limit, set_num_threads, sync_cuda_device
+from .test_util import check_grads
 from .transforms.gradients import fngrad, grad, grads, jvp, no_grad, value_and_grad, vjp
 from .transforms.jit import jit
 from .transforms.vmap import vmap

@@ -6,7 +6,7 @@ from ..core.tensor import Tensor
 from ..primitives import elementwise as p
 from ..primitives.control import to_device
 from . import arithmetic as a
-from . import indexing, linalg, losses, nn, reductions, shape, special
+from . import indexing, linalg, losses, nn, rearrange, reductions, shape, special, statistics
 
 _OPERATORS = {
     "add": a.operator(p.add, a.add), "sub": a.operator(p.sub, a.subtract), "mul": a.operator(p.mul, a.multiply),
@@ -23,6 +23,8 @@ _GENERAL = {
 _METHODS = {
     a: ("exp", "log", "sqrt", "rsqrt", "sin", "cos", "tan", "tanh", "sigmoid", "erf", "abs", "sign", "floor", "ceil", "round", "clip", "astype"),
     shape: ("reshape", "transpose", "permute", "swapaxes", "expand_dims", "squeeze", "flatten", "broadcast_to", "flip", "split"),
+    rearrange: ("ravel", "repeat", "roll", "chunk", "take", "unstack", "nonzero"),
+    statistics: ("ptp", "count_nonzero"),
     reductions: ("sum", "prod", "max", "min", "any", "all", "mean", "var", "std", "argmax", "argmin", "logsumexp", "softmax", "log_softmax"),
     linalg: ("matmul", "dot", "tensordot", "norm"),
     nn: ("relu", "silu", "gelu", "dropout", "leaky_relu"),
