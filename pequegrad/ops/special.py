@@ -70,16 +70,16 @@ def logit(x):
 
 
 def xlogy(x, y):
-    """x * log(y), 0 where x is 0 whatever y is. There the derivative in y is 0; in x it is log(y), 0 where that is not finite."""
+    """x * log(y), 0 where x is 0 and y is not nan. There the derivative in y is 0; in x it is log(y), 0 where that is not finite."""
     x, y = _two_floats(x, y)
-    harmless = e.and_(e.eq(x, 0), e.not_(e.and_(e.gt(y, 0), e.lt(y, number(math.inf, y)))))
+    harmless = e.and_(e.eq(x, 0), e.or_(e.le(y, 0), e.eq(y, number(math.inf, y))))
     return e.mul(x, m.log(e.select(harmless, number(1, y), y)))
 
 
 def xlog1py(x, y):
-    """x * log(1 + y), 0 where x is 0 whatever y is; derivatives as for xlogy."""
+    """x * log(1 + y), 0 where x is 0 and y is not nan; derivatives as for xlogy."""
     x, y = _two_floats(x, y)
-    harmless = e.and_(e.eq(x, 0), e.not_(e.and_(e.gt(y, -1), e.lt(y, number(math.inf, y)))))
+    harmless = e.and_(e.eq(x, 0), e.or_(e.le(y, -1), e.eq(y, number(math.inf, y))))
     return e.mul(x, m.log1p(e.select(harmless, number(0, y), y)))
 
 
@@ -194,13 +194,18 @@ def ldexp(x, exponent):
 
 
 def _scaled(x, exponent):
-    """x * 2 ** exponent in four steps: no power of two overflows where the result does not."""
-    exponent = e.min_(e.max_(exponent, -2400), 2400)
-    wide = e.convert_to(x, dt.float64)  # products with powers of two are exact there, and rounded once
-    quarter = e.shift_right_arithmetic(exponent, number(2, exponent))
-    rest = e.sub(exponent, e.mul(quarter, 3))
-    for part in (rest, quarter, quarter, quarter):
-        wide = e.mul(wide, m.exp2(e.convert_to(part, wide.dtype)))
+    """x * 2 ** exponent in float64, rounded once.
+
+    In three steps, since 2 ** exponent may not be finite: the largest comes last, so that a step before it is inexact
+    only where the result is 0 or infinite.
+    """
+    wide = e.convert_to(x, dt.float64)
+    rest, parts = e.min_(e.max_(exponent, -2400), 2400), []
+    for _ in range(3):
+        parts.append(e.min_(e.max_(rest, -1000), 1000))
+        rest = e.sub(rest, parts[-1])
+    for part in reversed(parts):
+        wide = e.mul(wide, m.exp2(e.convert_to(part, dt.float64)))
     return e.convert_to(wide, x.dtype, x.weak_type)
 
 

@@ -12,7 +12,7 @@ from ..primitives.base import number
 from ..primitives.shape import iota, reshape_to, slice_axis
 from . import reductions as r
 from .arithmetic import divide, floating, promoted, remainder
-from .creation import as_tensor
+from .creation import as_tensor, full
 from .indexing import getitem, update
 from .linalg import matmul
 from .shape import broadcast_to, concatenate, expand_dims, flatten, normalize_axes, normalize_axis
@@ -277,7 +277,7 @@ def interp(x, xp, fp, left=None, right=None, period=None):
 def _count_up_to(edges, x):
     """How many of the ascending `edges` are <= x (all, for nan), int32: a binary search of log2 steps on all x at once."""
     n = edges.shape[0]
-    found = broadcast_to(number(0, iota(shape=(), dtype=dt.int32, axis=0, device=x.device)), x.shape)
+    found = full(x.shape, 0, dt.int32, x.device)
     step = 1 << max(n.bit_length() - 1, 0)
     while step and n:
         candidate = e.add(found, step)
@@ -330,7 +330,7 @@ def histogram(x, bins=10, range=None, weights=None, density=False):
     place = e.select(e.and_(e.ge(x, getitem(edges, 0)), e.le(x, last)), place, number(n, place))
     counts = _counted("histogram", place, weights, n)
     if density:
-        counts = floating(counts)
+        counts = e.convert_to(counts, edges.dtype)
         widths = e.sub(getitem(edges, slice(1, None)), getitem(edges, slice(None, -1)))
         counts = divide(divide(counts, r.sum(counts)), widths)
     return counts, edges
