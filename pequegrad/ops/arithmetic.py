@@ -64,13 +64,16 @@ def _binary(primitive, doc):
 
 def _comparison(primitive, doc):
     def function(x, y):
-        kinds = {str(getattr(v, "dtype", None)) for v in (x, y)}
-        if "uint64" in kinds and kinds & {"int8", "int16", "int32", "int64"}:
+        if (getattr(x, "dtype", None), getattr(y, "dtype", None)) in _WITHOUT_COMMON_INTEGER:
             return _compare_exactly(primitive, x, y)
         return primitive(*promoted(x, y))
 
     function.__name__, function.__doc__ = primitive.name, doc
     return function
+
+
+_SIGNED = (dt.int8, dt.int16, dt.int32, dt.int64)
+_WITHOUT_COMMON_INTEGER = {pair for signed in _SIGNED for pair in ((signed, dt.uint64), (dt.uint64, signed))}
 
 
 def _compare_exactly(primitive, x, y):

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..core.dtype import is_integer
 from ..core.errors import ArgumentError, DtypeError, ShapeError
+from ..core.tensor import Tensor
 from ..primitives import elementwise as e
 from ..primitives import indexing as p
 from ..primitives import shape as s
@@ -62,7 +63,7 @@ def repeat(x, repeats, axis=None):
     if axis is None:
         x, axis = ravel(x), 0
     axis = normalize_axis(axis, x.ndim, "repeat")
-    if hasattr(repeats, "_node"):
+    if isinstance(repeats, Tensor):
         raise ArgumentError("repeat: the size of the result would depend on values.", fix="give a list of ints.")
     counts = np.asarray(repeats).reshape(-1).tolist()
     if len(counts) == 1:
@@ -138,12 +139,18 @@ def diff(x, n=1, axis=-1):
     return x
 
 
+def _tensors(xs):
+    """Tensors on one device, that of the first tensor among xs."""
+    place = next((x.device for x in xs if isinstance(x, Tensor)), None)
+    return [as_tensor(x, place) for x in xs]
+
+
 # ---- several arrays ------------------------------------------------------------------------------------
 
 
 def broadcast_arrays(*xs):
     """A list of the arrays, all broadcast to their common shape."""
-    xs = [as_tensor(x) for x in xs]
+    xs = _tensors(xs)
     if not xs:
         return []
     shape = e.broadcast_shapes("broadcast_arrays", *(x._node.aval for x in xs))
@@ -157,7 +164,7 @@ def meshgrid(*xs, indexing="xy", sparse=False):
     """
     if indexing not in ("xy", "ij"):
         raise ArgumentError(f"meshgrid: indexing={indexing!r} is unknown.", fix="use 'xy' or 'ij'.")
-    xs = [as_tensor(x) for x in xs]
+    xs = _tensors(xs)
     if any(x.ndim > 1 for x in xs):
         raise ShapeError("meshgrid: an operand has more than one axis.", fix="use x.ravel().")
     order = list(range(len(xs)))
@@ -189,18 +196,18 @@ def atleast_3d(x):
 
 def hstack(tensors):
     """The tensors side by side: along axis 1, of 1-d tensors along axis 0."""
-    tensors = [atleast_1d(x) for x in tensors]
+    tensors = [atleast_1d(x) for x in _tensors(tensors)]
     return concatenate(tensors, 0 if tensors and tensors[0].ndim == 1 else 1)
 
 
 def vstack(tensors):
     """The tensors as rows, one below the other."""
-    return concatenate([atleast_2d(x) for x in tensors], 0)
+    return concatenate([atleast_2d(x) for x in _tensors(tensors)], 0)
 
 
 def dstack(tensors):
     """The tensors along a third axis."""
-    return concatenate([atleast_3d(x) for x in tensors], 2)
+    return concatenate([atleast_3d(x) for x in _tensors(tensors)], 2)
 
 
 def unstack(x, axis=0):
@@ -306,9 +313,9 @@ def choose(indices, choices, mode="clip"):
     """out[i] = choices[indices[i]][i]; all broadcast. mode, for indices out of range: "clip" or "wrap"."""
     if mode == "fill":
         raise ArgumentError("choose: mode='fill' is unknown.", fix="use 'clip' or 'wrap'.")
-    choices = broadcast_arrays(*promoted(*choices))
-    indices = _integers("choose", indices, choices[0])
-    indices, *choices = broadcast_arrays(indices, *choices)
+    indices, *choices = _tensors([indices, *choices])
+    choices = promoted(*choices)
+    indices, *choices = broadcast_arrays(_integers("choose", indices, choices[0]), *choices)
     indices = _in_mode("choose", indices, len(choices), mode)
     return squeeze(take_along_axis(stack(choices), expand_dims(indices, 0), 0), 0)
 

@@ -129,10 +129,9 @@ def allclose(x, y, rtol=1e-5, atol=1e-8, equal_nan=False):
 
 def array_equal(x, y, equal_nan=False):
     """True (0-d bool tensor) if x and y have one shape and equal elements."""
-    x, y = as_tensor(x), as_tensor(y)
+    x, y = promoted(x, y)
     if x.shape != y.shape:
         return as_tensor(np.array(False), x.device)
-    x, y = promoted(x, y)
     same = e.eq(x, y)
     return r.all(e.or_(same, e.and_(e.ne(x, x), e.ne(y, y))) if equal_nan else same)
 
@@ -148,7 +147,7 @@ def cov(x, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=N
     """
     x = _variables(x, rowvar)
     if y is not None:
-        x = concatenate(promoted(x, _variables(y, rowvar)), 0)
+        x = concatenate(promoted(x, _variables(as_tensor(y, x.device), rowvar)), 0)
     ddof = (0 if bias else 1) if ddof is None else ddof
     weights = None
     for name, given in (("fweights", fweights), ("aweights", aweights)):
@@ -290,8 +289,9 @@ def _count_up_to(edges, x):
 
 def histogram_bin_edges(x, bins=10, range=None):
     """The edges that histogram uses: `bins` bins of one width over `range`, by default from min to max of x."""
+    x = as_tensor(x)
     if not isinstance(bins, (int, np.integer)):
-        edges = floating(bins)
+        edges = floating(as_tensor(bins, x.device))
         if edges.ndim != 1 or edges.shape[0] < 2:
             raise ShapeError(f"histogram: bins {edges._node.aval} must be at least two edges, ascending.")
         return edges
