@@ -161,3 +161,16 @@ def test_errors(tensor):
     ):  # fmt: skip
         with pytest.raises(error, match=message):
             f()
+
+
+def test_arrays_go_to_the_device_of_tensors(tensor, device):
+    n, x, i = np.arange(4.0), tensor(np.arange(4.0)), np.int32([0, 1, 0, 1])
+    for f in (
+        lambda: pg.hstack([n, x]), lambda: pg.broadcast_arrays(n, x)[0], lambda: pg.meshgrid(n, x)[0], lambda: pg.choose(i, [n, x]), lambda: pg.choose(tensor(i), [n, n]),
+        lambda: pg.cov(x, n), lambda: pg.array_equal(n, x), lambda: pg.histogram(x, n)[0], lambda: pg.interp(x, n, n), lambda: pg.interp(n, x, n), lambda: pg.select([n > 1], [x]),
+        lambda: pg.average(x, 0, n), lambda: pg.average(n, 0, x), lambda: pg.take(x, i), lambda: pg.xlogy(n, x), lambda: pg.ldexp(x, i), lambda: pg.less(i, tensor(np.uint64([1]))),
+        lambda: pg.resize(x, (8,)), lambda: pg.layer_norm(x, 4, n, n), lambda: pg.scaled_dot_product_attention(x[None], n[None], n[None], mask=np.array([[True]])),
+        lambda: pg.huber_loss(n, x), lambda: pg.nll_loss(x, np.int32(1), weight=n), lambda: pg.polyval(n, x), lambda: pg.polyval(x, 2.0), lambda: pg.trapezoid(n, x),
+        lambda: pg.bincount(tensor(i), n, length=3), lambda: pg.einsum("i,i", n, x),
+    ):  # fmt: skip
+        assert f().device is device and f().numpy() is not None

@@ -54,6 +54,11 @@ def floating(x):
     return x if is_float(x.dtype) else convert_to(x, dt.float32, x.weak_type)
 
 
+def promoted_floats(*operands):
+    """The operands as tensors of their common dtype, float32 if that is no floating dtype."""
+    return [floating(x) for x in promoted(*operands)]
+
+
 def _binary(primitive, doc):
     def function(x, y):
         return primitive(*promoted(x, y))

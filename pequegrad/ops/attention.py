@@ -10,7 +10,7 @@ from ..primitives.contraction import dot_general
 from ..primitives.mathematical import exp
 from ..primitives.reduction import reduce_sum
 from ..primitives.shape import iota, reshape_to
-from .arithmetic import floating, promoted
+from .arithmetic import promoted_floats
 from .creation import as_tensor
 from .nn import dropout
 from .reductions import _finite_maximum, kept_shape
@@ -30,7 +30,7 @@ def scaled_dot_product_attention(q, k, v, mask=None, is_causal=False, scale=None
 
     A query that may attend to no key gets zeros, as in PyTorch (in JAX: a mean of all values), with zero derivatives.
     """
-    q, k, v = promoted(floating(q), k, v)
+    q, k, v = promoted_floats(q, k, v)
     if min(q.ndim, k.ndim, v.ndim) < 2 or q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
         raise ShapeError(
             f"{_NAME}: q {q._node.aval}, k {k._node.aval} and v {v._node.aval} do not fit.",

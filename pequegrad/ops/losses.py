@@ -11,7 +11,7 @@ from ..primitives import elementwise as e
 from ..primitives import mathematical as m
 from ..primitives.base import number
 from ..primitives.shape import broadcast_in_dim
-from .arithmetic import floating, promoted
+from .arithmetic import floating, promoted, promoted_floats
 from .creation import as_tensor
 from .indexing import getitem, pick
 from .reductions import log_softmax, mean
@@ -32,7 +32,7 @@ def _reduced(name, losses, reduction):
 
 def _pair(name, x, target):
     """Both as floats of one dtype and one shape."""
-    x, target = promoted(floating(x), target)
+    x, target = promoted_floats(x, target)
     if x.shape != target.shape:
         raise ShapeError(
             f"{name}: {x._node.aval} and {target._node.aval} must have one shape.",
@@ -81,7 +81,7 @@ def smooth_l1_loss(x, target, beta=1.0, reduction="mean"):
 
 def cosine_similarity(x, y, axis=-1, eps=1e-8):
     """sum(x * y) / (|x| |y|) along `axis`, with each norm at least `eps`; x and y broadcast."""
-    x, y = promoted(floating(x), y)
+    x, y = promoted_floats(x, y)
     x, y = _broadcast(x, y)
     axis = normalize_axis(axis, x.ndim, "cosine_similarity")
     return e.div(total(e.mul(x, y), axis), e.mul(_norm(x, axis, eps), _norm(y, axis, eps)))

@@ -10,7 +10,7 @@ from ..core.errors import ArgumentError, ShapeError
 from ..primitives import elementwise as e
 from ..primitives import mathematical as m
 from ..primitives.base import number
-from .arithmetic import floating, promoted
+from .arithmetic import floating, promoted_floats
 from .creation import as_tensor
 from .random import bernoulli
 from .reductions import softmax
@@ -78,7 +78,7 @@ def leaky_relu(x, negative_slope=0.01):
 
 def prelu(x, weight):
     """leaky_relu with a learned slope: `weight` broadcasts against x (for channels on axis 1: shape [C, 1, 1])."""
-    x, weight = promoted(floating(x), weight)
+    x, weight = promoted_floats(x, weight)
     return e.select(e.ge(x, 0), x, e.mul(x, weight))
 
 

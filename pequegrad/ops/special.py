@@ -11,27 +11,21 @@ from ..core.errors import DtypeError
 from ..primitives import elementwise as e
 from ..primitives import mathematical as m
 from ..primitives.base import number
-from .arithmetic import floating, new_handle, promoted
+from .arithmetic import floating, new_handle, promoted, promoted_floats
 from .creation import as_tensor
-
-
-def _two_floats(x, y):
-    x, y = promoted(x, y)
-    return floating(x), floating(y)
-
 
 # ---- logarithms ------------------------------------------------------------------------------------------
 
 
 def logaddexp(x, y):
     """log(exp(x) + exp(y)) without overflow; two equal infinities give themselves, with derivatives 1/2."""
-    return _log_of_sum(*_two_floats(x, y), m.exp, m.log1p, math.log(2))
+    return _log_of_sum(*promoted_floats(x, y), m.exp, m.log1p, math.log(2))
 
 
 def logaddexp2(x, y):
     """log2(2 ** x + 2 ** y) without overflow."""
     log2_1p = lambda v: e.mul(m.log1p(v), 1 / math.log(2))
-    return _log_of_sum(*_two_floats(x, y), m.exp2, log2_1p, 1.0)
+    return _log_of_sum(*promoted_floats(x, y), m.exp2, log2_1p, 1.0)
 
 
 def _log_of_sum(x, y, exp, log1p, of_equal):
@@ -71,14 +65,14 @@ def logit(x):
 
 def xlogy(x, y):
     """x * log(y), 0 where x is 0 and y is not nan. There the derivative in y is 0; in x it is log(y), 0 where that is not finite."""
-    x, y = _two_floats(x, y)
+    x, y = promoted_floats(x, y)
     harmless = e.and_(e.eq(x, 0), e.or_(e.le(y, 0), e.eq(y, number(math.inf, y))))
     return e.mul(x, m.log(e.select(harmless, number(1, y), y)))
 
 
 def xlog1py(x, y):
     """x * log(1 + y), 0 where x is 0 and y is not nan; derivatives as for xlogy."""
-    x, y = _two_floats(x, y)
+    x, y = promoted_floats(x, y)
     harmless = e.and_(e.eq(x, 0), e.or_(e.le(y, -1), e.eq(y, number(math.inf, y))))
     return e.mul(x, m.log1p(e.select(harmless, number(0, y), y)))
 
@@ -100,12 +94,12 @@ def reciprocal(x):
 
 def float_power(x, y):
     """x ** y with both as floats (of integers: float32)."""
-    return m.pow_(*_two_floats(x, y))
+    return m.pow_(*promoted_floats(x, y))
 
 
 def hypot(x, y):
     """sqrt(x * x + y * y) without overflow of the squares; inf if one is infinite. The derivatives at (0, 0) are 1/2."""
-    x, y = (e.abs_(v) for v in _two_floats(x, y))
+    x, y = (e.abs_(v) for v in promoted_floats(x, y))
     first = e.gt(x, y)  # one condition for both, so that all derivatives agree at x = y
     larger, smaller = e.select(first, x, y), e.select(first, y, x)
     infinite = number(math.inf, x)
@@ -149,7 +143,7 @@ _SINC_TERMS = 8  # below 0.5 the ninth is less than the rounding of 1 in float64
 
 def heaviside(x, at_zero):
     """0 for x < 0, `at_zero` at 0, 1 for x > 0; nan for nan."""
-    x, at_zero = _two_floats(x, at_zero)
+    x, at_zero = promoted_floats(x, at_zero)
     step = e.select(e.lt(x, 0), number(0, x), e.select(e.gt(x, 0), number(1, x), at_zero))
     return e.select(e.ne(x, x), number(math.nan, x), step)
 
@@ -164,7 +158,7 @@ def signbit(x):
 
 def copysign(x, y):
     """|x| with the sign of y (of -0.0, too)."""
-    x, y = _two_floats(x, y)
+    x, y = promoted_floats(x, y)
     magnitude = e.abs_(x)
     return e.select(signbit(y), e.neg(magnitude), magnitude)
 

@@ -11,7 +11,7 @@ from ..primitives import mathematical as m
 from ..primitives.base import number
 from ..primitives.shape import iota, reshape_to, slice_axis
 from . import reductions as r
-from .arithmetic import divide, floating, promoted, remainder
+from .arithmetic import divide, floating, promoted, promoted_floats, remainder
 from .creation import as_tensor, full
 from .indexing import getitem, update
 from .linalg import matmul
@@ -100,12 +100,12 @@ def average(x, axis=None, weights=None, returned=False, keepdims=False):
 
     returned: the pair (average, sum of weights).
     """
-    x = floating(x)
     if weights is None:
+        x = floating(x)
         out = r.mean(x, axis, keepdims)
         count = float(math.prod(x.shape[a] for a in normalize_axes(axis, x.ndim, "average")))
         return (out, broadcast_to(number(count, out), out.shape)) if returned else out
-    x, weights = promoted(x, weights)
+    x, weights = promoted_floats(x, weights)
     if weights.shape != x.shape:
         if weights.ndim != 1 or not isinstance(axis, (int, np.integer)):
             raise ShapeError(
@@ -201,13 +201,12 @@ def corrcoef(x, y=None, rowvar=True):
 
 def trapezoid(y, x=None, dx=1.0, axis=-1):
     """The integral of samples y along `axis` by the trapezoidal rule; at positions x, or `dx` apart."""
-    y = floating(y)
+    y, x = (floating(y), None) if x is None else promoted_floats(y, x)
     axis = normalize_axis(axis, y.ndim, "trapezoid")
     n = y.shape[axis]
     ends = lambda v, a: (slice_axis(v, a, min(1, n), n), slice_axis(v, a, 0, max(n - 1, 0)))
     if x is None:
         return e.mul(r.sum(e.add(*ends(y, axis)), axis), dx / 2)
-    y, x = promoted(y, x)
     if x.ndim == 1:
         x = reshape_to(x, tuple(x.size if a == axis else 1 for a in range(y.ndim)))
     if x.ndim != y.ndim or x.shape[axis] != n:
@@ -240,8 +239,7 @@ def interp(x, xp, fp, left=None, right=None, period=None):
     left, right: values below and above (default: the first and last of fp). period: x and xp are taken modulo it; they
     must then ascend over one period.
     """
-    x, xp = promoted(floating(x), xp)
-    fp = floating(as_tensor(fp, x.device))
+    x, xp, fp = promoted_floats(x, xp, fp)
     if xp.ndim != 1 or xp.shape != fp.shape or not xp.size:
         raise ShapeError(
             f"interp: xp {xp._node.aval} and fp {fp._node.aval} must have one axis, one size, and a point at least."
@@ -260,9 +258,9 @@ def interp(x, xp, fp, left=None, right=None, period=None):
         x0, x1, y0, y1 = (getitem(v, j) for v in (xp, fp) for j in (e.sub(i, 1), i))
         width = e.sub(x1, x0)
         flat = e.eq(width, 0)
-        slope = e.div(*promoted(e.sub(y1, y0), e.select(flat, number(1, width), width)))
+        slope = e.div(e.sub(y1, y0), e.select(flat, number(1, width), width))
         step = e.select(flat, number(0, width), e.sub(x, x0))
-        inside = e.add(*promoted(y0, e.mul(*promoted(step, slope))))
+        inside = e.add(y0, e.mul(step, slope))
     if period is not None:
         return inside
     left, right = (getitem(fp, at) if v is None else v for v, at in ((left, 0), (right, -1)))
