@@ -44,7 +44,7 @@ def in_torch(function):
 def in_jax(function):
     def call(*xs):
         with jax.enable_x64(True):
-            return jax.tree.map(np.asarray, function(*map(jnp.asarray, xs)))
+            return jax.tree.map(np.asarray, jax.jit(function)(*xs))
 
     return call
 

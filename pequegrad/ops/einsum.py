@@ -36,10 +36,9 @@ def einsum(*arguments):
     operands, inputs, output = _split_arguments(arguments)
     tensors = promoted(*operands)
     shapes = tuple(x.shape for x in tensors)
-    inputs, output, order = _plan(inputs, output, shapes)
+    inputs, output, order, sizes = _plan(inputs, output, shapes)
     # computed on handles of its own: `x` alone may be the result
     terms = [_own(x, labels) for x, labels in zip(tensors, inputs)]
-    sizes = _sizes(shapes, inputs)
     terms = [_drop_broadcast(x, labels, sizes) for x, labels in terms]
     for i, j in order:
         second, first = terms.pop(max(i, j)), terms.pop(min(i, j))
@@ -108,7 +107,7 @@ def _letters(group, text):
 
 @functools.lru_cache(4096)
 def _plan(inputs, output, shapes):
-    """(labels per operand without Ellipsis, the labels of the result, the pairs to contract in turn)."""
+    """(labels per operand without Ellipsis, the labels of the result, the pairs to contract in turn, all sizes)."""
     if len(inputs) != len(shapes):
         raise ArgumentError(
             f"einsum: the subscripts have {len(inputs)} groups for {len(shapes)} operands.",
@@ -124,7 +123,7 @@ def _plan(inputs, output, shapes):
         output = _result_labels(output, inputs, ellipsis)
     sizes = _sizes(shapes, inputs)
     sets = [frozenset(k for k, n in zip(ls, shape) if n == sizes[k]) for ls, shape in zip(inputs, shapes)]
-    return inputs, output, _order(sets, frozenset(output), sizes)
+    return inputs, output, _order(sets, frozenset(output), sizes), sizes
 
 
 class _EllipsisAxis(int):
