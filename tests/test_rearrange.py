@@ -66,7 +66,8 @@ def test_out_of_range(tensor):
 
 
 def test_handles_of_their_own(tensor):
-    for f in (lambda x: x.ravel(), lambda x: pg.tile(x, 1), lambda x: x.roll(0), lambda x: pg.rot90(x.reshape(1, 2), 0), lambda x: x.repeat(1), pg.nan_to_num):  # fmt: skip
+    for f in (lambda x: x.ravel(), lambda x: pg.tile(x, 1), lambda x: x.roll(0), lambda x: pg.rot90(x.reshape(1, 2), 0), lambda x: x.repeat(1), pg.nan_to_num, pg.atleast_1d, lambda x: pg.diff(x, 0), lambda x: pg.resize(x, (2,)),
+              lambda x: pg.meshgrid(x, sparse=True)[0], lambda x: pg.broadcast_arrays(x, 1)[0], lambda x: pg.hstack([x]), lambda x: pg.chunk(x, 1)[0], lambda x: pg.einsum('i', x)):  # fmt: skip
         x = tensor([1.0, 2.0])
         y = f(x)
         y[...] = 9

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from ..core.dtype import dt, is_float
 from ..core.errors import ArgumentError, DtypeError, ShapeError
 from ..primitives import elementwise as e
@@ -72,19 +74,13 @@ def _leading_axes(q, k, v):
         group = heads[0] // kv_heads
         leads[0] = (*leads[0][:-1], kv_heads)
     try:
-        shared = _broadcast_shapes(leads)
+        shared = np.broadcast_shapes(*leads)
     except ValueError:
         raise ShapeError(
             f"{_NAME}: the leading axes of q {q._node.aval}, k {k._node.aval} and v {v._node.aval} do not broadcast.",
             fix="sizes must be equal or 1.",
         ) from None
     return (*shared[:-1], shared[-1] * group) if group > 1 else shared, shared, group
-
-
-def _broadcast_shapes(shapes):
-    import numpy as np
-
-    return np.broadcast_shapes(*shapes)
 
 
 def _masked(scores, mask, is_causal):

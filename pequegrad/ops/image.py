@@ -15,13 +15,14 @@ from ..core.tensor import tensor_from_numpy
 from ..primitives import elementwise as e
 from ..primitives import shape as s
 from ..primitives.contraction import dot_general
-from .arithmetic import floating
+from .arithmetic import floating, new_handle
 from .creation import as_tensor, shape_of
 from .rearrange import take
 
 # ---- resize: as in JAX --------------------------------------------------------------------------------
 
 
+@new_handle
 def resize(image, shape, method="bilinear", antialias=False):
     """`image` scaled to `shape`, all its axes, as jax.image.resize: pixels are squares whose centres are sampled.
 
@@ -89,6 +90,7 @@ def _apply(image, steps):
 _MODES = {"nearest": None, "nearest-exact": None, "linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 
 
+@new_handle
 def interpolate(x, size=None, scale_factor=None, mode="nearest", align_corners=False):
     """x [N, C, positions ...] with other sizes of positions, as torch.nn.functional.interpolate.
 

@@ -8,7 +8,7 @@ from ..core.tensor import Tensor
 from ..primitives import elementwise as e
 from ..primitives import indexing as p
 from ..primitives import shape as s
-from .arithmetic import new_handle, promoted
+from .arithmetic import new_handle, promoted, remainder
 from .creation import as_tensor
 from .indexing import _wide_integers, take_along_axis
 from .shape import (
@@ -126,6 +126,7 @@ def rot90(x, k=1, axes=(0, 1)):
     return flip(swapaxes(x, a, b), a) if turns == 1 else swapaxes(flip(x, a), a, b)
 
 
+@new_handle
 def diff(x, n=1, axis=-1):
     """x[i + 1] - x[i] along `axis`, n times; on bool: whether both differ."""
     x = as_tensor(x)
@@ -170,10 +171,12 @@ def meshgrid(*xs, indexing="xy", sparse=False):
     order = list(range(len(xs)))
     if indexing == "xy" and len(xs) > 1:
         order[:2] = 1, 0
-    grids = [s.reshape_to(x, tuple(x.size if a == place else 1 for a in range(len(xs)))) for x, place in zip(xs, order)]
+    reshape = new_handle(s.reshape_to)
+    grids = [reshape(x, tuple(x.size if a == place else 1 for a in range(len(xs)))) for x, place in zip(xs, order)]
     return grids if sparse else broadcast_arrays(*grids)
 
 
+@new_handle
 def _at_least(x, ndim, place):
     x = as_tensor(x)
     return s.reshape_to(x, place(x.shape)) if x.ndim < ndim else x
@@ -269,8 +272,6 @@ def _in_mode(name, indices, n, mode):
     if mode == "clip":
         return e.min_(e.max_(indices, 0), max(n - 1, 0))
     if mode == "wrap":
-        from .arithmetic import remainder
-
         return remainder(indices, max(n, 1))
     raise ArgumentError(f"{name}: mode={mode!r} is unknown.", fix="use 'fill', 'clip' or 'wrap'.")
 
