@@ -1,5 +1,7 @@
 """check_grads: derivatives against finite differences, for tests of functions and of one's own rules."""
 
+import functools
+
 import numpy as np
 
 from .core.dtype import is_float
@@ -55,74 +57,80 @@ def check_grads(function, args, order=1, modes=("fwd", "rev"), atol=None, rtol=N
 
 
 def _check(function, xs, names, order, path, settings):
-    rng = np.random.default_rng(order)
-    outs = [_values(y) for y in function(*xs)]
-    weights = [rng.normal(size=y.shape) for y in outs]
-    like = [(y.dtype, y.device) for y in function(*xs)]
-    cotangents = lambda: [Tensor(w.astype(dtype), device=device) for w, (dtype, device) in zip(weights, like)]
+    """The derivatives of `function` in each of xs alone; then, up to the highest order, those of its jvp and its vjp.
+
+    path: the modes of the derivatives that `function` already is.
+    """
+    modes, rng = settings["modes"], np.random.default_rng(order)
+    outs = function(*xs)
+    weights = [Tensor(rng.normal(size=y.shape), y.dtype, y.device) for y in outs]
+    tolerance = max(_DEFAULTS[v.dtype.name][0] for v in (*xs, *outs))
     directions = []
     for i, (x, name) in enumerate(zip(xs, names)):
-        tolerance, step = _DEFAULTS[x.dtype.name]
-        step = step if settings["eps"] is None else settings["eps"]
-        where = {"name": name, "order": order, "path": path, "settings": settings}
-        alone = lambda v: function(*xs[:i], v, *xs[i + 1 :])  # noqa: B023
-        # the difference of the rounded points is the direction in which the function is really moved
-        v = rng.normal(size=x.shape)
-        ahead, behind = ((_values(x) + sign * step * v).astype(x.dtype) for sign in (1, -1))
-        v = ((ahead.astype("f8") - behind.astype("f8")) / (2 * step)).astype(x.dtype)
-        directions.append(Tensor(v, device=x.device))
-        tolerance = max([tolerance, *(_DEFAULTS[dtype.name][0] for dtype, _ in like)])
-        ends = [[_values(y) for y in alone(Tensor(point, device=x.device))] for point in (ahead, behind)]
-        change = [(a - b) / (2 * step) for a, b in zip(*ends)]
-        if "fwd" in settings["modes"]:
-            outputs, tangents = jvp(alone, (x,), (directions[-1],))
-            found = [_values(t) for t in tangents]
-            for k, (a, b, y) in enumerate(zip(found, change, outputs)):
-                _compare(a, b, tolerance, "fwd", "jvp", "finite difference", {**where, "result": k, "shape": y.shape})
-            change = found
-        if "rev" in settings["modes"]:
-            _, pullback = vjp(alone, x)
-            (gradient,) = pullback(cotangents())
+        alone = lambda v: function(*xs[:i], v, *xs[i + 1 :])
+        direction, change = _finite_difference(alone, x, rng, settings["eps"])
+        directions.append(direction)
+        compare = functools.partial(_compare, tolerance, settings, f"order {order}{_below(path)}", name)
+        other = "finite difference"
+        if "fwd" in modes:
+            found = [_values(t) for t in jvp(alone, (x,), (direction,))[1]]
+            for k, (a, b) in enumerate(zip(found, change)):
+                compare("fwd", f"jvp of result {k}", a, other, b, np.abs(b))
+            change, other = found, "jvp"
+        if "rev" in modes:
+            (gradient,) = vjp(alone, x)[1](weights)
             if gradient.shape != x.shape:
                 raise ShapeError(
-                    f"check_grads: the vjp of {name} has shape {list(gradient.shape)}, not {list(x.shape)}."
+                    f"check_grads: the vjp of {name} has shape {list(gradient.shape)}, it {list(x.shape)}."
                 )
-            by_rule = np.sum(_values(gradient) * v.astype("f8"))
-            products = [w * c for w, c in zip(weights, change)]
-            other = "jvp" if "fwd" in settings["modes"] else "finite difference"
-            # a sum of many terms has the error of its largest
-            scale = max([1.0, *(float(np.abs(p).sum()) for p in products)])
-            expected = np.sum([p.sum() for p in products])
-            _compare(by_rule, expected, tolerance, "rev", "vjp", other, {**where, "scale": scale})
-    if order < settings["highest"]:
-        if "fwd" in settings["modes"]:
-            forward = lambda *xs: jvp(function, tuple(xs), tuple(directions))[1]
-            _check(forward, xs, names, order + 1, (*path, "fwd"), settings)
-        if "rev" in settings["modes"]:
-            reverse = lambda *xs: list(vjp(function, *xs)[1](cotangents()))
-            _check(reverse, xs, names, order + 1, (*path, "rev"), settings)
+            products = [_values(w) * c for w, c in zip(weights, change)]
+            expected = np.sum([np.sum(p) for p in products])
+            terms = np.sum([np.sum(np.abs(p)) for p in products])  # the sum has their errors, however small it is
+            compare("rev", "vjp", np.sum(_values(gradient) * _values(direction)), other, expected, terms)
+    if order == settings["highest"]:
+        return
+    if "fwd" in modes:
+        forward = lambda *xs: jvp(function, xs, tuple(directions))[1]
+        _check(forward, xs, names, order + 1, (*path, "fwd"), settings)
+    if "rev" in modes:
+        reverse = lambda *xs: list(vjp(function, *xs)[1](weights))
+        _check(reverse, xs, names, order + 1, (*path, "rev"), settings)
+
+
+def _finite_difference(function, x, rng, eps):
+    """(a random direction, how each result of `function` changes along it), the changes as float64 arrays."""
+    step = _DEFAULTS[x.dtype.name][1] if eps is None else eps
+    v = rng.normal(size=x.shape)
+    points = [(_values(x) + sign * step * v).astype(x.dtype) for sign in (1, -1)]
+    ahead, behind = ([_values(y) for y in function(Tensor(point, device=x.device))] for point in points)
+    # the difference of the rounded points is the direction in which the function was really moved
+    direction = (points[0].astype("f8") - points[1].astype("f8")) / (2 * step)
+    return Tensor(direction, x.dtype, x.device), [(a - b) / (2 * step) for a, b in zip(ahead, behind)]
 
 
 def _values(x):
     return x.numpy().astype("f8")
 
 
-def _compare(found, expected, tolerance, mode, what, other, where):
-    """Raises GradientCheckError at the worst element that differs by more than atol + rtol * |expected|."""
-    settings = where["settings"]
+def _below(path):
+    return f" of the derivative by {' of '.join(reversed(path))}" if path else ""
+
+
+def _compare(tolerance, settings, order, name, mode, what, found, other, expected, magnitude):
+    """Raises GradientCheckError at the element that differs most beyond atol + rtol * magnitude, or is nan alone."""
     rtol = tolerance if settings["rtol"] is None else settings["rtol"]
     atol = tolerance if settings["atol"] is None else settings["atol"]
-    allowed = (atol + rtol * np.abs(expected)) * where.get("scale", 1.0)
-    excess = np.abs(found - expected) - allowed
-    excess = np.where(np.isnan(excess) & ~(np.isnan(found) & np.isnan(expected)), np.inf, excess)
-    if not np.size(excess) or not np.nanmax(np.append(excess, -np.inf)) > 0:
+    found, expected = np.asarray(found), np.asarray(expected)
+    allowed = atol + rtol * np.asarray(magnitude)
+    same = (found == expected) | (np.isnan(found) & np.isnan(expected))
+    with np.errstate(invalid="ignore"):
+        excess = np.where(same, 0.0, np.nan_to_num(np.abs(found - expected) - allowed, nan=np.inf))
+    if not excess.size or excess.max() <= 0:
         return
-    at = np.unravel_index(np.nanargmax(excess), np.shape(excess))
-    element = f" of result {where['result']} at {[int(k) for k in at]}" if "result" in where else ""
-    below = f" of the derivative by {' of '.join(reversed(where['path']))}" if where["path"] else ""
+    at = np.unravel_index(excess.argmax(), excess.shape)
+    place = f" at {[int(k) for k in at]}" if at else ""
     raise GradientCheckError(
-        f"check_grads: order {where['order']}{below}, mode {mode!r}, {where['name']}: the {what}{element} is "
-        f"{float(np.asarray(found)[at])!r}, the {other} is {float(np.asarray(expected)[at])!r}; they may differ by "
-        f"{float(np.asarray(allowed)[at]):.3g} (atol={atol}, rtol={rtol}).",
+        f"check_grads: {order}, mode {mode!r}, {name}: the {what}{place} is {float(found[at])!r}, the {other} is "
+        f"{float(expected[at])!r}; they may differ by {float(allowed[at]):.3g} (atol={atol}, rtol={rtol}).",
         fix="check the rule; if the function is not smooth here use other arguments, or another eps.",
     )
