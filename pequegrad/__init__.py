@@ -15,6 +15,7 @@ from .core.errors import (
     DeviceError,
     DeviceMismatchError,
     DtypeError,
+    GradientCheckError,
     GradientError,
     IndexingError,
     ModelFileError,
@@ -36,12 +37,16 @@ from .ops.arithmetic import (
     astype,
     atan,
     atanh,
+    bitwise_and,
+    bitwise_or,
+    bitwise_xor,
     cbrt,
     ceil,
     clip,
     cos,
     cosh,
     divide,
+    divmod,
     equal,
     erf,
     erf_inv,
@@ -51,10 +56,12 @@ from .ops.arithmetic import (
     expm1,
     floor,
     floor_divide,
+    fmod,
     greater,
     greater_equal,
     isfinite,
     isnan,
+    left_shift,
     less,
     less_equal,
     log,
@@ -67,6 +74,7 @@ from .ops.arithmetic import (
     not_equal,
     power,
     remainder,
+    right_shift,
     round,
     rsqrt,
     sigmoid,
@@ -79,7 +87,8 @@ from .ops.arithmetic import (
     tanh,
     trunc,
     where,
-)  # fmt: skip
+)
+from .ops.attention import scaled_dot_product_attention
 from .ops.creation import as_tensor
 from .ops.cumulative import cummax, cummin, cumprod, cumsum, diff, logcumsumexp
 from .ops.dynamic import (
@@ -91,11 +100,70 @@ from .ops.dynamic import (
     dynamic_update_index_in_dim,
     dynamic_update_slice,
     dynamic_update_slice_in_dim,
-)  # fmt: skip
+)
+from .ops.einsum import einsum
+from .ops.image import interpolate, pixel_shuffle, pixel_unshuffle, resize
 from .ops.indexing import one_hot, take_along_axis
 from .ops.linalg import dot, matmul, norm, outer, tensordot
-from .ops.nn import cross_entropy_loss_indices, cross_entropy_loss_probs, dropout, gelu, mse_loss, relu, silu
+from .ops.losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cosine_similarity,
+    cross_entropy_loss_indices,
+    cross_entropy_loss_probs,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+    smooth_l1_loss,
+)
+from .ops.nn import (
+    celu,
+    dropout,
+    elu,
+    gelu,
+    glu,
+    hard_sigmoid,
+    hard_swish,
+    hard_tanh,
+    leaky_relu,
+    log_sigmoid,
+    mish,
+    prelu,
+    relu,
+    relu6,
+    selu,
+    silu,
+    soft_sign,
+    softmin,
+    squareplus,
+)
+from .ops.normalization import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from .ops.random import manual_seed, random_key
+from .ops.rearrange import (
+    argwhere,
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    broadcast_arrays,
+    choose,
+    chunk,
+    dstack,
+    hstack,
+    meshgrid,
+    nonzero,
+    put_along_axis,
+    ravel,
+    repeat,
+    roll,
+    rot90,
+    select,
+    take,
+    tile,
+    unstack,
+    vstack,
+)
 from .ops.reductions import (
     all,
     any,
@@ -111,7 +179,7 @@ from .ops.reductions import (
     std,
     sum,
     var,
-)  # fmt: skip
+)
 from .ops.shape import (
     broadcast_to,
     concatenate,
@@ -127,11 +195,82 @@ from .ops.shape import (
     stack,
     swapaxes,
     transpose,
-)  # fmt: skip
+)
 from .ops.sorting import argsort, lexsort, median, percentile, quantile, searchsorted, sort, topk
-from .ops.tracked import arange, eye, full, full_like, linspace, ones, ones_like, rand, randn, zeros, zeros_like
+from .ops.special import (
+    copysign,
+    deg2rad,
+    float_power,
+    fmax,
+    fmin,
+    frexp,
+    heaviside,
+    hypot,
+    isclose,
+    isinf,
+    isneginf,
+    isposinf,
+    ldexp,
+    log2,
+    log10,
+    logaddexp,
+    logaddexp2,
+    logical_and,
+    logical_or,
+    logical_xor,
+    logit,
+    nan_to_num,
+    rad2deg,
+    reciprocal,
+    signbit,
+    sinc,
+    softplus,
+    square,
+    xlog1py,
+    xlogy,
+)
+from .ops.statistics import (
+    allclose,
+    array_equal,
+    average,
+    bincount,
+    corrcoef,
+    count_nonzero,
+    cov,
+    histogram,
+    histogram_bin_edges,
+    interp,
+    nanmax,
+    nanmean,
+    nanmin,
+    nanprod,
+    nanstd,
+    nansum,
+    nanvar,
+    polyval,
+    ptp,
+    trapezoid,
+)
+from .ops.tracked import (
+    arange,
+    eye,
+    full,
+    full_like,
+    geomspace,
+    identity,
+    linspace,
+    logspace,
+    ones,
+    ones_like,
+    rand,
+    randn,
+    tri,
+    zeros,
+    zeros_like,
+)
 from .primitives.control import stop_gradient
 from .runtime.memory import empty_cache, memory_stats, num_threads, set_memory_limit, set_num_threads, sync_cuda_device
+from .test_util import check_grads
 from .transforms.callbacks import ShapeDtypeStruct, debug_callback, debug_print, io_callback, pure_callback
 from .transforms.checkpoint import checkpoint, checkpoint_name
 from .transforms.checkpoint import policies as checkpoint_policies
@@ -139,17 +278,7 @@ from .transforms.collectives import all_gather, axis_index, axis_size, pmax, pme
 from .transforms.control_flow import associative_scan, cond, fori_loop, scan, switch, while_loop
 from .transforms.control_flow import map_ as map
 from .transforms.custom import custom_jvp, custom_vjp
-from .transforms.gradients import (
-    fngrad,
-    grad,
-    grads,
-    jvp,
-    linear_transpose,
-    linearize,
-    no_grad,
-    value_and_grad,
-    vjp,
-)  # fmt: skip
+from .transforms.gradients import fngrad, grad, grads, jvp, linear_transpose, linearize, no_grad, value_and_grad, vjp
 from .transforms.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
 from .transforms.jet import jet, taylor_expand
 from .transforms.jit import jit

@@ -76,6 +76,10 @@ class GradientError(PequegradError, ValueError):
     """A derivative that does not exist or can no longer be computed."""
 
 
+class GradientCheckError(PequegradError, AssertionError):
+    """check_grads found a derivative that is not that of the function."""
+
+
 class ModelFileError(PequegradError, OSError):
     """A model file that is missing, truncated, of another format, or that does not fit the module."""
 

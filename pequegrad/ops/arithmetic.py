@@ -7,12 +7,12 @@ import numpy as np
 from ..core import dtype as dtypes
 from ..core.device import device as devices
 from ..core.dtype import dt, is_float, is_integer, promote
-from ..core.errors import DtypeError
+from ..core.errors import ArgumentError, DtypeError
 from ..core.node import MAX_PENDING, Node, next_number, scalar_constant, state
 from ..core.tensor import Tensor, wrap
 from ..primitives import elementwise as p
 from ..primitives import mathematical as m
-from ..primitives.base import note_captures
+from ..primitives.base import note_captures, number
 from ..primitives.elementwise import convert_to
 from .creation import NUMBERS, as_tensor
 
@@ -54,12 +54,40 @@ def floating(x):
     return x if is_float(x.dtype) else convert_to(x, dt.float32, x.weak_type)
 
 
+def promoted_floats(*operands):
+    """The operands as tensors of their common dtype, float32 if that is no floating dtype."""
+    return [floating(x) for x in promoted(*operands)]
+
+
 def _binary(primitive, doc):
     def function(x, y):
         return primitive(*promoted(x, y))
 
     function.__name__, function.__doc__ = primitive.name, doc
     return function
+
+
+def _comparison(primitive, doc):
+    def function(x, y):
+        if (getattr(x, "dtype", None), getattr(y, "dtype", None)) in _WITHOUT_COMMON_INTEGER:
+            return _compare_exactly(primitive, x, y)
+        return primitive(*promoted(x, y))
+
+    function.__name__, function.__doc__ = primitive.name, doc
+    return function
+
+
+_SIGNED = (dt.int8, dt.int16, dt.int32, dt.int64)
+_WITHOUT_COMMON_INTEGER = {pair for signed in _SIGNED for pair in ((signed, dt.uint64), (dt.uint64, signed))}
+
+
+def _compare_exactly(primitive, x, y):
+    """uint64 with a signed dtype, whose common dtype is a float that rounds both: by sign first, then as uint64."""
+    place = next((v.device for v in (x, y) if isinstance(v, Tensor)), None)
+    pair = [as_tensor(v, place) for v in (x, y)]
+    signs = [convert_to(p.lt(v, 0), dt.int32) if v.dtype.kind == "i" else number(0, v) for v in pair]
+    signs = [p.neg(convert_to(sign, dt.int32)) for sign in signs]
+    return p.select(p.ne(*signs), primitive(*signs), primitive(*(convert_to(v, dt.uint64) for v in pair)))
 
 
 def _binary_floating(primitive, doc):
@@ -103,12 +131,12 @@ multiply = _binary(p.mul, "x * y, elementwise.")
 divide = _binary_floating(p.div, "x / y, elementwise; integers become float32.")
 maximum = _binary(p.max_, "The larger of x and y, elementwise; nan if either is nan.")
 minimum = _binary(p.min_, "The smaller of x and y, elementwise; nan if either is nan.")
-equal = _binary(p.eq, "x == y, elementwise.")
-not_equal = _binary(p.ne, "x != y, elementwise.")
-less = _binary(p.lt, "x < y, elementwise.")
-less_equal = _binary(p.le, "x <= y, elementwise.")
-greater = _binary(p.gt, "x > y, elementwise.")
-greater_equal = _binary(p.ge, "x >= y, elementwise.")
+equal = _comparison(p.eq, "x == y, elementwise.")
+not_equal = _comparison(p.ne, "x != y, elementwise.")
+less = _comparison(p.lt, "x < y, elementwise.")
+less_equal = _comparison(p.le, "x <= y, elementwise.")
+greater = _comparison(p.gt, "x > y, elementwise.")
+greater_equal = _comparison(p.ge, "x >= y, elementwise.")
 bitwise_and = _binary(p.and_, "x & y on bool or integers, elementwise.")
 bitwise_or = _binary(p.or_, "x | y on bool or integers, elementwise.")
 bitwise_xor = _binary(p.xor, "x ^ y on bool or integers, elementwise.")
@@ -163,36 +191,72 @@ def isnan(x):
 
 
 def remainder(x, y):
-    """x % y with the sign of y, as in Python."""
+    """x % y with the sign of y, as in Python. x % 0 is nan for floats, 0 for integers."""
     x, y = promoted(x, y)
+    y, by_zero = _nonzero_divisor(x, y)
     r = m.rem(x, y)
-    if x.dtype.kind == "u":
-        return r
-    zero = 0
-    wrong_sign = p.and_(p.ne(r, zero), p.ne(p.lt(r, zero), p.lt(y, zero)))
-    return p.select(wrong_sign, p.add(r, y), r)
+    if x.dtype.kind != "u":
+        wrong_sign = p.and_(p.ne(r, 0), p.ne(p.lt(r, 0), p.lt(y, 0)))
+        r = p.select(wrong_sign, p.add(r, y), r)
+    return r if by_zero is None else p.select(by_zero, number(0, r), r)
+
+
+def fmod(x, y):
+    """The remainder with the sign of x, as in C. By 0: nan for floats, 0 for integers."""
+    x, y = promoted(x, y)
+    y, by_zero = _nonzero_divisor(x, y)
+    r = m.rem(x, y)
+    return r if by_zero is None else p.select(by_zero, number(0, r), r)
+
+
+def _nonzero_divisor(x, y):
+    """(y with 1 for 0, where it was 0) for integers; (y, None) for floats and bool has no remainder."""
+    if x.dtype.kind == "b":
+        raise DtypeError(
+            f"The remainder of {x._node.aval} by {y._node.aval} is not defined.", fix="convert x: x.astype(dt.int32)."
+        )
+    if is_float(x.dtype):
+        return y, None
+    by_zero = p.eq(y, 0)
+    return p.select(by_zero, number(1, y), y), by_zero
 
 
 def floor_divide(x, y):
-    """x // y, rounded toward minus infinity."""
+    """x // y, rounded toward minus infinity. Integers by 0, as in JAX: all bits set, and one less where signed x != 0."""
     x, y = promoted(x, y)
     if is_float(x.dtype):  # through the exact remainder: x == (x // y) * y + x % y
         r = m.rem(x, y)
         q = p.div(p.sub(x, r), y)
         q = m.round_(p.select(p.and_(p.ne(r, 0), p.ne(p.lt(r, 0), p.lt(y, 0))), p.sub(q, 1), q))
         return p.select(p.eq(y, 0), p.div(x, y), q)
+    if x.dtype.kind == "b":
+        raise DtypeError(f"floor_divide: bool has no //, got {x._node.aval}.", fix="convert x: x.astype(dt.int32).")
     q = p.div(x, y)
     if x.dtype.kind == "u":
         return q
-    inexact = p.and_(p.ne(m.rem(x, y), 0), p.ne(p.lt(x, 0), p.lt(y, 0)))
+    inexact = p.and_(p.ne(m.rem(x, y), 0), p.ne(p.sign(x), p.sign(y)))
     return p.select(inexact, p.sub(q, 1), q)
+
+
+def divmod(x, y):
+    """(x // y, x % y)"""
+    return floor_divide(x, y), remainder(x, y)
+
+
+_EXPONENT_BITS = 6  # of more, no x but 0, 1 and -1 has a power that fits 64 bits
 
 
 @new_handle
 def power(x, y):
-    """x ** y. A Python int as the exponent multiplies; other exponents use exp and log."""
+    """x ** y. A Python int as the exponent multiplies; other exponents of floats use exp and log.
+
+    Of an integer array as exponent of integers the lowest 6 bits count, as in JAX; the result wraps around. Raises
+    DtypeError for integers to the power of a negative Python int.
+    """
     if isinstance(y, (int, np.integer)) and not isinstance(y, bool) and isinstance(x, Tensor):
         y = int(y)
+        if x.dtype.kind == "b":
+            x, _ = promoted(x, y)
         if is_integer(x.dtype) and y < 0:
             raise DtypeError(
                 f"power: {x._node.aval} to the negative power {y}.", fix="convert it: x.astype(dt.float32)."
@@ -201,16 +265,33 @@ def power(x, y):
             return x
         return m.integer_pow(x, exponent=y) if y != 2 else p.mul(x, x)
     x, y = promoted(x, y)
-    if not is_float(x.dtype):
-        raise DtypeError(
-            f"power: an integer array as exponent, {y._node.aval}, is not supported for {x._node.aval}.",
-            fix="convert x: x.astype(dt.float32).",
-        )
-    return m.pow_(x, y)
+    if is_float(x.dtype):
+        return m.pow_(x, y)
+    if x.dtype.kind == "b":
+        raise DtypeError(f"power: {x._node.aval} ** bool is not supported.", fix="convert x: x.astype(dt.int32).")
+    return _integer_power(x, y)
 
 
-def where(condition, x, y):
+def _integer_power(x, y):
+    """By repeated squaring over the bits of y."""
+    one, weak = number(1, x), x.weak_type and y.weak_type
+    vanishes = p.and_(p.eq(x, 0), p.ne(y, 0))
+    result = None
+    for bit in range(_EXPONENT_BITS):
+        if bit:
+            x, y = p.mul(x, x), p.shift_right_logical(y, one)
+        factor = p.select(p.ne(p.and_(y, one), 0), x, one)
+        result = factor if result is None else p.mul(result, factor)
+    return convert_to(p.select(vanishes, number(0, one), result), x.dtype, weak)
+
+
+def where(condition, x=None, y=None):
     """x where `condition` is true, else y; all three broadcast."""
+    if x is None or y is None:
+        raise ArgumentError(
+            "where: x and y are missing: how many elements of the condition are true is not known before its values are.",
+            fix="where(condition, x, y); for positions use numpy.nonzero(condition.numpy()).",
+        )
     x, y = promoted(x, y)
     condition = as_tensor(condition, x.device)
     condition = condition if condition.dtype.kind == "b" else p.ne(condition, 0)

@@ -10,8 +10,9 @@ from ..core.dtype import dt
 from ..core.errors import ArgumentError, ShapeError
 from ..core.node import scalar_constant
 from ..core.tensor import Tensor, tensor_from_numpy, wrap
-from ..primitives.control import identity
-from ..primitives.elementwise import add, convert_to, eq, mul
+from ..primitives.control import identity as alias
+from ..primitives.elementwise import add, convert_to, eq, ge, mul
+from ..primitives.mathematical import exp
 from ..primitives.shape import broadcast_in_dim, iota
 
 NUMBERS = {bool: (dt.bool_, False), int: (dt.int32, True), float: (dt.float32, True)}
@@ -58,7 +59,7 @@ def full(shape, value, dtype=None, device=None):
         from .shape import broadcast_to
 
         value = as_tensor(value, device)
-        return identity(broadcast_to(value if dtype is None else astype(value, dtype), shape_of(shape)))
+        return alias(broadcast_to(value if dtype is None else astype(value, dtype), shape_of(shape)))
     place = devices.cpu if device is None else devices(device)
     if dtype is None:
         dtype = dt.bool_ if isinstance(value, bool) else dt.float32
@@ -118,9 +119,38 @@ def linspace(start, stop, num=50, endpoint=True, dtype=None, device=None):
     return convert_to(x, dtype)
 
 
-def eye(n, m=None, dtype=None, device=None):
-    """Ones on the diagonal of an (n, m) array of zeros; m = n unless given."""
+def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, device=None):
+    """base ** v for `num` evenly spaced exponents v from start to stop."""
+    exponents = linspace(start, stop, num, endpoint, dt.float64, device)
+    return convert_to(exp(mul(exponents, math.log(base))), dtypes.canonical(dtype or dt.float32))
+
+
+def geomspace(start, stop, num=50, endpoint=True, dtype=None, device=None):
+    """`num` numbers from start to stop with one ratio between neighbours; both are positive, or both negative."""
+    if start * stop <= 0:
+        raise ArgumentError(f"geomspace: no ratio leads from {start} to {stop}.", fix="give numbers of one sign.")
+    exponents = linspace(math.log(abs(start)), math.log(abs(stop)), num, endpoint, dt.float64, device)
+    return convert_to(mul(exp(exponents), math.copysign(1.0, start)), dtypes.canonical(dtype or dt.float32))
+
+
+def eye(n, m=None, dtype=None, device=None, k=0):
+    """Ones on the diagonal of an (n, m) array of zeros; m = n unless given. k: a diagonal above (below: negative)."""
+    row, column = _rows_and_columns(n, m, device)
+    return convert_to(eq(add(row, k) if k else row, column), dtypes.canonical(dtype or dt.float32))
+
+
+def identity(n, dtype=None, device=None):
+    """The identity matrix of shape [n, n]."""
+    return eye(n, dtype=dtype, device=device)
+
+
+def tri(n, m=None, k=0, dtype=None, device=None):
+    """Ones on and below the k-th diagonal of an (n, m) array of zeros."""
+    row, column = _rows_and_columns(n, m, device)
+    return convert_to(ge(add(row, k) if k else row, column), dtypes.canonical(dtype or dt.float32))
+
+
+def _rows_and_columns(n, m, device):
     shape = shape_of((n, n if m is None else m))
     place = devices.cpu if device is None else devices(device)
-    row, column = (iota(shape=shape, dtype=dt.int32, axis=axis, device=place) for axis in (0, 1))
-    return convert_to(eq(row, column), dtypes.canonical(dtype or dt.float32))
+    return [iota(shape=shape, dtype=dt.int32, axis=axis, device=place) for axis in (0, 1)]

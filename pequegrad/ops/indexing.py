@@ -346,7 +346,8 @@ def pick(x, indices, axis):
     """take_along_axis for indices that do not count from the end: negative ones are out of range, too."""
     others = tuple(i for i in range(x.ndim) if i != axis)
     places = p.Places(collapsed=(axis,), batch=others, indices_batch=others, index_map=(axis,))
-    return p.gather(x, expand_dims(indices, -1), places=places, sizes=(1,) * x.ndim, mode="fill")
+    sizes = tuple(min(1, n) for n in x.shape)
+    return p.gather(x, expand_dims(indices, -1), places=places, sizes=sizes, mode="fill")
 
 
 def one_hot(indices, classes, dtype=dt.float32):

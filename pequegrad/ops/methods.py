@@ -6,7 +6,7 @@ from ..core.tensor import Tensor
 from ..primitives import elementwise as p
 from ..primitives.control import to_device
 from . import arithmetic as a
-from . import cumulative, indexing, linalg, nn, reductions, shape, sorting
+from . import cumulative, indexing, linalg, losses, nn, rearrange, reductions, shape, sorting, special, statistics
 from .at import At
 
 _OPERATORS = {
@@ -24,11 +24,15 @@ _GENERAL = {
 _METHODS = {
     a: ("exp", "log", "sqrt", "rsqrt", "sin", "cos", "tan", "tanh", "sigmoid", "erf", "abs", "sign", "floor", "ceil", "round", "clip", "astype"),
     shape: ("reshape", "transpose", "permute", "swapaxes", "expand_dims", "squeeze", "flatten", "broadcast_to", "flip", "split"),
+    rearrange: ("ravel", "repeat", "roll", "chunk", "take", "unstack", "nonzero"),
+    statistics: ("ptp", "count_nonzero"),
     reductions: ("sum", "prod", "max", "min", "any", "all", "mean", "var", "std", "argmax", "argmin", "logsumexp", "softmax", "log_softmax"),
     cumulative: cumulative.__all__,
     sorting: ("sort", "argsort", "topk", "quantile", "percentile", "median"),
     linalg: ("matmul", "dot", "tensordot", "norm"),
-    nn: ("relu", "silu", "gelu", "dropout", "cross_entropy_loss_indices", "cross_entropy_loss_probs", "mse_loss"),
+    nn: ("relu", "silu", "gelu", "dropout", "leaky_relu"),
+    losses: ("cross_entropy_loss_indices", "cross_entropy_loss_probs", "mse_loss"),
+    special: ("square", "reciprocal", "log2", "log10", "nan_to_num"),
 }  # fmt: skip
 
 
@@ -103,6 +107,7 @@ def _install():
         if name not in _OPERATORS:
             setattr(Tensor, f"__{name}__", _forward_only(general))
         setattr(Tensor, f"__r{name}__", a.reflected(general))
+    Tensor.__divmod__, Tensor.__rdivmod__ = _forward_only(a.divmod), a.reflected(a.divmod)
     for name, method in _OPERATORS.items():
         setattr(Tensor, f"__{name}__", method)
     for name in ("add", "sub", "mul", "truediv"):

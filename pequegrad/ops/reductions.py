@@ -103,9 +103,13 @@ def mean(x, axis=None, keepdims=False, *, dim=None, keepdim=None):
     return e.convert_to(divide(total, float(count) if count else math.nan), x.dtype, x.weak_type)
 
 
-def var(x, axis=None, keepdims=False, correction=0, *, dim=None, keepdim=None):
-    """The variance over `axis`: mean squared distance from the mean, with n - correction in the denominator."""
+def var(x, axis=None, keepdims=False, correction=0, *, ddof=None, dim=None, keepdim=None):
+    """The variance over `axis`: mean squared distance from the mean, with n - correction in the denominator.
+
+    ddof is another name of correction, as in NumPy.
+    """
     axis, keepdims = _names(axis, keepdims, dim, keepdim)
+    correction = correction if ddof is None else ddof
     x = floating(x)
     count = math.prod(x.shape[a] for a in normalize_axes(axis, x.ndim, "var"))
     wide = _wide(x)
@@ -121,10 +125,10 @@ def _wide(x):
     return e.convert_to(x, dt.float32) if x.dtype.itemsize == 2 else x
 
 
-def std(x, axis=None, keepdims=False, correction=0, *, dim=None, keepdim=None):
+def std(x, axis=None, keepdims=False, correction=0, *, ddof=None, dim=None, keepdim=None):
     """The standard deviation: the square root of var."""
     axis, keepdims = _names(axis, keepdims, dim, keepdim)
-    return sqrt(var(x, axis, keepdims, correction))
+    return sqrt(var(x, axis, keepdims, correction, ddof=ddof))
 
 
 def _position(primitive, name, x, axis, keepdims, dtype):

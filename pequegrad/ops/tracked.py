@@ -16,15 +16,35 @@ def _tracked(function):
     return tracked
 
 
-zeros, ones, full, eye, arange, linspace, zeros_like, ones_like, full_like, rand, randn = map(
+(
+    zeros,
+    ones,
+    full,
+    eye,
+    identity,
+    tri,
+    arange,
+    linspace,
+    logspace,
+    geomspace,
+    zeros_like,
+    ones_like,
+    full_like,
+    rand,
+    randn,
+) = map(
     _tracked,
     (
         creation.zeros,
         creation.ones,
         creation.full,
         creation.eye,
+        creation.identity,
+        creation.tri,
         creation.arange,
         creation.linspace,
+        creation.logspace,
+        creation.geomspace,
         creation.zeros_like,
         creation.ones_like,
         creation.full_like,

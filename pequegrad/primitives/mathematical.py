@@ -279,8 +279,10 @@ class pow_(Floating):
     """x ** y"""
 
     def derivative(x, y, out):
+        zero = eq(y, 0)
         return (
-            lambda: mul(y, pow_(x, sub(y, 1))),
+            # x ** 0 does not change with x (at 0 and infinity the formula gives nan)
+            lambda: select(zero, number(0, y), mul(y, pow_(x, select(zero, number(1, y), sub(y, 1))))),
             # x ** y does not change with y at x = 0 (where log(x) is not finite)
             lambda: mul(out, log(select(eq(x, 0), number(1, x), x))),
         )
