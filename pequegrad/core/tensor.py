@@ -20,7 +20,7 @@ class Tensor:
     """An n-dimensional array whose value is computed when it is needed.
 
     Tensor(data, dtype=None, device=device.cpu): `data` is copied. Python numbers and lists of them become
-    float32 (booleans: bool), NumPy arrays and scalars keep their dtype; of a Tensor the value is taken, without its
+    float32 (booleans: bool; complex numbers: complex64), NumPy arrays and scalars keep their dtype; of a Tensor the value is taken, without its
     history. A Tensor is tracked: what is computed from it keeps its history for `grads`, except under `no_grad()`.
 
     >>> t = Tensor([1, 2, 3]) + 1
@@ -153,6 +153,9 @@ class Tensor:
     def __float__(self):
         return float(self._scalar("float()"))
 
+    def __complex__(self):
+        return complex(self._scalar("complex()"))
+
     def __int__(self):
         return int(self._scalar("int()"))
 
@@ -260,7 +263,13 @@ def _to_numpy(data, dtype):
             ) from None
         if found.dtype.kind in "iuf" or not found.size:
             return found.astype(dtype or np.float32)
-    if found.dtype.kind not in "biufV":
+        if found.dtype.kind == "c" and dtype is None:
+            return found.astype(np.complex64)
+    if found.dtype.kind == "c" and dtype is not None and dtype.kind != "c":
+        raise DtypeError(
+            f"Complex numbers do not fit dtype {dtype}.", fix="take a part: Tensor(data).real, or .astype(dtype)."
+        )
+    if found.dtype.kind not in "biufcV":
         raise DtypeError(
             f"Cannot make a Tensor from {type(data).__name__} of dtype {found.dtype}.",
             fix="convert it to numbers first.",

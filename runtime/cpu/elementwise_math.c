@@ -133,6 +133,25 @@ OWN_KERNEL(erf_inv, PG_GRAIN_MATH, )
 OWN_KERNEL(lgamma, PG_GRAIN_HEAVY, )
 OWN_KERNEL(digamma, PG_GRAIN_HEAVY, )
 
+BLOCKS_HEAD(polygamma_blocks_float32, float)
+{
+    BLOCKS_BODY(float, pg_polygamma_float32(a[i], parameter))
+}
+BLOCKS_HEAD(polygamma_blocks_float64, double)
+{
+    BLOCKS_BODY(double, pg_polygamma_float64(a[i], parameter))
+}
+MATH_LOOPS(polygamma, 1)
+
+static pg_status prepare_polygamma(pg_op *op)
+{
+    static const pg_elementwise kind = {.n_in = 1, .n_params = 1, .grain = PG_GRAIN_HEAVY / 4,
+                                        .loops = {LOOPS_FLOAT(polygamma)}};
+    PG_TRY(pg_elementwise_prepare(op, &kind));
+    PG_REQUIRE(op->params[0] >= 1, "the order is %lld, not at least 1", (long long)op->params[0]);
+    return PG_OK;
+}
+
 /* ---- two inputs -------------------------------------------------------------------------------- */
 
 #define LIBM_KERNEL_2(op, ...)                                                                     \
@@ -192,6 +211,7 @@ const pg_kernel PG_ISA_NAME(pg_cpu_elementwise_math_kernels)[] = {
     KERNEL_ENTRY(acos) KERNEL_ENTRY(atan) KERNEL_ENTRY(sinh) KERNEL_ENTRY(cosh) KERNEL_ENTRY(tanh)
     KERNEL_ENTRY(asinh) KERNEL_ENTRY(acosh) KERNEL_ENTRY(atanh) KERNEL_ENTRY(erf) KERNEL_ENTRY(erfc)
     KERNEL_ENTRY(logistic) KERNEL_ENTRY(erf_inv) KERNEL_ENTRY(lgamma) KERNEL_ENTRY(digamma)
+    KERNEL_ENTRY(polygamma)
     KERNEL_ENTRY(pow) KERNEL_ENTRY(atan2) KERNEL_ENTRY(integer_pow)
     {0},
 };
