@@ -144,6 +144,11 @@ class Tensor:
             )
         return self._read(reader).reshape(())
 
+    def _real_scalar(self, reader):
+        if dtypes.is_complex(self.dtype):
+            raise DtypeError(f"{reader} of a complex tensor, {self._node.aval}.", fix="use complex(x), or take x.real.")
+        return self._scalar(reader)
+
     def __array__(self, dtype=None, copy=None):
         if copy is False:
             raise ValueError("A Tensor cannot be viewed as a NumPy array without a copy.")
@@ -151,13 +156,13 @@ class Tensor:
         return value if dtype is None else value.astype(dtype, copy=False)
 
     def __float__(self):
-        return float(self._scalar("float()"))
+        return float(self._real_scalar("float()"))
 
     def __complex__(self):
         return complex(self._scalar("complex()"))
 
     def __int__(self):
-        return int(self._scalar("int()"))
+        return int(self._real_scalar("int()"))
 
     def __bool__(self):
         if self.size != 1:

@@ -1,6 +1,6 @@
 """Every primitive with all its rules; `PRIMITIVES` lists them by name."""
 
-from . import contraction, control, elementwise, indexing, mathematical, random, reduction, shape
+from . import contraction, control, elementwise, indexing, mathematical, random, reduction, shape, special
 from .base import PRIMITIVES, Primitive, primitive
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "random",
     "reduction",
     "shape",
+    "special",
 ]
