@@ -21,6 +21,7 @@ from kernels import (
     SIGNED,
     UNSIGNED,
     assert_same,
+    complex_product,
     lay_out,
     numpy_dtype,
     operand,
