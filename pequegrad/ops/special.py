@@ -32,7 +32,7 @@ def digamma(x):
 
 
 def polygamma(n, x):
-    """The n-th derivative of digamma, elementwise, for a Python int n >= 0; integers x become float32."""
+    """The n-th derivative of digamma, elementwise, for a Python int n from 0 to 170; integers x become float32."""
     if not isinstance(n, int):
         raise ArgumentError(
             f"polygamma: the order must be a Python int, got {type(n).__name__}.", fix="polygamma(1, x)"

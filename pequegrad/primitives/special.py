@@ -64,11 +64,11 @@ class digamma(Floating):
 
 @primitive
 class polygamma(Floating):
-    """The n-th derivative of digamma (n >= 0), infinite at the poles 0, -1, ... for n >= 1"""
+    """The n-th derivative of digamma (0 <= n <= 170), infinite at the poles 0, -1, ... for n >= 1"""
 
     def infer(x, *, n):
-        if n < 0:
-            raise ArgumentError(f"polygamma: the order n is {n}.", fix="use n >= 0; n = 0 is digamma.")
+        if not 0 <= n <= 170:
+            raise ArgumentError(f"polygamma: the order n is {n}.", fix="use 0 (digamma) to 170; 171! is too large.")
         return digamma.infer(x)
 
     def derivative(x, out, *, n):

@@ -8,6 +8,7 @@
 /* clang-format off */
 #include "elementwise_complex.h"
 
+#define PG_SIMD /* not vectorised: see the Makefile */
 #include "elementwise_loops.h"
 
 #include <complex.h>

@@ -17,7 +17,9 @@
 #undef bool /* below it is the name of a dtype, pasted into other names */
 
 /* Elements do not depend on one another, even where out and in are the same memory. */
+#ifndef PG_SIMD
 #define PG_SIMD _Pragma("omp simd")
+#endif
 
 /* ---- dtypes: how an element is stored, and its value ------------------------------------------- */
 

@@ -148,7 +148,8 @@ static pg_status prepare_polygamma(pg_op *op)
     static const pg_elementwise kind = {.n_in = 1, .n_params = 1, .grain = PG_GRAIN_HEAVY / 4,
                                         .loops = {LOOPS_FLOAT(polygamma)}};
     PG_TRY(pg_elementwise_prepare(op, &kind));
-    PG_REQUIRE(op->params[0] >= 1, "the order is %lld, not at least 1", (long long)op->params[0]);
+    PG_REQUIRE(op->params[0] >= 1 && op->params[0] <= 170, /* 171! is no double */
+               "the order is %lld, not from 1 to 170", (long long)op->params[0]);
     return PG_OK;
 }
 

@@ -2,8 +2,8 @@
  *
  * A complex number is a pair of reals. Products and quotients are the plain formulas: infinities
  * that C99's Annex G would recover from NaN are not looked for. pg_div_ is Smith's method (R. L.
- * Smith, "Algorithm 116: Complex division", 1962), which does not overflow where the quotient does
- * not; a divisor of 0 gives infinities and NaN, part by part. Functions of libm stand in
+ * Smith, "Algorithm 116: Complex division", 1962), which overflows only within a factor of 2 of the
+ * largest number; a divisor of 0 gives infinities and NaN, part by part. Functions of libm stand in
  * cpu/elementwise_complex.c. */
 #ifndef PEQUEGRAD_COMPLEX_H
 #define PEQUEGRAD_COMPLEX_H
