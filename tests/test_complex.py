@@ -184,6 +184,8 @@ def test_indexing_and_shapes(tensor, numbers, dtype):
     real = tensor([1.0, 2.0])
     with pytest.raises(pg.DtypeError, match="does not fit"):
         real[0] = 1j
+    with pg.no_grad(), pytest.raises(pg.DtypeError, match="does not fit"):
+        real *= 1j
 
 
 def test_functions_that_need_an_order_or_reals_refuse(tensor):

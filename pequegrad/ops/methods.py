@@ -1,6 +1,8 @@
 """Gives Tensor its operators and methods: each is a function of pequegrad.ops."""
 
 from ..core.device import device as devices
+from ..core.dtype import is_complex
+from ..core.errors import DtypeError
 from ..core.node import TRACKED, state
 from ..core.tensor import Tensor
 from ..primitives import elementwise as p
@@ -47,6 +49,11 @@ def _in_place(general):
         result = general(self, other)
         if not self._node.flags & TRACKED or state.flags_mask & TRACKED:
             return result
+        if is_complex(result.dtype) and not is_complex(self.dtype):
+            raise DtypeError(
+                f"A value of dtype {result.dtype} does not fit into {self._node.aval}.",
+                fix="write x = x op y for a new tensor, or take a part of the value.",
+            )
         self._rebind(a.astype(result, self.dtype)._node)
         return self
 
