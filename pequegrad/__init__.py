@@ -89,6 +89,7 @@ from .ops.arithmetic import (
     where,
 )
 from .ops.attention import scaled_dot_product_attention
+from .ops.complex import angle, complex, conj, imag, real
 from .ops.creation import as_tensor
 from .ops.cumulative import cummax, cummin, cumprod, cumsum, diff, logcumsumexp
 from .ops.dynamic import (
@@ -102,6 +103,7 @@ from .ops.dynamic import (
     dynamic_update_slice_in_dim,
 )
 from .ops.einsum import einsum
+from .ops.gamma import clz, digamma, lgamma, nextafter, polygamma, population_count
 from .ops.image import interpolate, pixel_shuffle, pixel_unshuffle, resize
 from .ops.indexing import one_hot, take_along_axis
 from .ops.linalg import dot, matmul, norm, outer, tensordot

@@ -1,5 +1,6 @@
 """Products of matrices and arrays."""
 
+from ..core.dtype import is_complex
 from ..core.errors import ShapeError
 from ..primitives.contraction import dot_general
 from ..primitives.shape import reshape_to
@@ -76,10 +77,12 @@ def outer(x, y):
 
 def norm(x, axis=None, keepdims=False):
     """The Euclidean norm over `axis` (default: all)."""
+    from .arithmetic import abs as absolute
     from .arithmetic import sqrt
     from .reductions import sum as total
 
     x = as_tensor(x)
+    x = absolute(x) if is_complex(x.dtype) else x
     return sqrt(total(x * x, axis, keepdims))
 
 

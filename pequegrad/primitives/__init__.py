@@ -17,6 +17,7 @@ from . import (
     representation,
     shape,
     sorting,
+    special,
 )
 from .base import PRIMITIVES, Primitive, primitive
 
@@ -40,4 +41,5 @@ __all__ = [
     "representation",
     "shape",
     "sorting",
+    "special",
 ]
