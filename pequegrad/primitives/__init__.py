@@ -1,6 +1,6 @@
 """Every primitive with all its rules; `PRIMITIVES` lists them by name."""
 
-from . import contraction, control, elementwise, indexing, mathematical, random, reduction, shape
+from . import contraction, control, convolution, elementwise, indexing, mathematical, random, reduction, shape
 from .base import PRIMITIVES, Primitive, primitive
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "primitive",
     "contraction",
     "control",
+    "convolution",
     "elementwise",
     "indexing",
     "mathematical",
