@@ -25,7 +25,7 @@
 
 #include <string.h>
 
-enum { GEMM_ROWS = 4, GEMM_DEPTH = 4 }; /* less is not worth packing */
+enum { GEMM_ROWS = 6, GEMM_DEPTH = 4, FEW_LANES = 8 };
 enum { PARALLEL_BYTES = 1 << 17 };
 
 /* ---- parameters -------------------------------------------------------------------------------- */
@@ -282,6 +282,19 @@ static void sort_axes(pg_axis *axes, int32_t n, int which)
     }
 }
 
+/* Packing pays for several output features, even for two if direct sums would find few neighbours. */
+static bool worth_packing(const pg_conv *c)
+{
+    if (!PG_ISA_SELECT(pg_gemm_loops)[c->dtype]) return false;
+    pg_axis nearest = c->row;
+    if (c->group.size > 1 && (nearest.size == 1 || c->group.stride[2] < nearest.stride[2]))
+        nearest = c->group;
+    pg_axis last = c->n_column ? c->column[c->n_column - 1] : (pg_axis){.size = 1};
+    if (last.size > 1 && (nearest.size == 1 || last.stride[2] < nearest.stride[2])) nearest = last;
+    return c->row.size >= (nearest.size < FEW_LANES ? 2 : GEMM_ROWS) &&
+           pg_axes_count(c->depth, c->n_depth) >= GEMM_DEPTH;
+}
+
 /* The convolution of one phase along each spatial axis; lhs has `low` more elements before each axis than
  * the phases count from. */
 static pg_status run_phase(const pg_op *op, const numbers *n, const pg_array *lhs,
@@ -321,9 +334,7 @@ static pg_status run_phase(const pg_op *op, const numbers *n, const pg_array *lh
     c.n_column = pg_axes_merge(c.column, c.n_column);
     bool empty = pg_axes_count(c.depth, c.n_depth) == 0;
     if (!empty) c.n_depth = pg_axes_merge(c.depth, c.n_depth);
-    bool product = PG_ISA_SELECT(pg_gemm_loops)[c.dtype] && rows >= GEMM_ROWS &&
-                   pg_axes_count(c.depth, c.n_depth) >= GEMM_DEPTH;
-    return product ? pg_conv_gemm(&c) : pg_conv_direct(&c);
+    return worth_packing(&c) ? pg_conv_gemm(&c) : pg_conv_direct(&c);
 }
 
 static pg_status run_phases(const pg_op *op, const numbers *n, const pg_array *lhs,

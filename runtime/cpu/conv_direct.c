@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum {
-    DEPTH = 512,        /* terms summed one after another, and offsets kept in a table */
+    DEPTH = 512,        /* terms summed one after another */
     LONG_ROW = 16,      /* a row worth summing over with vectors */
     PARALLEL = 1 << 16, /* products worth a thread */
 };
@@ -24,36 +24,23 @@ typedef struct direct {
     int32_t n_outer, n_depth;
     int64_t depth_count, chunks; /* of lane */
     bool dots;                   /* vectors along row rather than along lane */
+    int64_t *x_at, *w_at;        /* where in lhs and rhs each term lies */
 } direct;
-
-typedef struct offsets {
-    int64_t first, count; /* of the depth indices described */
-    int64_t x[DEPTH], w[DEPTH];
-} offsets;
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-static void describe(const direct *p, int64_t first, offsets *at)
+/* sum = the terms [first, first + count) for `lanes` neighbouring outputs */
+static void sum_block(const direct *p, const char *x, const char *w, int64_t lanes, int64_t first,
+                      int64_t count, char *sum)
 {
-    int64_t count = least(DEPTH, p->depth_count - first);
-    if (at->first == first && at->count == count) return;
-    at->first = first;
-    at->count = count;
-    pg_conv_offsets(p->depth, p->n_depth, 0, first, count, at->x);
-    pg_conv_offsets(p->depth, p->n_depth, 1, first, count, at->w);
-}
-
-static void sum_block(const direct *p, const char *x, const char *w, int64_t lanes,
-                      const offsets *at, char *sum)
-{
+    const int64_t *x_at = p->x_at + first, *w_at = p->w_at + first;
     if (!p->dots) {
-        p->loops->lanes(lanes, x, p->lane.stride[0], w, p->lane.stride[1], at->count, at->x, at->w,
-                        sum);
+        p->loops->lanes(lanes, x, p->lane.stride[0], w, p->lane.stride[1], count, x_at, w_at, sum);
         return;
     }
     for (int64_t l = 0; l < lanes; l++)
-        p->loops->dot(p->row.size, x + l * p->lane.stride[0], w + l * p->lane.stride[1], at->count,
-                      at->x, at->w, sum + l * p->loops->size);
+        p->loops->dot(p->row.size, x + l * p->lane.stride[0], w + l * p->lane.stride[1], count,
+                      x_at, w_at, sum + l * p->loops->size);
 }
 
 static void run_units(void *context, int64_t begin, int64_t end)
@@ -61,7 +48,6 @@ static void run_units(void *context, int64_t begin, int64_t end)
     const direct *p = context;
     const pg_conv *c = p->conv;
     _Alignas(64) char sum[PG_CONV_LANES * 8], part[PG_CONV_LANES * 8];
-    offsets at = {.first = -1};
     for (int64_t unit = begin; unit < end; unit++) {
         int64_t outer = unit / p->chunks, first = unit % p->chunks * PG_CONV_LANES;
         int64_t lanes = least(PG_CONV_LANES, p->lane.size - first);
@@ -72,8 +58,7 @@ static void run_units(void *context, int64_t begin, int64_t end)
         w += first * p->lane.stride[1];
         memset(sum, 0, (size_t)(lanes * p->loops->size));
         for (int64_t d = 0; d < p->depth_count; d += DEPTH) {
-            describe(p, d, &at);
-            sum_block(p, x, w, lanes, &at, d ? part : sum);
+            sum_block(p, x, w, lanes, d, least(DEPTH, p->depth_count - d), d ? part : sum);
             if (d) p->loops->add(lanes, sum, part);
         }
         p->store(lanes, sum, out + first * p->lane.stride[2], p->lane.stride[2]);
@@ -121,10 +106,16 @@ pg_status pg_conv_direct(const pg_conv *conv)
     choose_row(&p);
     p.depth_count = pg_axes_count(p.depth, p.n_depth);
     p.chunks = (p.lane.size + PG_CONV_LANES - 1) / PG_CONV_LANES;
-    int64_t unit_work = least(p.lane.size, PG_CONV_LANES) * least(p.depth_count, PARALLEL) *
-                            least(p.row.size, PARALLEL) +
-                        1;
-    pg_parallel_for(pg_axes_count(p.outer, p.n_outer) * p.chunks, PARALLEL / unit_work + 1,
-                    run_units, &p);
+    int64_t bytes = 2 * p.depth_count * (int64_t)sizeof(int64_t);
+    void *tables;
+    PG_TRY(pg_cpu_alloc(conv->device, bytes, &tables));
+    p.x_at = tables;
+    p.w_at = p.x_at + p.depth_count;
+    pg_conv_offsets(p.depth, p.n_depth, 0, 0, p.depth_count, p.x_at);
+    pg_conv_offsets(p.depth, p.n_depth, 1, 0, p.depth_count, p.w_at);
+    int64_t terms = least(p.depth_count, PARALLEL) * least(p.row.size, PARALLEL);
+    pg_parallel_for(pg_axes_count(p.outer, p.n_outer) * p.chunks,
+                    PARALLEL / (least(p.lane.size, PG_CONV_LANES) * terms + 1) + 1, run_units, &p);
+    pg_cpu_free(conv->device, tables, bytes);
     return PG_OK;
 }
