@@ -1,6 +1,6 @@
 """Every primitive with all its rules; `PRIMITIVES` lists them by name."""
 
-from . import contraction, control, convolution, elementwise, indexing, mathematical, random, reduction, shape
+from . import contraction, control, convolution, elementwise, indexing, mathematical, random, reduction, shape, windows
 from .base import PRIMITIVES, Primitive, primitive
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "random",
     "reduction",
     "shape",
+    "windows",
 ]
