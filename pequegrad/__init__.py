@@ -79,10 +79,36 @@ from .ops.arithmetic import (
     trunc,
     where,
 )  # fmt: skip
+from .ops.convolution import (
+    col2im,
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_general_dilated,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+    depthwise_conv2d,
+    fold,
+    im2col,
+    separable_conv2d,
+    unfold,
+)  # fmt: skip
 from .ops.creation import as_tensor
 from .ops.indexing import one_hot, take_along_axis
 from .ops.linalg import dot, matmul, norm, outer, tensordot
 from .ops.nn import cross_entropy_loss_indices, cross_entropy_loss_probs, dropout, gelu, mse_loss, relu, silu
+from .ops.pooling import (
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    global_avg_pool,
+    global_max_pool,
+    local_response_norm,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+)  # fmt: skip
 from .ops.random import manual_seed, random_key
 from .ops.reductions import (
     all,
