@@ -22,6 +22,7 @@
 
 enum {
     OUTS = 512,         /* of a row made at once, at most */
+    TABLE = 1024,       /* places of a window whose indices are kept */
     PARALLEL = 1 << 15, /* elements worth a thread */
 };
 
@@ -43,8 +44,9 @@ static int64_t common_divisor(int64_t a, int64_t b)
 pg_window_taps pg_window_find(const pg_window_axis *a, int64_t i)
 {
     int64_t place = i * a->step - a->low;
-    pg_window_taps t = {.tap_move = a->base / common_divisor(a->base, a->dilation)};
-    while (t.tap < t.tap_move && (place + t.tap * a->dilation) % a->base)
+    pg_window_taps t = {.tap_move =
+                            a->base == 1 ? 1 : a->base / common_divisor(a->base, a->dilation)};
+    while (a->base > 1 && t.tap < t.tap_move && (place + t.tap * a->dilation) % a->base)
         t.tap++;
     if (t.tap == t.tap_move || t.tap >= a->window) return t;
     t.move = t.tap_move * a->dilation / a->base;
@@ -267,7 +269,9 @@ typedef struct searching {
     int64_t chunks;
     const char *x;
     char *out;
-    bool wide_out; /* int64 rather than int32 */
+    int64_t value_size;
+    bool wide_out;        /* int64 rather than int32 */
+    int64_t table[TABLE]; /* tap_index of the first places in the window */
 } searching;
 
 /* The lanes [first, first + n) of the last axis see one row of x, whose first place in the window is `tap`. */
@@ -331,12 +335,12 @@ static void search_chunks(void *context, int64_t begin, int64_t end)
         int64_t row = i / s->chunks, first = i % s->chunks * PG_WINDOW_LANES;
         int64_t n = least(PG_WINDOW_LANES, last->outs - first);
         memset(best.tap, 0xff, (size_t)n * sizeof *best.tap);
-        memset(best.value, 0, (size_t)n * 8);
+        memset(best.value, 0, (size_t)(n * s->value_size));
         int64_t origin = see_rows(s, &best, row, first, n), at = row * last->outs + first;
-        int64_t known_tap = -1, known = 0;
         for (int64_t j = 0; j < n; j++) {
-            if (best.tap[j] != known_tap) known = tap_index(s, known_tap = best.tap[j]);
-            int64_t index = best.tap[j] < 0 ? -1 : origin + j * last->step + known;
+            int64_t tap = best.tap[j], index = -1;
+            if (tap >= 0)
+                index = origin + j * last->step + (tap < TABLE ? s->table[tap] : tap_index(s, tap));
             if (s->wide_out)
                 ((int64_t *)s->out)[at + j] = index;
             else
@@ -352,6 +356,7 @@ static pg_status search(const pg_op *op, const pg_array *x, int kind, pg_array *
     searching s = {.see = PG_ISA_SELECT(pg_window_loops)[kind][x->dtype],
                    .x = x->data,
                    .out = out[0]->data,
+                   .value_size = pg_dtype_size(accumulator(x->dtype)),
                    .wide_out = op->out[0].dtype == PG_INT64};
     s.n_axes = pg_window_axes(op, x, s.axes);
     int64_t index = 1, seen = PG_WINDOW_LANES;
@@ -359,6 +364,11 @@ static pg_status search(const pg_op *op, const pg_array *x, int kind, pg_array *
         s.index[a] = index;
         if (seen < PARALLEL) seen *= s.axes[a].window;
     }
+    int64_t taps = 1;
+    for (int32_t a = 0; a < s.n_axes; a++)
+        taps *= s.axes[a].window;
+    for (int64_t tap = 0; tap < least(TABLE, taps); tap++)
+        s.table[tap] = tap_index(&s, tap);
     int64_t outs = s.axes[s.n_axes - 1].outs;
     s.chunks = ceil_divide(outs, PG_WINDOW_LANES);
     pg_parallel_for(op->out[0].count / outs * s.chunks, PARALLEL / seen + 1, search_chunks, &s);
