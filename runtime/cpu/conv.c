@@ -81,6 +81,7 @@ static pg_status check_spatial(const pg_op *op, const numbers *n)
         PG_REQUIRE(s.stride >= 1 && s.lhs_dilation >= 1 && s.rhs_dilation >= 1,
                    "spatial axis %d: stride and dilations must be at least 1", i);
         PG_REQUIRE(reasonable(s.stride) && reasonable(s.low) && reasonable(s.high) &&
+                       reasonable(s.lhs_dilation) && reasonable(s.rhs_dilation) &&
                        !__builtin_mul_overflow(size, s.lhs_dilation, &span) &&
                        !__builtin_mul_overflow(window, s.rhs_dilation, &reach) &&
                        reasonable(span) && reasonable(reach),
@@ -154,23 +155,30 @@ static int64_t common_divisor(int64_t a, int64_t b)
     return a;
 }
 
-/* How many phases the outputs have: output y meets lhs as output y + n_phases does. */
-static int64_t n_phases(const spatial *s)
+/* Output y meets lhs at the same phase as output y + period. */
+static int64_t period(const spatial *s)
 {
     return s->lhs_dilation / common_divisor(s->lhs_dilation, s->stride);
+}
+
+/* How many phases `outs` outputs have. */
+static int64_t n_phases(const spatial *s, int64_t outs)
+{
+    return period(s) < outs ? period(s) : outs;
 }
 
 static int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 static phase find_phase(const spatial *s, int64_t index, int64_t outs, int64_t window)
 {
-    phase p = {.out_step = n_phases(s), .first_out = index};
+    phase p = {.out_step = period(s), .first_out = index};
     p.outs = index < outs ? ceil_divide(outs - index, p.out_step) : 0;
     p.tap_step = s->lhs_dilation / common_divisor(s->lhs_dilation, s->rhs_dilation);
     int64_t place = index * s->stride - s->low;
-    while (p.first_tap < p.tap_step && (place + p.first_tap * s->rhs_dilation) % s->lhs_dilation)
+    int64_t tried = p.tap_step < window ? p.tap_step : window;
+    while (p.first_tap < tried && (place + p.first_tap * s->rhs_dilation) % s->lhs_dilation)
         p.first_tap++;
-    if (p.first_tap < p.tap_step && p.first_tap < window)
+    if (p.first_tap < tried)
         p.taps = ceil_divide(window - p.first_tap, p.tap_step);
     else
         p.first_tap = 0;
@@ -241,9 +249,9 @@ static bool find_border(const pg_op *op, const numbers *n, int64_t *low, int64_t
         spatial s = read_spatial(n, i);
         int64_t size = op->in[0].shape[n->lhs[2 + i]], *l = &low[n->lhs[2 + i]],
                 *h = &high[n->lhs[2 + i]];
-        for (int64_t index = 0; index < n_phases(&s); index++) {
-            phase p = find_phase(&s, index, op->out[0].shape[n->out[2 + i]],
-                                 op->in[1].shape[n->rhs[2 + i]]);
+        int64_t outs = op->out[0].shape[n->out[2 + i]];
+        for (int64_t index = 0; index < n_phases(&s, outs); index++) {
+            phase p = find_phase(&s, index, outs, op->in[1].shape[n->rhs[2 + i]]);
             if (!p.outs || !p.taps) continue;
             int64_t last = p.start + (p.outs - 1) * p.out_move + (p.taps - 1) * p.tap_move;
             if (-p.start > *l) *l = -p.start;
@@ -344,15 +352,15 @@ static pg_status run_phases(const pg_op *op, const numbers *n, const pg_array *l
     int64_t count = 1;
     for (int32_t i = 0; i < n->n_spatial; i++) {
         spatial s = read_spatial(n, i);
-        count *= n_phases(&s);
+        count *= n_phases(&s, out->shape[n->out[2 + i]]);
     }
     for (int64_t index = 0; index < count; index++) {
         int64_t rest = index;
         for (int32_t i = 0; i < n->n_spatial; i++) {
             spatial s = read_spatial(n, i);
-            phases[i] = find_phase(&s, rest % n_phases(&s), out->shape[n->out[2 + i]],
-                                   rhs->shape[n->rhs[2 + i]]);
-            rest /= n_phases(&s);
+            int64_t outs = out->shape[n->out[2 + i]], here = n_phases(&s, outs);
+            phases[i] = find_phase(&s, rest % here, outs, rhs->shape[n->rhs[2 + i]]);
+            rest /= here;
         }
         PG_TRY(run_phase(op, n, lhs, rhs, out, phases, low));
     }

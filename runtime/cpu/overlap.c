@@ -85,12 +85,15 @@ static pg_status overlap_run(const pg_op *op, pg_array *const *in, pg_dying dyin
         o.outer[o.n_outer++] = (pg_axis){x->shape[a], {0, x->strides[a], 0}};
     for (int64_t i = 0; i < n; i++) {
         int64_t at = aval->ndim + i;
-        o.inner[o.n_inner++] = (pg_axis){
-            x->shape[at], {strides[op->params[3 * i]] * op->params[3 * i + 2], x->strides[at], 0}};
+        /* steps are only taken where there are two places; elsewhere they might overflow */
+        int64_t dilation = x->shape[at] > 1 ? op->params[3 * i + 2] : 1;
+        o.inner[o.n_inner++] =
+            (pg_axis){x->shape[at], {strides[op->params[3 * i]] * dilation, x->strides[at], 0}};
     }
     for (int32_t a = first; a < aval->ndim; a++)
-        o.inner[o.n_inner++] =
-            (pg_axis){x->shape[a], {strides[a] * (steps[a] ? steps[a] : 1), x->strides[a], 0}};
+        o.inner[o.n_inner++] = (pg_axis){
+            x->shape[a],
+            {strides[a] * (steps[a] && x->shape[a] > 1 ? steps[a] : 1), x->strides[a], 0}};
     o.n_inner = pg_axes_merge(o.inner, o.n_inner);
     if (!o.n_inner) o.inner[o.n_inner++] = (pg_axis){.size = 1};
     pg_parallel_for(aval->count / o.part, PARALLEL / (pg_axes_count(o.inner, o.n_inner) + 1) + 1,

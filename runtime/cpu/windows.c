@@ -46,9 +46,10 @@ pg_window_taps pg_window_find(const pg_window_axis *a, int64_t i)
     int64_t place = i * a->step - a->low;
     pg_window_taps t = {.tap_move =
                             a->base == 1 ? 1 : a->base / common_divisor(a->base, a->dilation)};
-    while (a->base > 1 && t.tap < t.tap_move && (place + t.tap * a->dilation) % a->base)
+    int64_t tried = least(t.tap_move, a->window);
+    while (a->base > 1 && t.tap < tried && (place + t.tap * a->dilation) % a->base)
         t.tap++;
-    if (t.tap == t.tap_move || t.tap >= a->window) return t;
+    if (t.tap == tried) return t;
     t.move = t.tap_move * a->dilation / a->base;
     t.first = (place + t.tap * a->dilation) / a->base;
     t.count = ceil_divide(a->window - t.tap, t.tap_move);
@@ -79,9 +80,10 @@ pg_status pg_window_check(const pg_op *op)
         int64_t span, reach;
         PG_REQUIRE(p[0] >= 1 && p[1] >= 1 && p[4] >= 1 && p[5] >= 1,
                    "axis %d: window, step and dilations must be at least 1", i);
-        PG_REQUIRE(reasonable(p[1]) && reasonable(p[2]) && reasonable(p[3]) &&
-                       !__builtin_mul_overflow(x->shape[i], p[4], &span) && reasonable(span) &&
-                       !__builtin_mul_overflow(p[0], p[5], &reach) && reasonable(reach),
+        PG_REQUIRE(reasonable(p[1]) && reasonable(p[2]) && reasonable(p[3]) && reasonable(p[4]) &&
+                       reasonable(p[5]) && !__builtin_mul_overflow(x->shape[i], p[4], &span) &&
+                       reasonable(span) && !__builtin_mul_overflow(p[0], p[5], &reach) &&
+                       reasonable(reach),
                    "the windows of axis %d are too large", i);
         int64_t room = dilated(x->shape[i], p[4]) + p[2] + p[3] - dilated(p[0], p[5]);
         int64_t expected = room < 0 ? 0 : room / p[1] + 1;
