@@ -8,28 +8,38 @@
 #define GREATER(a, b) ((a) > (b))
 #define LESS(a, b) ((a) < (b))
 
-#define SEE_LANES(T, A, LOAD, BETTER, OFFSET)                                                 \
-    for (int64_t i = from; i < to; i++) {                                                     \
-        A new = LOAD(*(const T *)(x + (OFFSET)));                                             \
-        int beats =                                                                           \
-            BETTER(new, value[i]) | ((new != new) & (value[i] == value[i])) | (place[i] < 0); \
-        value[i] = beats ? new : value[i];                                                    \
-        place[i] = beats ? tap : place[i];                                                    \
-    }
+/* Blocks of fixed size, so that no lanes are left over for a loop with branches. */
+#define LOAD_LANES(T, LOAD, OFFSET)     \
+    for (int64_t i = from; i < to; i++) \
+        seen[i] = LOAD(*(const T *)(x + (OFFSET)));
 
-#define SEE(name, T, A, LOAD, BETTER)                                                        \
-    static void name(pg_window_best *best, int64_t from, int64_t to, const char *restrict x, \
-                     int64_t stride, int32_t tap)                                            \
-    {                                                                                        \
-        A *restrict value = (A *)best->value;                                                \
-        int32_t *restrict place = best->tap;                                                 \
-        if (stride == (int64_t)sizeof(T)) {                                                  \
-            SEE_LANES(T, A, LOAD, BETTER, i * (int64_t)sizeof(T))                            \
-        } else if (stride == 2 * (int64_t)sizeof(T)) {                                       \
-            SEE_LANES(T, A, LOAD, BETTER, i * 2 * (int64_t)sizeof(T))                        \
-        } else {                                                                             \
-            SEE_LANES(T, A, LOAD, BETTER, i * stride)                                        \
-        }                                                                                    \
+#define SEE(name, T, A, LOAD, BETTER)                                                         \
+    static void name(pg_window_best *best, int64_t lanes, int64_t from, int64_t to,           \
+                     const char *restrict x, int64_t stride, int32_t tap)                     \
+    {                                                                                         \
+        _Alignas(64) A seen[PG_WINDOW_LANES];                                                 \
+        for (int64_t i = 0; i < from; i++)                                                    \
+            seen[i] = 0;                                                                      \
+        if (stride == (int64_t)sizeof(T)) {                                                   \
+            LOAD_LANES(T, LOAD, i * (int64_t)sizeof(T))                                       \
+        } else {                                                                              \
+            LOAD_LANES(T, LOAD, i * stride)                                                   \
+        }                                                                                     \
+        for (int64_t i = to; i < lanes; i++)                                                  \
+            seen[i] = 0;                                                                      \
+        for (int64_t block = 0; block < lanes; block += PG_WINDOW_BLOCK) {                    \
+            A *restrict value = (A *)best->value + block;                                     \
+            int32_t *restrict place = best->tap + block;                                      \
+            const A *restrict new = seen + block;                                             \
+            int32_t first = (int32_t)(from - block), end = (int32_t)(to - block);             \
+            for (int32_t i = 0; i < PG_WINDOW_BLOCK; i++) {                                   \
+                int better =                                                                  \
+                    BETTER(new[i], value[i]) | ((new[i] != new[i]) & (value[i] == value[i])); \
+                int beats = (better | (place[i] < 0)) & (i >= first) & (i < end);             \
+                value[i] = beats ? new[i] : value[i];                                         \
+                place[i] = beats ? tap : place[i];                                            \
+            }                                                                                 \
+        }                                                                                     \
     }
 #define SEE_BOTH(name, T, A, LOAD)           \
     SEE(largest_##name, T, A, LOAD, GREATER) \

@@ -281,12 +281,14 @@ static void see_row(const searching *s, pg_window_best *best, const char *x, int
                     int64_t n, int64_t tap)
 {
     const pg_window_axis *a = &s->axes[s->n_axes - 1];
+    int64_t lanes = ceil_divide(n, PG_WINDOW_BLOCK) * PG_WINDOW_BLOCK;
     for (int64_t k = 0; k < a->window; k++) {
         int64_t place = first * a->step + k * a->dilation - a->low; /* that lane 0 sees */
         int64_t from = place < 0 ? ceil_divide(-place, a->step) : 0;
         int64_t to = place < a->size ? least(n, (a->size - 1 - place) / a->step + 1) : 0;
         if (from < to)
-            s->see(best, from, to, x + place * a->stride, a->step * a->stride, (int32_t)(tap + k));
+            s->see(best, lanes, from, to, x + place * a->stride, a->step * a->stride,
+                   (int32_t)(tap + k));
     }
 }
 
@@ -336,8 +338,9 @@ static void search_chunks(void *context, int64_t begin, int64_t end)
     for (int64_t i = begin; i < end; i++) {
         int64_t row = i / s->chunks, first = i % s->chunks * PG_WINDOW_LANES;
         int64_t n = least(PG_WINDOW_LANES, last->outs - first);
-        memset(best.tap, 0xff, (size_t)n * sizeof *best.tap);
-        memset(best.value, 0, (size_t)(n * s->value_size));
+        int64_t lanes = ceil_divide(n, PG_WINDOW_BLOCK) * PG_WINDOW_BLOCK;
+        memset(best.tap, 0xff, (size_t)lanes * sizeof *best.tap);
+        memset(best.value, 0, (size_t)(lanes * s->value_size));
         int64_t origin = see_rows(s, &best, row, first, n), at = row * last->outs + first;
         for (int64_t j = 0; j < n; j++) {
             int64_t tap = best.tap[j], index = -1;

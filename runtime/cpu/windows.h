@@ -30,7 +30,7 @@ int32_t pg_window_axes(const pg_op *op, const pg_array *x, pg_window_axis *axes)
 
 /* ---- inner loops, once per instruction set (window_loops.c) ------------------------------------ */
 
-enum { PG_WINDOW_LANES = 256 };
+enum { PG_WINDOW_LANES = 256, PG_WINDOW_BLOCK = 16 };
 
 /* The best element that each lane has seen, and its place in the window; -1: none yet. */
 typedef struct pg_window_best {
@@ -38,9 +38,10 @@ typedef struct pg_window_best {
     _Alignas(64) int32_t tap[PG_WINDOW_LANES];
 } pg_window_best;
 
-/* Lanes [from, to) see the elements x[lane * stride] at place `tap` of the window. */
-typedef void pg_window_see(pg_window_best *best, int64_t from, int64_t to, const char *x,
-                           int64_t stride, int32_t tap);
+/* Of `lanes` lanes, a multiple of PG_WINDOW_BLOCK, those in [from, to) see the elements x[lane * stride] at
+ * place `tap` of the window. */
+typedef void pg_window_see(pg_window_best *best, int64_t lanes, int64_t from, int64_t to,
+                           const char *x, int64_t stride, int32_t tap);
 typedef pg_window_see *const pg_window_table[2][PG_DTYPE_COUNT]; /* the largest, the smallest */
 extern pg_window_table pg_window_loops_base, pg_window_loops_v3, pg_window_loops_v4;
 
