@@ -162,7 +162,8 @@ def _check_features(x, w, axes, feature_groups, batch_groups):
         groups = f" in each of {feature_groups} groups" if feature_groups > 1 else ""
         raise ShapeError(
             f"conv: x {x} has {features} features, but the kernel w {w} takes {inputs}{groups}.",
-            fix=f"axis {axes.x[1]} of x must be {feature_groups} times axis {axes.w[1]} of w: check the layouts and groups.",
+            fix=f"axis {axes.x[1]} of x must be {f'{feature_groups} times ' if groups else ''}axis {axes.w[1]} of w: "
+            "check the layouts and groups.",
         )
     groups = feature_groups * batch_groups
     if outputs % groups:

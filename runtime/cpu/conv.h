@@ -49,8 +49,8 @@ typedef struct pg_conv_loops {
                 const int64_t *w_at, void *sum);
     /* to[i] += from[i] for n accumulators */
     void (*add)(int64_t n, void *to, const void *from);
-    /* to[d * width + j] = x[column[j] + depth[d]] for j < n, and 0 for n <= j < width, which is the
-     * width of pg_gemm_loops; floats only (else NULL) */
+    /* to[d * width + j] = x[column[j] + depth[d]] for j < n, and any number for n <= j < width, which is
+     * the width of pg_gemm_loops; floats only (else NULL) */
     void (*pack)(void *to, const char *x, const int64_t *column, int64_t n, const int64_t *depth,
                  int64_t count);
 } pg_conv_loops;

@@ -309,8 +309,11 @@ enum { float16_block = 0, bfloat16_block = 0 };
         int64_t runs = n > 0, item = sizeof(T);                                                  \
         for (int64_t j = 1; j < n; j++)                                                          \
             runs += column[j] != column[j - 1] + item;                                           \
-        if (runs * 4 > n && n == name##_width) {                                                 \
-            name##_pack_scattered(to, x, column, depth, count);                                  \
+        if (runs * 4 > n) {                                                                      \
+            int64_t all[name##_width]; /* the last column again where there are no more */       \
+            for (int64_t j = 0; j < name##_width; j++)                                           \
+                all[j] = column[j < n ? j : n - 1];                                              \
+            name##_pack_scattered(to, x, all, depth, count);                                     \
             return;                                                                              \
         }                                                                                        \
         if (n < name##_width) memset(to, 0, (size_t)(count * name##_width) * sizeof(A));         \
