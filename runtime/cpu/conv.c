@@ -26,7 +26,7 @@
 #include <string.h>
 
 enum { GEMM_ROWS = 6, GEMM_DEPTH = 4, FEW_LANES = 8 };
-enum { PARALLEL_BYTES = 1 << 17 };
+enum { PARALLEL_BYTES = 1 << 17, SLICE_BYTES = 1 << 20 };
 
 /* ---- parameters -------------------------------------------------------------------------------- */
 
@@ -367,6 +367,59 @@ static pg_status run_phases(const pg_op *op, const numbers *n, const pg_array *l
     return PG_OK;
 }
 
+/* ---- slices of the batch ----------------------------------------------------------------------- */
+
+static pg_status slice_axis(const pg_array *x, int64_t axis, int64_t first, int64_t count,
+                            pg_array **out)
+{
+    int64_t shape[PG_MAX_NDIM];
+    memcpy(shape, x->shape, (size_t)x->ndim * sizeof *shape);
+    shape[axis] = count;
+    return pg_array_view(x, x->data + first * x->strides[axis], x->ndim, shape, x->strides, out);
+}
+
+/* How much of the batch gets its border at once: what fits a cache, unless rhs would be packed too often. */
+static int64_t slice_size(const pg_op *op, const numbers *n, const int64_t *low,
+                          const int64_t *high)
+{
+    int64_t batch = op->in[0].shape[n->lhs[0]], item = pg_dtype_size(op->in[0].dtype), bytes = item;
+    for (int32_t a = 0; a < op->in[0].ndim; a++)
+        bytes *= a == n->lhs[0] ? 1 : low[a] + op->in[0].shape[a] + high[a];
+    int64_t size = SLICE_BYTES / (bytes + 1) + 1;
+    bool small_rhs = op->in[1].count * item <= size * bytes / 4;
+    return n->batch_groups == 1 && small_rhs && size < batch ? size : batch;
+}
+
+static pg_status run_slice(const pg_op *op, const numbers *n, const pg_array *lhs,
+                           const pg_array *rhs, const pg_array *out, const int64_t *low,
+                           const int64_t *high)
+{
+    pg_array *bordered;
+    PG_TRY(add_border(op, lhs, low, high, &bordered));
+    pg_status status = run_phases(op, n, bordered, rhs, out, low);
+    pg_array_release(bordered);
+    return status;
+}
+
+static pg_status run_slices(const pg_op *op, const numbers *n, const pg_array *lhs,
+                            const pg_array *rhs, const pg_array *out, const int64_t *low,
+                            const int64_t *high)
+{
+    int64_t batch = lhs->shape[n->lhs[0]], size = slice_size(op, n, low, high);
+    if (size >= batch) return run_slice(op, n, lhs, rhs, out, low, high);
+    for (int64_t first = 0; first < batch; first += size) {
+        int64_t count = batch - first < size ? batch - first : size;
+        pg_array *from = NULL, *to = NULL;
+        pg_status status = slice_axis(lhs, n->lhs[0], first, count, &from);
+        if (status == PG_OK) status = slice_axis(out, n->out[0], first, count, &to);
+        if (status == PG_OK) status = run_slice(op, n, from, rhs, to, low, high);
+        pg_array_release(from);
+        pg_array_release(to);
+        PG_TRY(status);
+    }
+    return PG_OK;
+}
+
 static pg_status conv_run(const pg_op *op, pg_array *const *in, pg_dying dying, pg_array **out)
 {
     (void)dying;
@@ -375,16 +428,9 @@ static pg_status conv_run(const pg_op *op, pg_array *const *in, pg_dying dying, 
     if (aval->count == 0) return PG_OK;
     numbers n = read_numbers(op);
     int64_t low[PG_MAX_NDIM], high[PG_MAX_NDIM];
-    pg_array *lhs = in[0], *bordered = NULL;
-    pg_status status = PG_OK;
-    if (op->in[1].count && find_border(op, &n, low, high)) {
-        status = add_border(op, lhs, low, high, &bordered);
-        lhs = bordered;
-    } else {
-        memset(low, 0, sizeof low);
-    }
-    if (status == PG_OK) status = run_phases(op, &n, lhs, in[1], out[0], low);
-    pg_array_release(bordered);
+    bool border = find_border(op, &n, low, high);
+    pg_status status = border ? run_slices(op, &n, in[0], in[1], out[0], low, high)
+                              : run_phases(op, &n, in[0], in[1], out[0], low);
     if (status != PG_OK) pg_array_release(out[0]);
     return status;
 }
