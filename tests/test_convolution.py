@@ -327,6 +327,7 @@ SHAPES = {  # name: x, w, groups: one for each way that the kernel has
     "few features": ((2, 9, 8, 19), (2, 9, 3, 3), 1),
     "narrow": ((3, 4, 9, 3), (1, 4, 3, 2), 1),
     "row of a kernel": ((1, 3, 2, 90), (3, 1, 2, 88), 3),
+    "slices of the batch": ((40, 16, 40, 40), (8, 16, 3, 3), 1),
     "grouped": ((2, 12, 9, 17), (20, 3, 2, 3), 4),
 }
 
