@@ -90,6 +90,21 @@ from .ops.arithmetic import (
 )
 from .ops.attention import scaled_dot_product_attention
 from .ops.complex import angle, complex, conj, imag, real
+from .ops.convolution import (
+    col2im,
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_general_dilated,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+    depthwise_conv2d,
+    fold,
+    im2col,
+    separable_conv2d,
+    unfold,
+)
 from .ops.creation import as_tensor
 from .ops.cumulative import cummax, cummin, cumprod, cumsum, diff, logcumsumexp
 from .ops.dynamic import (
@@ -142,6 +157,17 @@ from .ops.nn import (
     squareplus,
 )
 from .ops.normalization import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from .ops.pooling import (
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    global_avg_pool,
+    global_max_pool,
+    local_response_norm,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+)
 from .ops.random import manual_seed, random_key
 from .ops.rearrange import (
     argwhere,

@@ -9,7 +9,21 @@ from ..primitives import elementwise as p
 from ..primitives.control import to_device
 from . import arithmetic as a
 from . import complex as c
-from . import cumulative, indexing, linalg, losses, nn, rearrange, reductions, shape, sorting, special, statistics
+from . import (
+    convolution,
+    cumulative,
+    indexing,
+    linalg,
+    losses,
+    nn,
+    pooling,
+    rearrange,
+    reductions,
+    shape,
+    sorting,
+    special,
+    statistics,
+)
 from .at import At
 
 _OPERATORS = {
@@ -33,6 +47,8 @@ _METHODS = {
     reductions: ("sum", "prod", "max", "min", "any", "all", "mean", "var", "std", "argmax", "argmin", "logsumexp", "softmax", "log_softmax"),
     cumulative: cumulative.__all__,
     sorting: ("sort", "argsort", "topk", "quantile", "percentile", "median"),
+    convolution: ("conv2d",),
+    pooling: ("max_pool2d", "avg_pool2d"),
     linalg: ("matmul", "dot", "tensordot", "norm"),
     nn: ("relu", "silu", "gelu", "dropout", "leaky_relu"),
     losses: ("cross_entropy_loss_indices", "cross_entropy_loss_probs", "mse_loss"),

@@ -6,6 +6,7 @@ from . import (
     contraction,
     control,
     control_flow,
+    convolution,
     cumulative,
     custom,
     dynamic,
@@ -18,6 +19,7 @@ from . import (
     shape,
     sorting,
     special,
+    windows,
 )
 from .base import PRIMITIVES, Primitive, primitive
 
@@ -30,6 +32,7 @@ __all__ = [
     "contraction",
     "control",
     "control_flow",
+    "convolution",
     "cumulative",
     "custom",
     "dynamic",
@@ -42,4 +45,5 @@ __all__ = [
     "shape",
     "sorting",
     "special",
+    "windows",
 ]

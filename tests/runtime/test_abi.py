@@ -277,6 +277,7 @@ NAMES = {
     "compare": "eq ne lt le gt ge",
     "reduce": "reduce_sum reduce_prod reduce_max reduce_min",
     "cumulative": "cumsum cumprod cummax cummin cumlogsumexp",
+    "window": "reduce_window_sum reduce_window_max reduce_window_min",
 }  # fmt: skip
 ROWS = [1, 1, 1, 0, 0, 0, 1, 0, 2, 1, 3]  # offset dims [1], collapsed [0], no batching, start map [0], window 1 x 3
 VALID = {
@@ -302,6 +303,10 @@ VALID = {
     "scatter": ([(F32, 4, 3), (I32, 5, 1), (F32, 5, 3)], [(F32, 4, 3)], [1, 1, *ROWS]),
     "argmax": ([f], [(I32, 2)], [1]), "argmin": ([f], [(I64, 3)], [0]),
     "dot_general": ([(F32, 4, 2, 3), (F32, 3, 4, 5)], [(F32, 4, 2, 5)], [1, 1, 0, 1, 2, 0]),
+    "conv": ([(F32, 1, 2, 5), (F32, 7, 2, 3)], [(F32, 1, 7, 6)], [1, 1, *[0, 1, 2] * 3, 2, 3, 1, 2, 1]),
+    **{name: ([(F32, 2, 5)], [(F32, 1, 7)], [2, 1, 0, 0, 1, 1, 3, 2, 4, 3, 2, 1]) for name in NAMES["window"].split()},
+    **{name: ([(F32, 2, 5)], [(I32, 1, 3)], [2, 1, 0, 0, 1, 1, 3, 2, 2, 1, 1, 1]) for name in ("window_argmax", "window_argmin")},
+    "windows": ([(F32, 2, 5)], [(F32, 2, 2, 2)], [1, 2, 2, 2]), "overlap_add": ([(F32, 2, 2, 2)], [(F32, 2, 6)], [1, 2, 3]),
     "threefry2x32": ([(U32, 2), (U32, 7), (U32, 7)], [(U32, 7), (U32, 7)], []),
     "polygamma": ([f], [f], [2]),
     "real": ([(C64, 2, 3)], [f], []), "imag": ([(C128, 2, 3)], [(F64, 2, 3)], []),
