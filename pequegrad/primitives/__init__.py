@@ -1,6 +1,17 @@
 """Every primitive with all its rules; `PRIMITIVES` lists them by name."""
 
-from . import contraction, control, elementwise, indexing, mathematical, random, reduction, shape
+from . import (
+    contraction,
+    control,
+    decompositions,
+    elementwise,
+    indexing,
+    linalg,
+    mathematical,
+    random,
+    reduction,
+    shape,
+)
 from .base import PRIMITIVES, Primitive, primitive
 
 __all__ = [
@@ -9,8 +20,10 @@ __all__ = [
     "primitive",
     "contraction",
     "control",
+    "decompositions",
     "elementwise",
     "indexing",
+    "linalg",
     "mathematical",
     "random",
     "reduction",
