@@ -112,6 +112,33 @@ class lu(RegularSamples, Matrices):
         yield (matrix(rng, 0, 2),), {}
 
 
+@primitive
+class pivots_to_permutation:
+    """The permutation of `size` rows that exchanging row i with row pivots[i], for i = 0, 1, ..., makes"""
+
+    def infer(pivots, *, size):
+        if pivots.dtype != dt.int32 or not pivots.ndim or size < pivots.shape[-1]:
+            raise ShapeError(
+                f"pivots_to_permutation: {pivots} are no pivots of {size} rows.",
+                fix="they are int32, at most one for each row.",
+            )
+        return pivots.update(shape=(*pivots.shape[:-1], size), weak_type=False)
+
+    def jvp(primals, tangents, out, *, size):
+        return None
+
+    def batch(inputs, batched, *, size):
+        return pivots_to_permutation(inputs[0], size=size)
+
+    def lower(pivots, *, size):
+        return "pivots_to_permutation", ()
+
+    def samples(rng):
+        yield (np.int32([2, 2, 2]),), {"size": 3}
+        yield (np.int32([[1, 1], [3, 2]]),), {"size": 4}
+        yield (np.zeros(0, np.int32),), {"size": 2}
+
+
 def lu_tangent(factors, da):
     """The tangent of packed LU factors, given that of A with its rows permuted as they were.
 

@@ -1,4 +1,4 @@
-/* linalg_factor.c - cholesky, lu, qr: factors of each matrix of a batch.
+/* linalg_factor.c - cholesky, lu, pivots_to_permutation, qr: factors of each matrix of a batch.
  *
  *     cholesky   A[.., n, n] -> L[.., n, n]                      A = L L^H, L lower triangular
  *                Reads the lower triangle of A. Zeros above the diagonal; NaN elsewhere if A is not
@@ -6,6 +6,9 @@
  *     lu         A[.., m, n] -> F[.., m, n], pivots int32[.., k], permutation int32[.., m]
  *                A[permutation] = L U; F holds U in its upper triangle and L, whose diagonal is 1,
  *                below. Row i was exchanged with row pivots[i]. A singular A gives zeros in U.
+ *     pivots_to_permutation   pivots int32[.., k] -> int32[.., m]
+ *                The permutation of m >= k rows that these exchanges make. Pivots below 0 or not below m
+ *                exchange nothing. Needs no LAPACK.
  *     qr         A[.., m, n] -> Q[.., m, q], R[.., q, n]                              params: full
  *                q = m if full, else k = min(m, n). Householder's method; signs are LAPACK's.
  *
@@ -117,6 +120,58 @@ static pg_status lu_run(const pg_op *op, pg_array *const *in, pg_dying dying, pg
     return pg_linalg_run(&job, (double)job.m * job.n * job.k);
 }
 
+typedef struct exchanges {
+    const pg_array *pivots;
+    int32_t *permutation;
+    int64_t k, m;
+} exchanges;
+
+static void permute(void *context, int64_t begin, int64_t end)
+{
+    const exchanges *e = context;
+    int64_t stride = e->pivots->strides[e->pivots->ndim - 1];
+    for (int64_t index = begin; index < end; index++) {
+        const char *pivots = pg_linalg_at(e->pivots, index, 1);
+        int32_t *permutation = e->permutation + index * e->m;
+        for (int64_t i = 0; i < e->m; i++)
+            permutation[i] = (int32_t)i;
+        for (int64_t i = 0; i < e->k; i++) {
+            int32_t other = *(const int32_t *)(pivots + i * stride), row = permutation[i];
+            if (other < 0 || other >= e->m) continue;
+            permutation[i] = permutation[other];
+            permutation[other] = row;
+        }
+    }
+}
+
+static pg_status permute_prepare(pg_op *op)
+{
+    PG_TRY(pg_linalg_counts(op, 1, 1, 0));
+    const pg_aval *pivots = &op->in[0], *out = &op->out[0];
+    PG_REQUIRE(pivots->dtype == PG_INT32 && out->dtype == PG_INT32, "takes and gives int32");
+    PG_REQUIRE(pivots->ndim >= 1 && out->ndim == pivots->ndim,
+               "input and output need as many axes");
+    int32_t last = out->ndim - 1;
+    for (int32_t i = 0; i < last; i++)
+        PG_REQUIRE(out->shape[i] == pivots->shape[i], "axis %d of the output has another size", i);
+    PG_REQUIRE(out->shape[last] >= pivots->shape[last] && out->shape[last] < INT32_MAX,
+               "%lld pivots of %lld rows", (long long)pivots->shape[last],
+               (long long)out->shape[last]);
+    return PG_OK;
+}
+
+static pg_status permute_run(const pg_op *op, pg_array *const *in, pg_dying dying, pg_array **out)
+{
+    (void)dying;
+    const pg_aval *aval = &op->out[0];
+    PG_TRY(pg_array_new(op->device, PG_INT32, aval->ndim, aval->shape, out));
+    if (aval->count == 0) return PG_OK;
+    int64_t m = aval->shape[aval->ndim - 1];
+    exchanges e = {in[0], (int32_t *)out[0]->data, in[0]->shape[aval->ndim - 1], m};
+    pg_parallel_for(aval->count / m, 20000 / m + 1, permute, &e);
+    return PG_OK;
+}
+
 /* ---- qr ---------------------------------------------------------------------------------------- */
 
 /* Columns of R have q elements. Where R is as tall as A, A is factored in its place, else in Q's. */
@@ -187,6 +242,7 @@ static pg_status qr_run(const pg_op *op, pg_array *const *in, pg_dying dying, pg
 const pg_kernel pg_cpu_linalg_factor_kernels[] = {
     {"cholesky", cholesky_prepare, cholesky_run},
     {"lu", lu_prepare, lu_run},
+    {"pivots_to_permutation", permute_prepare, permute_run},
     {"qr", qr_prepare, qr_run},
     {0},
 };
