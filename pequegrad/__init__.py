@@ -81,8 +81,10 @@ from .ops.arithmetic import (
 )  # fmt: skip
 from .ops.creation import as_tensor
 from .ops.indexing import one_hot, take_along_axis
-from .ops.linalg import dot, matmul, norm, outer, tensordot
+from .ops.linalg import cross, dot, inner, kron, matmul, outer, tensordot, vdot
+from .ops.matrices import diag, diagonal, trace, tril, triu
 from .ops.nn import cross_entropy_loss_indices, cross_entropy_loss_probs, dropout, gelu, mse_loss, relu, silu
+from .ops.norms import norm
 from .ops.random import manual_seed, random_key
 from .ops.reductions import (
     all,
@@ -128,7 +130,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name):
-    if name in ("nn", "optim", "jax_api", "autodiff", "tensor"):  # imported when they are first used
+    if name in ("nn", "optim", "jax_api", "autodiff", "linalg", "tensor"):  # imported when they are first used
         import importlib
 
         return importlib.import_module(f"{__name__}.{name}")

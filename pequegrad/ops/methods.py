@@ -6,7 +6,7 @@ from ..core.tensor import Tensor
 from ..primitives import elementwise as p
 from ..primitives.control import to_device
 from . import arithmetic as a
-from . import indexing, linalg, nn, reductions, shape
+from . import indexing, linalg, matrices, nn, norms, reductions, shape
 
 _OPERATORS = {
     "add": a.operator(p.add, a.add), "sub": a.operator(p.sub, a.subtract), "mul": a.operator(p.mul, a.multiply),
@@ -24,7 +24,9 @@ _METHODS = {
     a: ("exp", "log", "sqrt", "rsqrt", "sin", "cos", "tan", "tanh", "sigmoid", "erf", "abs", "sign", "floor", "ceil", "round", "clip", "astype"),
     shape: ("reshape", "transpose", "permute", "swapaxes", "expand_dims", "squeeze", "flatten", "broadcast_to", "flip", "split"),
     reductions: ("sum", "prod", "max", "min", "any", "all", "mean", "var", "std", "argmax", "argmin", "logsumexp", "softmax", "log_softmax"),
-    linalg: ("matmul", "dot", "tensordot", "norm"),
+    linalg: ("matmul", "dot", "tensordot"),
+    matrices: ("diagonal", "trace", "tril", "triu"),
+    norms: ("norm",),
     nn: ("relu", "silu", "gelu", "dropout", "cross_entropy_loss_indices", "cross_entropy_loss_probs", "mse_loss"),
 }  # fmt: skip
 
