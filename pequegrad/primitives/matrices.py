@@ -96,7 +96,7 @@ def permute_rows(x, permutation):
     n = x.ndim - 2
     lead = tuple(range(n))
     places = Places(window=(n + 1,), collapsed=(n,), batch=lead, indices_batch=lead, index_map=(n,))
-    sizes = (1,) * (n + 1) + x.shape[-1:] if x.shape[-2] else (*(1,) * n, 0, x.shape[-1])
+    sizes = (*(min(1, size) for size in x.shape[:-1]), x.shape[-1])
     return gather(x, columns_of(permutation), places=places, sizes=sizes, mode="clip")
 
 
