@@ -69,9 +69,8 @@ pg_status pg_linalg_begin(pg_linalg *job, const pg_op *op, pg_array *const *in, 
     job->k = job->m < job->n ? job->m : job->n;
     if (needs_lapack && !job->lapack)
         return pg_fail(PG_EDEVICE,
-                       "%s needs LAPACK, and no library with it is loaded: install the package "
-                       "scipy-openblas32, and do not set PG_BLAS=none",
-                       op->kernel->name);
+                       "needs LAPACK, and no library with it is loaded: install the package "
+                       "scipy-openblas32, and do not set PG_BLAS=none");
     return PG_OK;
 }
 
@@ -144,22 +143,25 @@ static void run_matrices(void *context, int64_t begin, int64_t end)
 pg_status pg_linalg_run(pg_linalg *job, double flops)
 {
     const pg_aval *x = &job->op->in[0];
-    int64_t count = 1;
+    int64_t count = 1, results = 0;
     for (int32_t i = 0; i + 2 < x->ndim; i++)
         count *= x->shape[i];
+    for (int32_t i = 0; i < job->op->n_out; i++)
+        results |= job->op->out[i].count;
+    if (results == 0) return PG_OK; /* there may still be very many empty matrices */
     sharing s = {.job = job};
     pg_parallel_for(count, (int64_t)(30000 / (flops + 1000)) + 1, run_matrices, &s);
     if (!atomic_load(&s.no_memory)) return PG_OK;
     release_outputs(job, job->op->n_out);
-    return pg_fail(PG_ENOMEM, "%s: no memory left for the workspace of %d x %d matrices",
-                   job->op->kernel->name, job->m, job->n);
+    return pg_fail(PG_ENOMEM, "no memory left for the workspace of %d x %d matrices", job->m,
+                   job->n);
 }
 
 pg_status pg_linalg_too_large(pg_linalg *job)
 {
     release_outputs(job, job->op->n_out);
-    return pg_fail(PG_EINVAL, "%s: %d x %d matrices are too large for LAPACK with 32-bit integers",
-                   job->op->kernel->name, job->m, job->n);
+    return pg_fail(PG_EINVAL, "%d x %d matrices are too large for LAPACK with 32-bit integers",
+                   job->m, job->n);
 }
 
 /* ---- one matrix -------------------------------------------------------------------------------- */

@@ -52,6 +52,7 @@ CONTRACT = os.path.join(ROOT, "runtime", "core", "kernels.md")
 
 @pytest.fixture
 def handle(device):
+    device.handle  # noqa: B018  Python finds the library with LAPACK
     return open_device(device.kind, device.index)
 
 
@@ -265,6 +266,7 @@ def test_errors_belong_to_threads(handle):
 # ---- operations --------------------------------------------------------------------------------------
 
 f, i, b = (F32, 2, 3), (I32, 2, 3), (BOOL, 2, 3)
+m, g = (F32, 2, 3, 3), (F32, 2, 4, 3)  # two square matrices, two others
 NAMES = {
     "float": "floor ceil round trunc exp exp2 expm1 log log1p sqrt rsqrt cbrt sin cos tan asin acos atan sinh cosh tanh asinh"
     " acosh atanh logistic erf erfc erf_inv lgamma digamma neg abs sign copy alias",
@@ -293,6 +295,12 @@ VALID = {
     "scatter": ([(F32, 4, 3), (I32, 5, 1), (F32, 5, 3)], [(F32, 4, 3)], [1, 1, *ROWS]),
     "argmax": ([f], [(I32, 2)], [1]), "argmin": ([f], [(I64, 3)], [0]),
     "dot_general": ([(F32, 4, 2, 3), (F32, 3, 4, 5)], [(F32, 4, 2, 5)], [1, 1, 0, 1, 2, 0]),
+    "cholesky": ([m], [m], []), "lu": ([g], [g, (I32, 2, 3), (I32, 2, 4)], []), "qr": ([g], [g, m], [0]),
+    "pivots_to_permutation": ([(I32, 2, 3)], [(I32, 2, 4)], []), "svd": ([g], [g, (F32, 2, 3), m], [0]),
+    "pinv": ([g, (F32, 2)], [(F32, 2, 3, 4)], []), "eigh": ([m], [(F32, 2, 3), m], []),
+    "triangular_solve": ([m, (F32, 2, 3, 5)], [(F32, 2, 3, 5)], [1, 0, 2, 1]),
+    "solve": ([m, (F32, 2, 3, 5)], [(F32, 2, 3, 5), m, (I32, 2, 3)], []), "det": ([m], [(F32, 2)], []),
+    "slogdet": ([m], [(F32, 2), (F32, 2)], []), "adjugate": ([m], [m], []),
     "threefry2x32": ([(U32, 2), (U32, 7), (U32, 7)], [(U32, 7), (U32, 7)], []),
     "random_bits": ([(U32, 3, 2)], [(U64, 3, 5)], []),
 }  # fmt: skip
