@@ -109,7 +109,9 @@ def test_square_matrices(shape, dtype, tensor, rng):
     close(sign, np.linalg.slogdet(a)[0], dtype)
     close(logarithm, np.linalg.slogdet(a)[1], dtype)
     small = a / np.linalg.norm(a) ** (40 in shape) * 6 ** (40 in shape)  # the determinant fits float32
-    np.testing.assert_allclose(L.det(tensor(small)).numpy(), np.linalg.det(small), rtol=1e-3 if dtype == np.float32 else 1e-10)
+    np.testing.assert_allclose(
+        L.det(tensor(small)).numpy(), np.linalg.det(small), rtol=1e-3 if dtype == np.float32 else 1e-10
+    )
     b = rng.normal(size=(*shape[:-1], 2)).astype(dtype)
     for trans, op in ((0, a), (1, T(a)), (2, T(a))):
         close(op @ L.lu_solve(L.lu_factor(tensor(a)), tensor(b), trans).numpy(), b, dtype)

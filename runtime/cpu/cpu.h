@@ -60,6 +60,6 @@ pg_isa pg_cpu_isa(void);
 #define PG_CPU_ISA_TABLES(X)  \
     X(copy)                   \
     X(elementwise_arithmetic) \
-    X(elementwise_compare) X(elementwise_convert) X(elementwise_math) X(argreduce) X(random)
+    X(elementwise_compare) X(elementwise_convert) X(elementwise_math) X(argreduce) X(random) X(fft)
 
 #endif
