@@ -79,6 +79,7 @@ from .ops.arithmetic import (
     trunc,
     where,
 )  # fmt: skip
+from .ops.complex import angle, complex, conj, imag, real
 from .ops.creation import as_tensor
 from .ops.indexing import one_hot, take_along_axis
 from .ops.linalg import cross, dot, inner, kron, matmul, outer, tensordot, vdot
@@ -118,6 +119,7 @@ from .ops.shape import (
     swapaxes,
     transpose,
 )  # fmt: skip
+from .ops.special import clz, digamma, lgamma, nextafter, polygamma, population_count
 from .ops.tracked import arange, eye, full, full_like, linspace, ones, ones_like, rand, randn, zeros, zeros_like
 from .primitives.control import stop_gradient
 from .runtime.memory import empty_cache, memory_stats, num_threads, set_memory_limit, set_num_threads, sync_cuda_device

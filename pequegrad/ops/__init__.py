@@ -2,6 +2,7 @@
 
 from . import (
     arithmetic,
+    complex,
     creation,
     decompositions,
     indexing,
@@ -13,11 +14,13 @@ from . import (
     random,
     reductions,
     shape,
+    special,
     systems,
 )
 
 __all__ = [
     "arithmetic",
+    "complex",
     "creation",
     "decompositions",
     "indexing",
@@ -29,5 +32,6 @@ __all__ = [
     "random",
     "reductions",
     "shape",
+    "special",
     "systems",
 ]

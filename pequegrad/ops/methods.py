@@ -6,6 +6,7 @@ from ..core.tensor import Tensor
 from ..primitives import elementwise as p
 from ..primitives.control import to_device
 from . import arithmetic as a
+from . import complex as c
 from . import indexing, linalg, matrices, nn, norms, reductions, shape
 
 _OPERATORS = {
@@ -22,6 +23,7 @@ _GENERAL = {
 }  # fmt: skip
 _METHODS = {
     a: ("exp", "log", "sqrt", "rsqrt", "sin", "cos", "tan", "tanh", "sigmoid", "erf", "abs", "sign", "floor", "ceil", "round", "clip", "astype"),
+    c: ("conj",),
     shape: ("reshape", "transpose", "permute", "swapaxes", "expand_dims", "squeeze", "flatten", "broadcast_to", "flip", "split"),
     reductions: ("sum", "prod", "max", "min", "any", "all", "mean", "var", "std", "argmax", "argmin", "logsumexp", "softmax", "log_softmax"),
     linalg: ("matmul", "dot", "tensordot"),
@@ -118,6 +120,8 @@ def _install():
             setattr(Tensor, name, getattr(module, name))
     Tensor.to = to
     Tensor.at = property(indexing.At, doc=indexing.At.__doc__)
+    Tensor.real = property(c.real, doc="The real part; of a real tensor a handle on the same value.")
+    Tensor.imag = property(c.imag, doc="The imaginary part; zeros for a real tensor.")
     Tensor.T = property(shape.transpose, doc="The axes reversed.")
     Tensor.mT = property(lambda self: shape.swapaxes(self, -1, -2), doc="The last two axes exchanged.")
     Tensor.one_hot = one_hot

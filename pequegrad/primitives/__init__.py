@@ -11,6 +11,7 @@ from . import (
     random,
     reduction,
     shape,
+    special,
 )
 from .base import PRIMITIVES, Primitive, primitive
 
@@ -28,4 +29,5 @@ __all__ = [
     "random",
     "reduction",
     "shape",
+    "special",
 ]

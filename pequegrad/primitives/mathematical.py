@@ -7,9 +7,23 @@ import math
 
 import numpy as np
 
-from ..core.dtype import dt, is_float
+from ..core.dtype import dt, is_inexact
 from .base import number, primitive
-from .elementwise import Binary, Elementwise, Floating, Numeric, add, div, eq, mul, neg, select, sub
+from .elementwise import (
+    Elementwise,
+    Extreme,
+    Floating,
+    Inexact,
+    Numeric,
+    add,
+    complex_normal,
+    div,
+    eq,
+    mul,
+    neg,
+    select,
+    sub,
+)
 
 
 class Step(Floating):
@@ -40,7 +54,7 @@ class trunc(Step):
 
 
 @primitive
-class exp(Floating):
+class exp(Inexact):
     """e ** x"""
 
     def derivative(x, out):
@@ -48,7 +62,7 @@ class exp(Floating):
 
 
 @primitive
-class exp2(Floating):
+class exp2(Inexact):
     """2 ** x"""
 
     def derivative(x, out):
@@ -56,7 +70,7 @@ class exp2(Floating):
 
 
 @primitive
-class expm1(Floating):
+class expm1(Inexact):
     """exp(x) - 1, exact near 0"""
 
     def derivative(x, out):
@@ -64,7 +78,7 @@ class expm1(Floating):
 
 
 @primitive
-class log(Floating):
+class log(Inexact):
     """The natural logarithm"""
 
     def derivative(x, out):
@@ -72,7 +86,7 @@ class log(Floating):
 
 
 @primitive
-class log1p(Floating):
+class log1p(Inexact):
     """log(1 + x), exact near 0"""
 
     def derivative(x, out):
@@ -80,7 +94,7 @@ class log1p(Floating):
 
 
 @primitive
-class sqrt(Floating):
+class sqrt(Inexact):
     """The square root"""
 
     def derivative(x, out):
@@ -88,7 +102,7 @@ class sqrt(Floating):
 
 
 @primitive
-class rsqrt(Floating):
+class rsqrt(Inexact):
     """1 / sqrt(x)"""
 
     def derivative(x, out):
@@ -104,7 +118,7 @@ class cbrt(Floating):
 
 
 @primitive
-class sin(Floating):
+class sin(Inexact):
     """Sine of radians"""
 
     def derivative(x, out):
@@ -112,7 +126,7 @@ class sin(Floating):
 
 
 @primitive
-class cos(Floating):
+class cos(Inexact):
     """Cosine of radians"""
 
     def derivative(x, out):
@@ -120,7 +134,7 @@ class cos(Floating):
 
 
 @primitive
-class tan(Floating):
+class tan(Inexact):
     """Tangent of radians"""
 
     def derivative(x, out):
@@ -128,7 +142,7 @@ class tan(Floating):
 
 
 @primitive
-class asin(Floating):
+class asin(Inexact):
     """Inverse sine, in radians"""
 
     def derivative(x, out):
@@ -136,7 +150,7 @@ class asin(Floating):
 
 
 @primitive
-class acos(Floating):
+class acos(Inexact):
     """Inverse cosine, in radians"""
 
     def derivative(x, out):
@@ -144,7 +158,7 @@ class acos(Floating):
 
 
 @primitive
-class atan(Floating):
+class atan(Inexact):
     """Inverse tangent, in radians"""
 
     def derivative(x, out):
@@ -152,7 +166,7 @@ class atan(Floating):
 
 
 @primitive
-class sinh(Floating):
+class sinh(Inexact):
     """Hyperbolic sine"""
 
     def derivative(x, out):
@@ -160,7 +174,7 @@ class sinh(Floating):
 
 
 @primitive
-class cosh(Floating):
+class cosh(Inexact):
     """Hyperbolic cosine"""
 
     def derivative(x, out):
@@ -168,7 +182,7 @@ class cosh(Floating):
 
 
 @primitive
-class tanh(Floating):
+class tanh(Inexact):
     """Hyperbolic tangent"""
 
     def derivative(x, out):
@@ -176,7 +190,7 @@ class tanh(Floating):
 
 
 @primitive
-class asinh(Floating):
+class asinh(Inexact):
     """Inverse hyperbolic sine"""
 
     def derivative(x, out):
@@ -184,7 +198,7 @@ class asinh(Floating):
 
 
 @primitive
-class acosh(Floating):
+class acosh(Inexact):
     """Inverse hyperbolic cosine"""
 
     def derivative(x, out):
@@ -192,10 +206,11 @@ class acosh(Floating):
 
     def samples(rng):
         yield (rng.uniform(1.5, 3, (2, 3)),), {}
+        yield (rng.uniform(-3, 3, (2, 3)) + 1j * rng.uniform(0.5, 2, (2, 3)),), {}
 
 
 @primitive
-class atanh(Floating):
+class atanh(Inexact):
     """Inverse hyperbolic tangent"""
 
     def derivative(x, out):
@@ -203,7 +218,7 @@ class atanh(Floating):
 
 
 @primitive
-class logistic(Floating):
+class logistic(Inexact):
     """1 / (1 + exp(-x)), the sigmoid"""
 
     def derivative(x, out):
@@ -238,8 +253,8 @@ class erf_inv(Floating):
 class is_finite(Elementwise):
     """False for infinities and nan"""
 
-    accepts = staticmethod(is_float)
-    accepted = "a floating dtype"
+    accepts = staticmethod(is_inexact)
+    accepted = "a floating or complex dtype"
     result = staticmethod(lambda dtype: dt.bool_)
 
     def jvp(primals, tangents, out):
@@ -247,6 +262,7 @@ class is_finite(Elementwise):
 
     def samples(rng):
         yield (np.array([0.0, np.inf, -np.inf, np.nan]),), {}
+        yield (np.array([1 - 1j, complex(0, np.inf), complex(np.nan, 0)]),), {}
 
 
 @primitive
@@ -264,10 +280,12 @@ class integer_pow(Numeric):
     def samples(rng):
         for exponent in (0, 1, 2, 5, -2):
             yield (rng.uniform(0.5, 2, (2, 3)),), {"exponent": exponent}
+        for exponent in (3, -2):
+            yield (1 + 0.3 * complex_normal(rng, 2, 3),), {"exponent": exponent}
 
 
 @primitive
-class rem(Binary):
+class rem(Extreme):
     """The remainder with the sign of x (C's fmod and %)"""
 
     def derivative(x, y, out):
@@ -275,7 +293,7 @@ class rem(Binary):
 
 
 @primitive
-class pow_(Floating):
+class pow_(Inexact):
     """x ** y"""
 
     def derivative(x, y, out):
@@ -288,6 +306,7 @@ class pow_(Floating):
     def samples(rng):
         yield (rng.uniform(0.5, 2, (2, 3)), rng.normal(size=(2, 3))), {}
         yield (rng.uniform(0.5, 2, (2, 3)), rng.normal(size=(3,))), {}
+        yield (1 + 0.3 * complex_normal(rng, 2, 3), complex_normal(rng, 3)), {}
 
 
 @primitive

@@ -24,7 +24,8 @@ static void copy_row(int64_t item, int64_t n, char *to, int64_t to_stride, const
     case 1: COPY_ROW(uint8_t) break;
     case 2: COPY_ROW(uint16_t) break;
     case 4: COPY_ROW(uint32_t) break;
-    default: COPY_ROW(uint64_t)
+    case 8: COPY_ROW(uint64_t) break;
+    default: COPY_ROW(pg_item16)
     }
 }
 
@@ -45,7 +46,8 @@ static void fill_row(int64_t item, int64_t n, char *to, int64_t stride, const vo
     case 1: FILL_ROW(uint8_t) break;
     case 2: FILL_ROW(uint16_t) break;
     case 4: FILL_ROW(uint32_t) break;
-    default: FILL_ROW(uint64_t)
+    case 8: FILL_ROW(uint64_t) break;
+    default: FILL_ROW(pg_item16)
     }
 }
 

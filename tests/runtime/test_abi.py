@@ -15,12 +15,15 @@ import pytest
 from abi import (
     BIG,
     BOOL,
+    C64,
+    C128,
     DTYPES,
     EDEVICE,
     EINVAL,
     ENOMEM,
     EUNSUPPORTED,
     F32,
+    F64,
     HIGHEST,
     I8,
     I32,
@@ -222,7 +225,7 @@ def test_owners_are_counted(handle):
 
 
 @pytest.mark.parametrize("dtype, shape, message", [
-    (F32, (-1,), "negative size"), (F32, (0, -5), "negative size"), (13, (1,), "no dtype 13"), (-1, (1,), "no dtype -1"),
+    (F32, (-1,), "negative size"), (F32, (0, -5), "negative size"), (15, (1,), "no dtype 15"), (-1, (1,), "no dtype -1"),
     (F32, (1,) * 33, "33 axes"), (F32, (2**61,), "more than 2"), (F32, (2**32, 2**32), "more than 2"),
     (BOOL, (2**62, 4, 0), "more than 2"),
 ])  # fmt: skip
@@ -304,6 +307,9 @@ VALID = {
     "fft": ([(F32, 3, 10, 2)], [(F32, 3, 10, 2)], [1, 2]), "rfft": ([(F32, 3, 10)], [(F32, 3, 6, 2)], [0]),
     "irfft": ([(F32, 3, 6, 2)], [(F32, 3, 10)], [1]),
     "threefry2x32": ([(U32, 2), (U32, 7), (U32, 7)], [(U32, 7), (U32, 7)], []),
+    "polygamma": ([f], [f], [2]),
+    "real": ([(C64, 2, 3)], [f], []), "imag": ([(C128, 2, 3)], [(F64, 2, 3)], []),
+    "conj": ([(C64, 2, 3)], [(C64, 2, 3)], []), "complex": ([f, (F32, 3)], [(C64, 2, 3)], []),
     "random_bits": ([(U32, 3, 2)], [(U64, 3, 5)], []),
 }  # fmt: skip
 
@@ -343,7 +349,7 @@ def changed(inputs, outputs, params):
     yield inputs, outputs[:-1], params
     for side, k in [(s, k) for s, avals in enumerate((inputs, outputs)) for k, _ in enumerate(avals)]:
         dtype, *shape = (inputs, outputs)[side][k]
-        others = [(d, *shape) for d in (*DTYPES, -1, 13, BIG)] + [
+        others = [(d, *shape) for d in (*DTYPES, -1, 15, BIG)] + [
             (dtype, *shape, 1),
             (dtype, *shape[1:]),
             (dtype, *[1] * 32),
