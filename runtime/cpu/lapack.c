@@ -15,17 +15,28 @@ static int smaller(int a, int b) { return a < b ? a : b; }
 static const float one_f32 = 1, zero_f32 = 0;
 static const double one_f64 = 1, zero_f64 = 0;
 
-enum { KINDS = 2 };
+static const float one_c64[2] = {1, 0}, zero_c64[2] = {0, 0};
+static const double one_c128[2] = {1, 0}, zero_c128[2] = {0, 0};
+
+enum { KINDS = 4 };
 /* Written once by the first library that has everything, then only read. */
 static pg_lapack tables[KINDS] = {
     {.item = 4, .real_item = 4, .one = &one_f32, .zero = &zero_f32},
     {.item = 8, .real_item = 8, .one = &one_f64, .zero = &zero_f64},
+    {.complex = true, .item = 8, .real_item = 4, .one = one_c64, .zero = zero_c64},
+    {.complex = true, .item = 16, .real_item = 8, .one = one_c128, .zero = zero_c128},
 };
 static atomic_bool ready[KINDS];
 
 static int kind_of(pg_dtype dtype)
 {
-    return dtype == PG_FLOAT32 ? 0 : dtype == PG_FLOAT64 ? 1 : -1;
+    switch (dtype) {
+    case PG_FLOAT32: return 0;
+    case PG_FLOAT64: return 1;
+    case PG_COMPLEX64: return 2;
+    case PG_COMPLEX128: return 3;
+    default: return -1;
+    }
 }
 
 const pg_lapack *pg_lapack_of(pg_dtype dtype)
@@ -49,7 +60,7 @@ void pg_lapack_load(void *library, const char *prefix)
     for (int kind = 0; kind < KINDS; kind++) {
         if (atomic_load(&ready[kind])) continue;
         pg_lapack *l = &tables[kind];
-        char letter = "sd"[kind];
+        char letter = "sdcz"[kind];
         bool all = find(library, prefix, letter, "gemm", &l->gemm) &&
                    find(library, prefix, letter, "trsm", &l->trsm) &&
                    find(library, prefix, letter, "potrf", &l->potrf) &&

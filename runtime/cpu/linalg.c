@@ -14,13 +14,21 @@ pg_status pg_linalg_counts(const pg_op *op, int32_t n_in, int32_t n_out, int64_t
     return PG_OK;
 }
 
-pg_dtype pg_real_dtype(pg_dtype dtype) { return dtype == PG_FLOAT32 ? PG_FLOAT32 : PG_FLOAT64; }
+pg_dtype pg_real_dtype(pg_dtype dtype)
+{
+    return dtype == PG_FLOAT32 || dtype == PG_COMPLEX64 ? PG_FLOAT32 : PG_FLOAT64;
+}
+
+static int64_t reals_in(pg_dtype dtype, int64_t count)
+{
+    return pg_dtype_is_complex(dtype) ? 2 * count : count;
+}
 
 pg_status pg_linalg_matrices(const pg_op *op)
 {
     const pg_aval *x = &op->in[0];
-    if (x->dtype != PG_FLOAT32 && x->dtype != PG_FLOAT64)
-        return pg_fail(PG_EUNSUPPORTED, "takes float32 or float64, not %s",
+    if (x->dtype != PG_FLOAT32 && x->dtype != PG_FLOAT64 && !pg_dtype_is_complex(x->dtype))
+        return pg_fail(PG_EUNSUPPORTED, "takes float32, float64 or complex numbers, not %s",
                        pg_dtype_name(x->dtype));
     PG_REQUIRE(x->ndim >= 2, "input 0 has %d axes, but matrices have 2", x->ndim);
     for (int32_t i = 1; i <= 2; i++)
@@ -190,6 +198,10 @@ char *pg_linalg_at(const pg_array *x, int64_t index, int32_t n_core)
     }
 COPY(copy_4, uint32_t)
 COPY(copy_8, uint64_t)
+typedef struct uint128 {
+    uint64_t words[2];
+} uint128;
+COPY(copy_16, uint128)
 
 bool pg_linalg_read(const pg_array *x, int64_t index, char *to, bool by_columns)
 {
@@ -199,6 +211,8 @@ bool pg_linalg_read(const pg_array *x, int64_t index, char *to, bool by_columns)
     int64_t m = x->shape[outer], n = x->shape[inner];
     if (pg_dtype_size(x->dtype) == 4)
         copy_4(from, x->strides[outer], x->strides[inner], m, n, (uint32_t *)to);
+    else if (pg_dtype_size(x->dtype) == 16)
+        copy_16(from, x->strides[outer], x->strides[inner], m, n, (uint128 *)to);
     else
         copy_8(from, x->strides[outer], x->strides[inner], m, n, (uint64_t *)to);
     return pg_linalg_is_finite(x->dtype, to, m * n);
@@ -208,7 +222,8 @@ bool pg_linalg_is_finite(pg_dtype dtype, const char *x, int64_t count)
 {
     enum { LANES = 16 };
     int64_t i = 0;
-    if (dtype == PG_FLOAT32) {
+    count = reals_in(dtype, count);
+    if (pg_real_dtype(dtype) == PG_FLOAT32) {
         float sums[LANES] = {0}; /* of zeros, or NaN */
         for (; i + LANES <= count; i += LANES)
             for (int64_t j = 0; j < LANES; j++)
@@ -232,6 +247,7 @@ bool pg_linalg_is_finite(pg_dtype dtype, const char *x, int64_t count)
 
 void pg_linalg_fill_nan(pg_dtype dtype, char *x, int64_t count)
 {
+    count = reals_in(dtype, count);
     for (int64_t i = 0; i < count; i++) {
         if (pg_real_dtype(dtype) == PG_FLOAT32)
             ((float *)x)[i] = __builtin_nanf("");

@@ -30,7 +30,7 @@ pg_status pg_linalg_aval(const pg_op *op, const char *what, const pg_aval *x, pg
 /* Checks that input 0 is a batch of matrices of a dtype that these kernels take. */
 pg_status pg_linalg_matrices(const pg_op *op);
 bool pg_linalg_square(const pg_op *op);
-pg_dtype pg_real_dtype(pg_dtype dtype); /* float32 for float32 (and complex64), else float64 */
+pg_dtype pg_real_dtype(pg_dtype dtype); /* float32 for float32 and complex64, else float64 */
 
 /* ---- running ------------------------------------------------------------------------------------ */
 

@@ -10,6 +10,7 @@
  * adjugate comes from singular values: X = det(V) V diag(product of the others) U^H det(U). */
 #include "linalg.h"
 
+#include <complex.h>
 #include <math.h>
 #include <string.h>
 
@@ -23,21 +24,31 @@ static int sign_of(const int *pivots, int n)
     return sign;
 }
 
-/* The determinant from LU factors. */
-static double det_of(pg_dtype dtype, const char *factors, const int *pivots, int64_t n)
+typedef double _Complex number; /* elements of every dtype */
+
+static number element(pg_dtype dtype, const char *x, int64_t i)
 {
-    double product = sign_of(pivots, (int)n);
-    for (int64_t i = 0; i < n; i++)
-        product *= pg_real_at(dtype, factors, i * (n + 1));
-    return product;
+    if (!pg_dtype_is_complex(dtype)) return pg_real_at(dtype, x, i);
+    return pg_real_at(dtype, x, 2 * i) + pg_real_at(dtype, x, 2 * i + 1) * I;
 }
 
-static void store(pg_dtype dtype, char *to, double value)
+static void store(pg_dtype dtype, char *to, int64_t i, number value)
 {
-    if (dtype == PG_FLOAT32)
-        *(float *)to = (float)value;
-    else
-        *(double *)to = value;
+    switch (dtype) {
+    case PG_FLOAT32: ((float *)to)[i] = (float)creal(value); break;
+    case PG_FLOAT64: ((double *)to)[i] = creal(value); break;
+    case PG_COMPLEX64: ((float _Complex *)to)[i] = (float _Complex)value; break;
+    default: ((double _Complex *)to)[i] = value;
+    }
+}
+
+/* The determinant from LU factors. */
+static number det_of(pg_dtype dtype, const char *factors, const int *pivots, int64_t n)
+{
+    number product = sign_of(pivots, (int)n);
+    for (int64_t i = 0; i < n; i++)
+        product *= element(dtype, factors, i * (n + 1));
+    return product;
 }
 
 static int64_t padded(int64_t bytes) { return (bytes + 63) & ~(int64_t)63; }
@@ -51,17 +62,19 @@ static void det_one(const pg_linalg *job, int64_t index, char *memory, pg_work *
     pg_linalg_factor(job, index, memory, pivots);
     char *out = pg_linalg_at(job->out[0], index, 0);
     if (job->op->n_out == 1) {
-        store(dtype, out, det_of(dtype, memory, pivots, n));
+        store(dtype, out, 0, det_of(dtype, memory, pivots, n));
         return;
     }
-    double sign = sign_of(pivots, job->n), sum = 0;
+    number sign = sign_of(pivots, job->n);
+    double sum = 0;
     for (int64_t i = 0; i < n; i++) {
-        double u = pg_real_at(dtype, memory, i * (n + 1));
-        sign = u < 0 ? -sign : u == 0 ? 0 : u > 0 ? sign : u;
-        sum += log(fabs(u));
+        number u = element(dtype, memory, i * (n + 1));
+        double size = cabs(u);
+        sign *= size == 0 ? 0 : u / size;
+        sum += log(size);
     }
-    store(dtype, out, sign);
-    store(pg_real_dtype(dtype), pg_linalg_at(job->out[1], index, 0), sum);
+    store(dtype, out, 0, sign);
+    store(pg_real_dtype(dtype), pg_linalg_at(job->out[1], index, 0), 0, sum);
 }
 
 static pg_status det_prepare(pg_op *op)
@@ -106,14 +119,10 @@ static places place(const pg_linalg *job, char *memory)
 }
 
 /* x *= factor */
-static void scale(pg_dtype dtype, char *x, int64_t count, double factor)
+static void scale(pg_dtype dtype, char *x, int64_t count, number factor)
 {
-    for (int64_t i = 0; i < count; i++) {
-        if (pg_real_dtype(dtype) == PG_FLOAT32)
-            ((float *)x)[i] = (float)(((float *)x)[i] * factor);
-        else
-            ((double *)x)[i] *= factor;
-    }
+    for (int64_t i = 0; i < count; i++)
+        store(dtype, x, i, element(dtype, x, i) * factor);
 }
 
 /* Whether the pivots are far enough from 0 to divide by. */
@@ -121,15 +130,15 @@ static bool is_regular(pg_dtype dtype, const char *factors, int64_t n)
 {
     double smallest = INFINITY, largest = 0;
     for (int64_t i = 0; i < n; i++) {
-        double u = fabs(pg_real_at(dtype, factors, i * (n + 1)));
+        double u = cabs(element(dtype, factors, i * (n + 1)));
         smallest = fmin(smallest, u);
         largest = fmax(largest, u);
     }
-    return smallest > (dtype == PG_FLOAT32 ? 1e-3 : 1e-7) * largest;
+    return smallest > (pg_real_dtype(dtype) == PG_FLOAT32 ? 1e-3 : 1e-7) * largest;
 }
 
 /* The determinant of a matrix, which is lost. */
-static double det_in_place(const pg_linalg *job, char *a, int *pivots)
+static number det_in_place(const pg_linalg *job, char *a, int *pivots)
 {
     int info = 0;
     job->lapack->getrf(&job->n, &job->n, a, &job->n, pivots, &info);
@@ -145,11 +154,12 @@ static bool adjugate_of_singular(const pg_linalg *job, int64_t index, places p, 
     pg_linalg_read(job->in[0], index, p.a, false);
     if (pg_linalg_svd(job, "S", p.a, p.u, p.s, p.vh, w) != 0) return false;
     memcpy(p.a, p.u, (size_t)(size * row));
-    double sign = det_in_place(job, p.a, p.pivots);
+    number phase = det_in_place(job, p.a, p.pivots);
     memcpy(p.a, p.vh, (size_t)(size * row));
-    sign = sign * det_in_place(job, p.a, p.pivots) < 0 ? -1 : 1;
+    phase *= det_in_place(job, p.a, p.pivots);
+    phase = conj(phase / cabs(phase)); /* what it scales is conjugated below */
     for (int64_t i = 0; i < size; i++) {
-        double others = sign;
+        number others = phase;
         for (int64_t j = 0; j < size; j++)
             if (j != i) others *= pg_real_at(dtype, p.s, j);
         scale(dtype, p.vh + i * row, size, others);
@@ -169,7 +179,7 @@ static void adjugate_one(const pg_linalg *job, int64_t index, char *memory, pg_w
     if (good && is_regular(dtype, p.a, n)) {
         /* the inverse of A, transposed: row-major to us */
         int info = 0;
-        double det = det_of(dtype, p.a, p.pivots, n);
+        number det = det_of(dtype, p.a, p.pivots, n);
         pg_linalg_identity(l, x, n, n);
         l->getrs("T", &job->n, &job->n, p.a, &job->n, p.pivots, x, &job->n, &info, 1);
         scale(dtype, x, n * n, det);

@@ -2,7 +2,7 @@
  *
  *     cholesky   A[.., n, n] -> L[.., n, n]                      A = L L^H, L lower triangular
  *                Reads the lower triangle of A. Zeros above the diagonal; NaN elsewhere if A is not
- *                positive definite. Has a simple loop of its own where there is no LAPACK.
+ *                positive definite. Has a simple loop of its own for real matrices where there is no LAPACK.
  *     lu         A[.., m, n] -> F[.., m, n], pivots int32[.., k], permutation int32[.., m]
  *                A[permutation] = L U; F holds U in its upper triangle and L, whose diagonal is 1,
  *                below. Row i was exchanged with row pivots[i]. A singular A gives zeros in U.
@@ -79,7 +79,7 @@ static pg_status cholesky_run(const pg_op *op, pg_array *const *in, pg_dying dyi
 {
     (void)dying;
     pg_linalg job;
-    PG_TRY(pg_linalg_begin(&job, op, in, out, false));
+    PG_TRY(pg_linalg_begin(&job, op, in, out, pg_dtype_is_complex(op->in[0].dtype)));
     PG_TRY(pg_linalg_outputs(&job, 0));
     if (op->out[0].count == 0) return PG_OK;
     job.one = cholesky_one;

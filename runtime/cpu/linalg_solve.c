@@ -4,7 +4,7 @@
  *                        params: left, lower, transpose (0 none, 1 transpose, 2 conjugate transpose), unit
  *                        op(A) X = B if left (n = m), else X op(A) = B (n = r). Only the triangle of A
  *                        is read, and not its diagonal if unit: that counts as ones. A zero on the
- *                        diagonal gives infinities and NaN. Has loops of its own where there is no BLAS.
+ *                        diagonal gives infinities and NaN. Has loops of its own for real matrices where there is no BLAS.
  *     solve              A[.., n, n], B[.., n, r] -> X[.., n, r], F[.., n, n], permutation int32[.., n]
  *                        A X = B through the factors F of A, which are those of `lu`. A singular A gives
  *                        infinities and NaN. LAPACK's getrf and getrs.
@@ -112,7 +112,7 @@ static pg_status triangular_run(const pg_op *op, pg_array *const *in, pg_dying d
 {
     (void)dying;
     pg_linalg job;
-    PG_TRY(pg_linalg_begin(&job, op, in, out, false));
+    PG_TRY(pg_linalg_begin(&job, op, in, out, pg_dtype_is_complex(op->in[0].dtype)));
     PG_TRY(pg_linalg_outputs(&job, 0));
     if (op->out[0].count == 0) return PG_OK;
     job.bytes = job.lapack ? (int64_t)job.n * job.n * job.lapack->item : 0;

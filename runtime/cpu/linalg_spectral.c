@@ -81,6 +81,7 @@ static pg_status svd_run(const pg_op *op, pg_array *const *in, pg_dying dying, p
 /* x /= s */
 static void divide(pg_dtype dtype, char *x, int64_t count, double s)
 {
+    if (pg_dtype_is_complex(dtype)) count *= 2;
     for (int64_t i = 0; i < count; i++) {
         if (pg_real_dtype(dtype) == PG_FLOAT32)
             ((float *)x)[i] /= (float)s;
