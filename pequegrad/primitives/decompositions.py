@@ -7,20 +7,26 @@ the singular value decomposition" (2016). A rule says where a derivative does no
 
 import numpy as np
 
+from ..core.dtype import is_complex, real_of
 from .base import number, primitive
-from .elementwise import add, div, mul, neg, select, sub
+from .elementwise import add, convert_to, div, mul, neg, select, sub
 from .linalg import triangular_solve
 from .matrices import (
     Matrices,
     SymmetricSamples,
     adjoint,
+    adjoint_array,
     columns_of,
+    complex_matrix,
     diagonal_of,
     hermitian_part,
+    imaginary_part,
     lower_triangle,
     matmul,
     matrix,
+    matrix_like,
     on_diagonal,
+    real_part,
     rows_of,
     symmetric,
     upper_triangle,
@@ -29,9 +35,8 @@ from .matrices import (
 from .shape import concatenate, slice_axis
 
 
-def definite(rng, *shape):
-    x = rng.normal(size=shape)
-    return x @ np.swapaxes(x, -1, -2) + np.eye(shape[-1])
+def definite(x):
+    return x @ adjoint_array(x) + np.eye(x.shape[-1])
 
 
 @primitive
@@ -55,13 +60,14 @@ class cholesky(SymmetricSamples, Matrices):
         return matmul(out, lower_triangle(half))
 
     def vary(rng, i, array):
-        return definite(rng, *array.shape)
+        return definite(matrix_like(rng, array))
 
     def samples(rng):
-        yield (definite(rng, 3, 3),), {}
-        yield (definite(rng, 2, 2, 2),), {}
-        yield (definite(rng, 1, 1),), {}
-        yield (definite(rng, 0, 0),), {}
+        yield (definite(matrix(rng, 3, 3)),), {}
+        yield (definite(matrix(rng, 2, 2, 2)),), {}
+        yield (definite(matrix(rng, 1, 1)),), {}
+        yield (definite(matrix(rng, 0, 0)),), {}
+        yield (definite(complex_matrix(rng, 3, 3)),), {}
 
 
 @primitive
@@ -86,7 +92,9 @@ class qr(Matrices):
         x = triangular_solve(*first, left=False, lower=False, transpose="N", unit=False)
         x_in_q = matmul(adjoint(q1), x)
         below = lower_triangle(x_in_q, -1)
-        turn = sub(below, adjoint(below))  # Q1^H dQ1 is antisymmetric
+        turn = sub(below, adjoint(below))  # Q1^H dQ1 is anti-Hermitian
+        if is_complex(q.dtype):  # and the diagonal of R stays real
+            turn = add(turn, select(on_diagonal(x_in_q), imaginary_part(x_in_q), number(0, x_in_q)))
         dq = add(x, matmul(q1, sub(turn, x_in_q)))
         dr = sub(matmul(adjoint(q1), da), matmul(turn, r1))
         if k < q.shape[-1]:
@@ -97,12 +105,14 @@ class qr(Matrices):
 
     def gauge(q, r):
         q2 = q[..., min(q.shape[-2], r.shape[-1]) :]
-        return [q[..., : r.shape[-1]], r, q2 @ np.swapaxes(q2, -1, -2)]
+        return [q[..., : r.shape[-1]], r, q2 @ adjoint_array(q2)]
 
     def samples(rng):
         for full in (False, True):
             for shape in ((3, 3), (2, 4, 2), (2, 4), (1, 1), (0, 2), (2, 0)):
                 yield (matrix(rng, *shape),), {"full": full}
+        yield (complex_matrix(rng, 3, 2),), {"full": False}
+        yield (complex_matrix(rng, 2, 3),), {"full": False}
 
 
 def _complement(q1, dq1, q2):
@@ -125,33 +135,36 @@ class eigh(SymmetricSamples, Matrices):
     square = True
 
     def results(a, *, vectors):
-        w = a.update(shape=a.shape[:-1])
+        w = a.update(shape=a.shape[:-1], dtype=real_of(a.dtype))
         return (w, a) if vectors else w
 
     def jvp(primals, tangents, out, *, vectors):
         w, v = out if vectors else eigh(primals[0], vectors=True)
         change = matmul(adjoint(v), matmul(hermitian_part(tangents[0]), v))
-        dw = diagonal_of(change)
+        dw = real_part(diagonal_of(change))
         if not vectors:
             return dw
         gaps = sub(rows_of(w), columns_of(w))
         same = on_diagonal(change)
         rates = select(same, number(0, w), div(number(1, w), select(same, number(1, w), gaps)))
-        return dw, matmul(v, mul(rates, change))
+        return dw, matmul(v, mul(convert_to(rates, v.dtype), change))
 
     def lower(a, *, vectors):
         return "eigh", ()
 
     def gauge(w, v=None):
-        return [w] if v is None else [w, np.einsum("...ik,...jk->...kij", v, v)]
+        return [w] if v is None else [w, np.einsum("...ik,...jk->...kij", v, np.conj(v))]
 
     def vary(rng, i, array):
-        return symmetric(rng.normal(size=array.shape)) + np.diag(4.0 * np.arange(array.shape[-1]))
+        return symmetric(matrix_like(rng, array)) + np.diag(4.0 * np.arange(array.shape[-1]))
 
     def samples(rng):
         for vectors in (True, False):
             yield (SymmetricSamples.vary(rng, 0, np.empty((3, 3))),), {"vectors": vectors}
             yield (SymmetricSamples.vary(rng, 0, np.empty((2, 2, 2))),), {"vectors": vectors}
+        yield (symmetric(complex_matrix(rng, 3, 3)),), {"vectors": False}
+        # of eigenvectors that are determined up to any complex factor, the tests compare no derivatives
+        yield (symmetric(complex_matrix(rng, 3, 3)).astype("c8"),), {"vectors": True}
         yield (matrix(rng, 1, 1),), {"vectors": True}
         yield (matrix(rng, 0, 0),), {"vectors": True}
 
@@ -168,7 +181,7 @@ class svd(Matrices):
     def results(a, *, full, vectors):
         *lead, m, n = a.shape
         k = min(m, n)
-        s = a.update(shape=(*lead, k))
+        s = a.update(shape=(*lead, k), dtype=real_of(a.dtype))
         if not vectors:
             return s
         return a.update(shape=(*lead, m, m if full else k)), s, a.update(shape=(*lead, n if full else k, n))
@@ -179,16 +192,20 @@ class svd(Matrices):
         m, n, k, axis = *a.shape[-2:], min(a.shape[-2:]), a.ndim - 1
         u1, v1 = slice_axis(u, axis, 0, k), adjoint(slice_axis(vh, axis - 1, 0, k))
         change = matmul(adjoint(u1), matmul(da, v1))
-        ds = diagonal_of(change)
+        ds = real_part(diagonal_of(change))
         if not vectors:
             return ds
         one, zero = number(1, s), number(0, s)
         row, column = rows_of(s), columns_of(s)
         same = on_diagonal(change)
         gaps = mul(add(row, column), sub(row, column))
-        rates = select(same, zero, div(one, select(same, one, gaps)))
+        rates = convert_to(select(same, zero, div(one, select(same, one, gaps))), a.dtype)
+        row, column = convert_to(row, a.dtype), convert_to(column, a.dtype)
         by_u, by_v = mul(change, row), mul(column, change)
-        du = matmul(u1, mul(rates, add(by_u, adjoint(by_u))))
+        du = mul(rates, add(by_u, adjoint(by_u)))
+        if is_complex(a.dtype):  # V is not turned within its lines: U is
+            du = add(du, select(same, div(imaginary_part(change), row), number(0, change)))
+        du = matmul(u1, du)
         dv = matmul(v1, mul(rates, add(by_v, adjoint(by_v))))
         if m > k:
             du = add(du, div(_outside(u1, matmul(da, v1)), row))
@@ -209,13 +226,16 @@ class svd(Matrices):
         k = s.shape[-1]
         u2, v2 = u[..., k:], vh[..., k:, :]
         pairs = np.einsum("...ik,...kj->...kij", u[..., :k], vh[..., :k, :])
-        return [s, pairs, u2 @ np.swapaxes(u2, -1, -2), np.swapaxes(v2, -1, -2) @ v2]
+        return [s, pairs, u2 @ adjoint_array(u2), adjoint_array(v2) @ v2]
 
     def samples(rng):
         for full in (False, True):
             for shape in ((3, 3), (2, 4, 2), (2, 4), (1, 1), (0, 2), (2, 0)):
                 yield (matrix(rng, *shape),), {"full": full, "vectors": True}
         yield (matrix(rng, 2, 4),), {"full": False, "vectors": False}
+        yield (complex_matrix(rng, 2, 4),), {"full": False, "vectors": False}
+        # as for eigh
+        yield (complex_matrix(rng, 3, 2).astype("c8"),), {"full": True, "vectors": True}
 
 
 def _outside(basis, x):

@@ -6,7 +6,7 @@ Derivatives follow Giles, "Collected matrix derivative results for forward and r
 
 import numpy as np
 
-from ..core.dtype import dt
+from ..core.dtype import dt, is_complex, real_of
 from ..core.errors import ShapeError
 from .base import primitive
 from .elementwise import add, convert_to, div, eq, mul, neg, sub
@@ -17,12 +17,16 @@ from .matrices import (
     check_matrices,
     check_right_side,
     columns_of,
+    complex_matrix,
     conjugate,
     identity_like,
+    imaginary_part,
     lower_triangle,
     matmul,
     matrix,
+    matrix_like,
     permute_rows,
+    real_part,
     regular,
     trace_of_product,
     transposed,
@@ -67,7 +71,7 @@ class triangular_solve(Matrices):
         return "triangular_solve", (int(left), int(lower), _TRANSPOSES[transpose], int(unit))
 
     def vary(rng, i, array):
-        return regular(rng, *array.shape) if i == 0 else rng.normal(size=array.shape)
+        return matrix_like(rng, array) + (3 * np.eye(array.shape[-1]) if i == 0 else 0)
 
     def samples(rng):
         for left in (True, False):
@@ -78,6 +82,8 @@ class triangular_solve(Matrices):
                     yield (a, b), params
         params = {"left": True, "lower": True, "transpose": "N", "unit": False}
         yield (regular(rng, 2, 3, 3), matrix(rng, 2, 3, 1)), params
+        for how in _TRANSPOSES:
+            yield (3 * np.eye(3) + complex_matrix(rng, 3, 3), complex_matrix(rng, 3, 2)), dict(params, transpose=how)
         yield (matrix(rng, 0, 0), matrix(rng, 0, 2)), params
 
 
@@ -110,6 +116,7 @@ class lu(RegularSamples, Matrices):
         yield (matrix(rng, 2, 4),), {}
         yield (matrix(rng, 1, 1),), {}
         yield (matrix(rng, 0, 2),), {}
+        yield (complex_matrix(rng, 3, 2),), {}
 
 
 @primitive
@@ -182,7 +189,7 @@ class pinv(Matrices):
 
     def infer(a, rtol):
         check_matrices("pinv", a)
-        if rtol.shape != a.shape[:-2] or rtol.dtype != a.dtype:
+        if rtol.shape != a.shape[:-2] or rtol.dtype != real_of(a.dtype):
             raise ShapeError(f"pinv: rtol {rtol} does not fit matrices {a}.", fix="one number for each matrix.")
         return a.update(shape=(*a.shape[:-2], a.shape[-1], a.shape[-2]))
 
@@ -203,13 +210,14 @@ class pinv(Matrices):
         return total
 
     def vary(rng, i, array):
-        return rng.normal(size=array.shape) if i == 0 else array
+        return matrix_like(rng, array) if i == 0 else array
 
     def samples(rng):
         rtol = np.full((), 1e-9)
         for shape in ((3, 3), (2, 4), (4, 2), (1, 1), (0, 2)):
             yield (matrix(rng, *shape), rtol), {}
         yield (matrix(rng, 2, 3, 2), np.full(2, 1e-9)), {}
+        yield (complex_matrix(rng, 3, 2), rtol), {}
 
 
 @primitive
@@ -239,6 +247,7 @@ class solve(RegularSamples, Matrices):
         yield (regular(rng, 3, 3), matrix(rng, 3, 2)), {}
         yield (regular(rng, 2, 2, 2), matrix(rng, 2, 2, 1)), {}
         yield (regular(rng, 0, 0), matrix(rng, 0, 2)), {}
+        yield (3 * np.eye(3) + complex_matrix(rng, 3, 3), complex_matrix(rng, 3, 2)), {}
 
 
 @primitive
@@ -257,6 +266,7 @@ class det(RegularSamples, Matrices):
         yield (regular(rng, 3, 3),), {}
         yield (regular(rng, 2, 2, 2),), {}
         yield (matrix(rng, 1, 1),), {}
+        yield (complex_matrix(rng, 3, 3),), {}
         yield (matrix(rng, 0, 0),), {}
 
 
@@ -280,6 +290,7 @@ class adjugate(RegularSamples, Matrices):
         yield (regular(rng, 3, 3),), {}
         yield (regular(rng, 2, 2, 2),), {}
         yield (matrix(rng, 1, 1),), {}
+        yield (complex_matrix(rng, 3, 3),), {}
 
 
 @primitive
@@ -290,16 +301,19 @@ class slogdet(RegularSamples, Matrices):
 
     def results(a):
         one = a.update(shape=a.shape[:-2])
-        return one, one
+        return one, one.update(dtype=real_of(a.dtype))
 
     def jvp(primals, tangents, out):
         a = primals[0]
         ones = broadcast_in_dim(identity_like(a), shape=a.shape, axes=(a.ndim - 2, a.ndim - 1))
         inverse, _, _ = solve(a, ones)
-        return None, trace_of_product(inverse, tangents[0])
+        change = trace_of_product(inverse, tangents[0])
+        turned = mul(out[0], imaginary_part(change)) if is_complex(a.dtype) else None
+        return turned, real_part(change)
 
     def samples(rng):
         yield (regular(rng, 3, 3),), {}
         yield (regular(rng, 2, 2, 2),), {}
         yield (matrix(rng, 1, 1),), {}
+        yield (complex_matrix(rng, 3, 3),), {}
         yield (matrix(rng, 0, 0),), {}

@@ -5,11 +5,11 @@ Matrices lie in the last two axes; more leading axes are more matrices, so each 
 
 import numpy as np
 
-from ..core.dtype import dt
+from ..core.dtype import dt, is_complex
 from ..core.errors import DtypeError, ShapeError
 from .base import PRIMITIVES, number
 from .contraction import dot_general
-from .elementwise import add, convert_to, eq, ge, mul, select
+from .elementwise import add, conj, convert_to, eq, ge, mul, real, select, sub
 from .indexing import Places, gather
 from .reduction import reduce_sum
 from .shape import broadcast_in_dim, expand_leading, iota, reshape, slice_, transpose
@@ -31,8 +31,18 @@ def transposed(x):
 
 
 def conjugate(x):
-    """x itself: all dtypes are real so far."""
-    return x
+    """The complex conjugate; of real x, x itself."""
+    return conj(x) if is_complex(x.dtype) else x
+
+
+def real_part(x):
+    """The real part; of real x, x itself."""
+    return real(x) if is_complex(x.dtype) else x
+
+
+def imaginary_part(x):
+    """x without its real part, still complex."""
+    return sub(x, convert_to(real(x), x.dtype))
 
 
 def adjoint(x):
@@ -114,8 +124,11 @@ def zeros_of(x, rows, columns):
 
 
 def check_matrices(name, a, square=False):
-    if a.dtype not in (dt.float32, dt.float64):
-        raise DtypeError(f"{name} takes float32 or float64, got {a}.", fix="convert it: x.astype(dt.float32).")
+    if a.dtype not in (dt.float32, dt.float64, dt.complex64, dt.complex128):
+        raise DtypeError(
+            f"{name} takes float32 or float64, or complex numbers of these, got {a}.",
+            fix="convert it: x.astype(dt.float32).",
+        )
     if a.ndim < 2:
         raise ShapeError(f"{name}: {a} is no matrix.", fix="it needs two axes or more; the last two are the matrix.")
     if square and a.shape[-1] != a.shape[-2]:
@@ -168,27 +181,41 @@ def matrix(rng, *shape):
     return rng.normal(size=shape)
 
 
+def complex_matrix(rng, *shape):
+    return rng.normal(size=shape) + 1j * rng.normal(size=shape)
+
+
+def matrix_like(rng, array):
+    """Random numbers of the shape and kind, real or complex, of `array`."""
+    return (complex_matrix if array.dtype.kind == "c" else matrix)(rng, *array.shape)
+
+
 def regular(rng, *shape):
     """Square matrices far from singular."""
     return rng.normal(size=shape) + 3 * np.eye(shape[-1])
 
 
+def adjoint_array(x):
+    return np.conj(np.swapaxes(x, -1, -2))
+
+
 def symmetric(x):
-    return (x + np.swapaxes(x, -1, -2)) / 2
+    return (x + adjoint_array(x)) / 2
 
 
 class SymmetricSamples:
-    """Samples, and other values and directions, that are symmetric."""
+    """Samples, and other values and directions, that are Hermitian."""
 
     def vary(rng, i, array):
-        return symmetric(rng.normal(size=array.shape)) + 3 * np.eye(array.shape[-1])
+        return symmetric(matrix_like(rng, array)) + 3 * np.eye(array.shape[-1])
 
     def direction(rng, i, array):
-        return symmetric(rng.normal(size=array.shape))
+        return symmetric(matrix_like(rng, array))
 
 
 class RegularSamples:
     """Other values are regular, too."""
 
     def vary(rng, i, array):
-        return regular(rng, *array.shape) if array.shape[-1:] == array.shape[-2:-1] else rng.normal(size=array.shape)
+        square = array.shape[-1:] == array.shape[-2:-1]
+        return matrix_like(rng, array) + (3 * np.eye(array.shape[-1]) if square else 0)
