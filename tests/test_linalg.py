@@ -314,6 +314,80 @@ def test_the_derivative_of_a_solution_uses_the_factors_again(tensor, rng, calls)
     assert names.count("solve") == 1 and names.count("lu") == 0 and names.count("triangular_solve") == 2
 
 
+# ---- complex matrices ----------------------------------------------------------------------------------
+
+
+def complex_matrix(rng, *shape):
+    return rng.normal(size=shape) + 1j * rng.normal(size=shape)
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+@pytest.mark.parametrize("shape", [(3, 3), (2, 5, 3), (3, 5), (1, 1), (0, 3)])
+def test_complex_factors(shape, dtype, tensor, rng):
+    a = complex_matrix(rng, *shape).astype(dtype)
+    near = lambda x, y: close(x, y, np.float32 if dtype == np.complex64 else np.float64)
+    x, k = tensor(a), min(shape[-2:])
+    H = lambda m: np.conj(T(m))
+    q, r = (v.numpy() for v in L.qr(x))
+    near(q @ r, a)
+    near(H(q) @ q, np.broadcast_to(np.eye(k), (*shape[:-2], k, k)))
+    u, s, vh = (v.numpy() for v in L.svd(x, False))
+    near((u * s[..., None, :]) @ vh, a)
+    assert s.dtype == a.real.dtype
+    p, lower, upper = (v.numpy() for v in L.lu(x))
+    near(p @ lower @ upper, a)
+    near(L.pinv(x), np.linalg.pinv(a))
+    near(L.norm(x, axis=(-2, -1)), np.linalg.norm(a, axis=(-2, -1)))
+    h = a @ H(a) + np.eye(shape[-2], dtype=dtype)
+    w, v = (y.numpy() for y in L.eigh(tensor(h)))
+    near(h @ v, v * w[..., None, :])
+    near(L.cholesky(tensor(h)), np.linalg.cholesky(h))
+    b = complex_matrix(rng, shape[-2], 2).astype(dtype)
+    near(h @ L.solve(tensor(h), tensor(b)).numpy(), np.broadcast_to(b, (*shape[:-2], *b.shape)))
+    for trans, part in (("N", np.tril(h)), ("T", T(np.tril(h))), ("C", H(np.tril(h)))):
+        for y in (tensor(h), tensor(T(h).copy()).mT):  # row- and column-major
+            near(
+                part @ L.solve_triangular(y, tensor(b), trans, lower=True).numpy(),
+                np.broadcast_to(b, (*shape[:-2], *b.shape)),
+            )
+    near(L.inv(tensor(h)), np.linalg.inv(h))
+    i = np.eye(shape[-2], dtype=dtype) * 1j
+    np.testing.assert_allclose(
+        L.det(tensor(h @ i + i)).numpy(), np.linalg.det(h @ i + i), rtol=1e-3 if dtype == np.complex64 else 1e-10
+    )
+    near(L.slogdet(tensor(h @ i + i))[0], np.linalg.slogdet(h @ i + i)[0])
+    near(L.expm(tensor(h / 20 + i)), scipy.linalg.expm(h / 20 + i) if h.size else h)
+
+
+COMPLEX = [
+    ("svd", lambda n, a: n.svd(a, False)[0] @ n.svd(a, False)[2]),
+    ("eigh", lambda n, a: (n.eigh(a)[1] * n.eigh(a)[0] ** 3) @ n.eigh(a)[1].mT.conj()),
+    ("cholesky", lambda n, a: n.cholesky(a)),
+    ("qr", lambda n, a: n.qr(a)[1]),
+    ("solve", lambda n, a: n.solve(a, a @ a.mT)),
+    ("slogdet", lambda n, a: n.slogdet(a)[1]),
+    ("sign", lambda n, a: n.slogdet(a)[0]),
+    ("det", lambda n, a: n.det(a)),
+    ("pinv", lambda n, a: n.pinv(a)),
+]
+
+
+@pytest.mark.parametrize("function", [f for _, f in COMPLEX], ids=[name for name, _ in COMPLEX])
+def test_complex_derivatives_are_jax_s(function, tensor, rng):
+    """Of functions that do not depend on the phases of singular vectors and eigenvectors."""
+    a = complex_matrix(rng, 3, 3)
+    a, step = a @ np.conj(a.T) + np.eye(3), complex_matrix(rng, 3, 3)
+    step = step + np.conj(step.T)
+    with jax.enable_x64(True):
+        value, tangent = jax.jvp(lambda x: function(jnp.linalg, x), (a,), (step,))
+        ct = np.asarray(complex_matrix(rng, *value.shape) if value.dtype.kind == "c" else rng.normal(size=value.shape))
+        (expected,) = jax.vjp(lambda x: function(jnp.linalg, x), a)[1](jnp.asarray(ct))
+    found, moved = pg.jvp(lambda x: function(L, x), (tensor(a),), (tensor(step),))
+    np.testing.assert_allclose(moved.numpy(), tangent, rtol=1e-8, atol=1e-9)
+    x = tensor(a)
+    np.testing.assert_allclose(pg.grads([x], function(L, x), tensor(ct))[0].numpy(), expected, rtol=1e-8, atol=1e-9)
+
+
 # ---- functions of other kinds --------------------------------------------------------------------------
 
 

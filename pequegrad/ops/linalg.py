@@ -1,7 +1,9 @@
 """Products of matrices and arrays."""
 
+from ..core.dtype import is_complex
 from ..core.errors import ArgumentError, ShapeError
 from ..primitives.contraction import dot_general
+from ..primitives.elementwise import conj
 from ..primitives.shape import reshape_to
 from .arithmetic import promoted
 from .shape import broadcast_to, moveaxis, normalize_axis, stack
@@ -74,8 +76,9 @@ def outer(x, y):
 
 
 def vdot(x, y):
-    """The sum of products of two arrays of equally many elements, flattened."""
+    """The sum of products of two arrays of equally many elements, flattened; of complex x, of its conjugate."""
     x, y = promoted(x, y)
+    x = conj(x) if is_complex(x.dtype) else x
     if x.size != y.size:
         raise ShapeError(f"vdot: {x._node.aval} and {y._node.aval} have different numbers of elements.")
     return tensordot(reshape_to(x, (x.size,)), reshape_to(y, (y.size,)), 1)

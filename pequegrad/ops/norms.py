@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..core.dtype import dt
+from ..core.dtype import dt, is_complex, real_of
 from ..core.errors import ArgumentError, ShapeError
 from ..primitives.elementwise import convert_to, div, mul, ne
 from .arithmetic import abs, floating, isnan, power, sqrt, where
@@ -40,6 +40,7 @@ def norm(x, ord=None, axis=None, keepdims=False):
 
 
 def _euclidean(x, axes, keepdims):
+    x = abs(x) if is_complex(x.dtype) else x
     return sqrt(total(mul(x, x), axes, keepdims))
 
 
@@ -53,7 +54,7 @@ def _vector_norm(x, ord, axis, keepdims):
     if ord == -math.inf:
         return smallest(abs(x), axis, keepdims)
     if ord == 0:
-        return total(convert_to(ne(x, 0), x.dtype), axis, keepdims)
+        return total(convert_to(ne(x, 0), real_of(x.dtype)), axis, keepdims)
     if ord == 1:
         return total(abs(x), axis, keepdims)
     return power(total(power(abs(x), ord), axis, keepdims), 1.0 / ord)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..core.dtype import real_of
 from ..core.errors import ArgumentError, ShapeError
 from ..primitives import elementwise as e
 from ..primitives import linalg as p
@@ -18,6 +19,7 @@ from ..primitives.base import number
 from ..primitives.control import stop_gradient
 from ..primitives.reduction import reduce_max, reduce_sum
 from ..primitives.shape import broadcast_in_dim, reshape_to
+from .arithmetic import abs as absolute
 from .arithmetic import floating, promoted
 from .creation import as_tensor
 from .decompositions import inverse_permutation, svdvals
@@ -128,7 +130,7 @@ def lstsq(a, b, rcond=None):
     x = matmul(pinv(a, rcond), b)
     values = svdvals(a)
     rank = reduce_sum(e.convert_to(e.gt(values, e.mul(_largest(values), rcond)), np.dtype("int32")), axes=(0,))
-    rest = e.sub(b, matmul(a, x))
+    rest = absolute(e.sub(b, matmul(a, x)))
     return x, reshape_to(reduce_sum(e.mul(rest, rest), axes=(0,)), b.shape[1:] or (1,)), rank, values
 
 
@@ -162,7 +164,7 @@ def pinv(a, rtol=None, hermitian=False):
     a = floating(a)
     m.check_matrices("pinv", a._node.aval)
     rtol = 10 * max(a.shape[-2:]) * _epsilon(a) if rtol is None else rtol
-    rtol = e.convert_to(as_tensor(rtol, a.device), a.dtype)
+    rtol = e.convert_to(as_tensor(rtol, a.device), real_of(a.dtype))
     return p.pinv(a, broadcast_to(rtol, a.shape[:-2]))
 
 
@@ -222,12 +224,12 @@ def expm(a, *, max_squarings=16):
     m.check_matrices("expm", a._node.aval, square=True)
     if not a.size:
         return e.add(a, 0)
-    largest, coefficients = _PADE[a.dtype.itemsize]
+    largest, coefficients = _PADE[real_of(a.dtype).itemsize]
     columns = reduce_sum(e.abs_(stop_gradient(a)), axes=(a.ndim - 2,))
     size = m.columns_of(m.columns_of(reduce_max(columns, axes=(a.ndim - 2,))))
     wanted = mathematical.ceil(e.mul(mathematical.log(e.div(size, largest)), 1 / math.log(2)))
     squarings = e.max_(wanted, number(0, wanted))
-    scaled = e.mul(a, mathematical.exp2(e.neg(squarings)))
+    scaled = e.mul(a, e.convert_to(mathematical.exp2(e.neg(squarings)), a.dtype))
     odd, even = _pade(scaled, coefficients)
     result, _, _ = p.solve(e.sub(even, odd), e.add(even, odd))
     for k in range(max_squarings):
