@@ -359,6 +359,34 @@ def test_complex_factors(shape, dtype, tensor, rng):
     near(L.expm(tensor(h / 20 + i)), scipy.linalg.expm(h / 20 + i) if h.size else h)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.complex128])
+@pytest.mark.parametrize("shape", [(4, 4), (2, 3, 3), (1, 1), (0, 0), (0, 2, 2)])
+def test_eigenvalues_of_any_matrix(shape, dtype, tensor, rng):
+    a = (complex_matrix(rng, *shape) if dtype().dtype.kind == "c" else rng.normal(size=shape)).astype(dtype)
+    tolerance = 1e-4 if np.finfo(dtype).dtype == np.float32 else 1e-10
+    w, v = (y.numpy() for y in L.eig(tensor(a)))
+    assert w.dtype == v.dtype == np.result_type(dtype, np.complex64)
+    np.testing.assert_allclose(a @ v, v * w[..., None, :], rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(np.linalg.norm(v, axis=-2), np.ones(shape[:-1]), rtol=tolerance)
+    np.testing.assert_allclose(L.eigvals(tensor(a)).numpy(), w, rtol=tolerance, atol=tolerance)
+    if a.size:
+        a[..., 0, 0] = np.nan
+        assert np.isnan(L.eig(tensor(a)).eigenvectors.numpy()).all()
+
+
+def test_derivatives_of_eigenvectors(tensor, rng):
+    """V f(W) V^-1 is a function of the matrix that does not depend on the phases of the vectors."""
+    a, step = rng.normal(size=(4, 4)), rng.normal(size=(4, 4))
+
+    def cube(x):
+        w, v = L.eig(x)
+        return L.matmul(v * w**3, L.inv(v)).real
+
+    found, moved = pg.jvp(cube, (tensor(a),), (tensor(step),))
+    close(found, a @ a @ a)
+    close(moved, step @ a @ a + a @ step @ a + a @ a @ step)
+
+
 COMPLEX = [
     ("svd", lambda n, a: n.svd(a, False)[0] @ n.svd(a, False)[2]),
     ("eigh", lambda n, a: (n.eigh(a)[1] * n.eigh(a)[0] ** 3) @ n.eigh(a)[1].mT.conj()),

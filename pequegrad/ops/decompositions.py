@@ -26,6 +26,11 @@ class SVDResult(NamedTuple):
     Vh: Any
 
 
+class EigResult(NamedTuple):
+    eigenvalues: Any
+    eigenvectors: Any
+
+
 class EighResult(NamedTuple):
     eigenvalues: Any
     eigenvectors: Any
@@ -90,6 +95,16 @@ def eigvalsh(a, UPLO="L", *, symmetrize_input=True):
     return d.eigh(_hermitian(a, UPLO, symmetrize_input), vectors=False)
 
 
+def eig(a):
+    """Complex eigenvalues [.., n] and eigenvectors of norm 1, in columns, of any square matrices [.., n, n]."""
+    return EigResult(*d.eig(floating(a), vectors=True))
+
+
+def eigvals(a):
+    """The complex eigenvalues [.., n] of any square matrices, in no order that means something."""
+    return d.eig(floating(a), vectors=False)
+
+
 def _hermitian(a, triangle, symmetrize):
     if triangle not in (None, "L", "U"):
         raise ArgumentError(f"eigh: UPLO is {triangle!r}.", fix='use "L" or "U".')
@@ -133,5 +148,5 @@ def cho_factor(a, lower=False):
 
 
 __all__ = [
-    "cholesky", "qr", "svd", "svdvals", "eigh", "eigvalsh", "lu", "lu_factor", "cho_factor",
+    "cholesky", "qr", "svd", "svdvals", "eig", "eigh", "eigvals", "eigvalsh", "lu", "lu_factor", "cho_factor",
 ]  # fmt: skip

@@ -7,10 +7,10 @@ the singular value decomposition" (2016). A rule says where a derivative does no
 
 import numpy as np
 
-from ..core.dtype import is_complex, real_of
+from ..core.dtype import complex_of, is_complex, real_of
 from .base import number, primitive
 from .elementwise import add, convert_to, div, mul, neg, select, sub
-from .linalg import triangular_solve
+from .linalg import lu, solve_factored, triangular_solve
 from .matrices import (
     Matrices,
     SymmetricSamples,
@@ -18,6 +18,7 @@ from .matrices import (
     adjoint_array,
     columns_of,
     complex_matrix,
+    conjugate,
     diagonal_of,
     hermitian_part,
     imaginary_part,
@@ -32,6 +33,7 @@ from .matrices import (
     upper_triangle,
     zeros_of,
 )
+from .reduction import reduce_sum
 from .shape import concatenate, slice_axis
 
 
@@ -166,6 +168,50 @@ class eigh(SymmetricSamples, Matrices):
         # of eigenvectors that are determined up to any complex factor, the tests compare no derivatives
         yield (symmetric(complex_matrix(rng, 3, 3)).astype("c8"),), {"vectors": True}
         yield (matrix(rng, 1, 1),), {"vectors": True}
+        yield (matrix(rng, 0, 0),), {"vectors": True}
+
+
+@primitive
+class eig(Matrices):
+    """Complex eigenvalues, in no order that means something, and with `vectors` eigenvectors of norm 1 in columns
+
+    No derivative exists where eigenvalues are equal: it is nan or inf there. Each eigenvector is determined up to
+    a factor of modulus 1; the tangent is the one orthogonal to it.
+    """
+
+    square = True
+
+    def results(a, *, vectors):
+        v = a.update(dtype=a.dtype if is_complex(a.dtype) else complex_of(a.dtype), weak_type=False)
+        w = v.update(shape=a.shape[:-1])
+        return (w, v) if vectors else w
+
+    def jvp(primals, tangents, out, *, vectors):
+        # C = V^-1 dA V: dW is its diagonal, and V C[i, j] / (w[j] - w[i]) moves the vectors
+        w, v = out if vectors else eig(primals[0], vectors=True)
+        factors, _, permutation = lu(v)
+        change = solve_factored(factors, permutation, matmul(convert_to(tangents[0], v.dtype), v))
+        dw = diagonal_of(change)
+        if not vectors:
+            return dw
+        same = on_diagonal(change)
+        gaps = select(same, number(1, change), sub(rows_of(w), columns_of(w)))
+        dv = matmul(v, select(same, number(0, change), div(change, gaps)))
+        along = reduce_sum(mul(conjugate(v), dv), axes=(v.ndim - 2,))
+        return dw, sub(dv, mul(v, rows_of(along)))
+
+    def lower(a, *, vectors):
+        return "eig", ()
+
+    def gauge(w, v=None):
+        return [w] if v is None else [w, np.einsum("...ik,...jk->...kij", v, np.conj(v))]
+
+    def samples(rng):
+        yield (matrix(rng, 3, 3),), {"vectors": False}
+        yield (complex_matrix(rng, 2, 2, 2),), {"vectors": False}
+        yield (matrix(rng, 3, 3) / 3 + np.diag(4.0 * np.arange(3)),), {"vectors": True}  # real eigenvectors
+        # of eigenvectors that are determined up to any complex factor, the tests compare no derivatives
+        yield (matrix(rng, 2, 3, 3).astype("f4"),), {"vectors": True}
         yield (matrix(rng, 0, 0),), {"vectors": True}
 
 

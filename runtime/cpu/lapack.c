@@ -69,6 +69,7 @@ void pg_lapack_load(void *library, const char *prefix)
                    find(library, prefix, letter, "geqrf", &l->geqrf) &&
                    find(library, prefix, letter, l->complex ? "ungqr" : "orgqr", &l->orgqr) &&
                    find(library, prefix, letter, "gesdd", &l->gesdd) &&
+                   find(library, prefix, letter, "geev", &l->geev) &&
                    find(library, prefix, letter, l->complex ? "heevd" : "syevd", &l->syevd);
         if (all) atomic_store(&ready[kind], true);
     }
@@ -159,4 +160,30 @@ int pg_lapack_syevd(const pg_lapack *l, const char *job, int n, void *a, void *v
     bool fits = pg_work_size(l, answer, &w->lwork);
     if (l->complex) fits = fits && pg_work_size(l, &real_answer, &w->lrwork);
     return fits ? info : -1;
+}
+
+typedef void real_geev(const char *, const char *, const int *, void *, const int *, void *, void *,
+                       void *, const int *, void *, const int *, void *, const int *, int *, size_t,
+                       size_t);
+typedef void complex_geev(const char *, const char *, const int *, void *, const int *, void *,
+                          void *, const int *, void *, const int *, void *, const int *, void *,
+                          int *, size_t, size_t);
+
+int pg_lapack_geev(const pg_lapack *l, const char *job, int n, void *a, void *values, void *vectors,
+                   pg_work *w)
+{
+    int info = 0, one = 1, lda = larger(1, n);
+    double answer[2] = {0}, real_answer = 0;
+    bool asks = w->lwork == -1;
+    void *work = asks ? (void *)answer : w->work;
+    if (l->complex)
+        ((complex_geev *)l->geev)("N", job, &n, a, &lda, values, NULL, &one, vectors, &lda, work,
+                                  &w->lwork, asks ? (void *)&real_answer : w->rwork, &info, 1, 1);
+    else
+        ((real_geev *)l->geev)("N", job, &n, a, &lda, values,
+                               asks ? NULL : (char *)values + n * l->item, NULL, &one, vectors,
+                               &lda, work, &w->lwork, &info, 1, 1);
+    if (!asks) return info;
+    w->lrwork = l->complex ? 2 * n : 0;
+    return pg_work_size(l, answer, &w->lwork) ? info : -1;
 }

@@ -27,9 +27,10 @@ typedef struct pg_lapack {
                   const int *lwork, int *info);
     void (*orgqr)(const int *m, const int *n, const int *k, void *a, const int *lda,
                   const void *tau, void *work, const int *lwork, int *info); /* or ungqr */
-    /* of two kinds: see pg_lapack_gesdd and pg_lapack_syevd */
+    /* of two kinds: see pg_lapack_gesdd and its neighbours */
     void (*gesdd)(void);
     void (*syevd)(void); /* or heevd */
+    void (*geev)(void);
 } pg_lapack;
 
 /* The functions for elements of `dtype`; NULL without a library that has all of them. */
@@ -56,6 +57,12 @@ int pg_lapack_gesdd(const pg_lapack *l, const char *job, int m, int n, void *a, 
 /* Eigenvalues of a Hermitian matrix of which the lower triangle is read, and with job "V" its
  * eigenvectors in place of it. As above. */
 int pg_lapack_syevd(const pg_lapack *l, const char *job, int n, void *a, void *values, pg_work *w);
+
+/* Eigenvalues of any square matrix, which is lost, and with job "V" its right eigenvectors. Complex:
+ * `values` and `vectors` are complex. Real: `values` are n real parts, then n imaginary parts; of a pair
+ * of conjugate eigenvalues two columns of `vectors` are the real and the imaginary part. As above. */
+int pg_lapack_geev(const pg_lapack *l, const char *job, int n, void *a, void *values, void *vectors,
+                   pg_work *w);
 
 /* For blas.c: looks up all functions, whose names begin with `prefix`. */
 void pg_lapack_load(void *library, const char *prefix);
