@@ -121,7 +121,7 @@ from .ops.einsum import einsum
 from .ops.gamma import clz, digamma, lgamma, nextafter, polygamma, population_count
 from .ops.image import interpolate, pixel_shuffle, pixel_unshuffle, resize
 from .ops.indexing import one_hot, take_along_axis
-from .ops.linalg import dot, matmul, norm, outer, tensordot
+from .ops.linalg import cross, dot, inner, kron, matmul, outer, tensordot, vdot
 from .ops.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -135,6 +135,7 @@ from .ops.losses import (
     nll_loss,
     smooth_l1_loss,
 )
+from .ops.matrices import diag, diagonal, trace, tril, triu
 from .ops.nn import (
     celu,
     dropout,
@@ -157,6 +158,7 @@ from .ops.nn import (
     squareplus,
 )
 from .ops.normalization import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from .ops.norms import norm
 from .ops.pooling import (
     avg_pool1d,
     avg_pool2d,
@@ -317,7 +319,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name):
-    if name in ("nn", "optim", "jax_api", "autodiff", "tensor"):  # imported when they are first used
+    if name in ("nn", "optim", "jax_api", "autodiff", "linalg", "tensor"):  # imported when they are first used
         import importlib
 
         return importlib.import_module(f"{__name__}.{name}")

@@ -55,6 +55,7 @@ CONTRACT = os.path.join(ROOT, "runtime", "core", "kernels.md")
 
 @pytest.fixture
 def handle(device):
+    device.handle  # noqa: B018  Python finds the library with LAPACK
     return open_device(device.kind, device.index)
 
 
@@ -268,6 +269,7 @@ def test_errors_belong_to_threads(handle):
 # ---- operations --------------------------------------------------------------------------------------
 
 f, i, b = (F32, 2, 3), (I32, 2, 3), (BOOL, 2, 3)
+m, g = (F32, 2, 3, 3), (F32, 2, 4, 3)  # two square matrices, two others
 NAMES = {
     "float": "floor ceil round trunc exp exp2 expm1 log log1p sqrt rsqrt cbrt sin cos tan asin acos atan sinh cosh tanh asinh"
     " acosh atanh logistic erf erfc erf_inv lgamma digamma neg abs sign copy alias",
@@ -307,6 +309,14 @@ VALID = {
     **{name: ([(F32, 2, 5)], [(F32, 1, 7)], [2, 1, 0, 0, 1, 1, 3, 2, 4, 3, 2, 1]) for name in NAMES["window"].split()},
     **{name: ([(F32, 2, 5)], [(I32, 1, 3)], [2, 1, 0, 0, 1, 1, 3, 2, 2, 1, 1, 1]) for name in ("window_argmax", "window_argmin")},
     "windows": ([(F32, 2, 5)], [(F32, 2, 2, 2)], [1, 2, 2, 2]), "overlap_add": ([(F32, 2, 2, 2)], [(F32, 2, 6)], [1, 2, 3]),
+    "cholesky": ([m], [m], []), "lu": ([g], [g, (I32, 2, 3), (I32, 2, 4)], []), "qr": ([g], [g, m], [0]),
+    "pivots_to_permutation": ([(I32, 2, 3)], [(I32, 2, 4)], []), "svd": ([g], [g, (F32, 2, 3), m], [0]),
+    "pinv": ([g, (F32, 2)], [(F32, 2, 3, 4)], []), "eig": ([m], [(C64, 2, 3), (C64, 2, 3, 3)], []), "eigh": ([m], [(F32, 2, 3), m], []),
+    "triangular_solve": ([m, (F32, 2, 3, 5)], [(F32, 2, 3, 5)], [1, 0, 2, 1]),
+    "solve": ([m, (F32, 2, 3, 5)], [(F32, 2, 3, 5), m, (I32, 2, 3)], []), "det": ([m], [(F32, 2)], []),
+    "slogdet": ([m], [(F32, 2), (F32, 2)], []), "adjugate": ([m], [m], []),
+    "fft": ([(F32, 3, 10, 2)], [(F32, 3, 10, 2)], [1, 2]), "rfft": ([(F32, 3, 10)], [(F32, 3, 6, 2)], [0]),
+    "irfft": ([(F32, 3, 6, 2)], [(F32, 3, 10)], [1]),
     "threefry2x32": ([(U32, 2), (U32, 7), (U32, 7)], [(U32, 7), (U32, 7)], []),
     "polygamma": ([f], [f], [2]),
     "real": ([(C64, 2, 3)], [f], []), "imag": ([(C128, 2, 3)], [(F64, 2, 3)], []),
