@@ -1,7 +1,7 @@
 """A GraphTrace as one program of the runtime: every node one instruction, nothing fused yet."""
 
 from ..core.evaluate import assemble
-from ..core.node import constant
+from ..core.node import is_constant
 from ..runtime import library
 
 
@@ -15,7 +15,7 @@ def program_of(graph, device):
                 slots[node] = ~len(inputs)
                 inputs.append(node)
         constants = inputs[len(graph.placeholders) :]
-        assert all(node.spec.primitive is constant for node in constants), "a graph reads a value from outside"
+        assert all(map(is_constant, constants)), "a graph reads a value from outside"
         found = graph.derived["program"] = library.Program(
             device, code, n_slots, len(inputs), [slots[node] for node in graph.results],
             owner=graph.nodes, constants=[node.value for node in constants],

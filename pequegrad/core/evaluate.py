@@ -31,8 +31,13 @@ def evaluate(roots, drop_history=False, reader="this"):
         uses, order = _pending(roots, reader)
         if order:
             keep_all = not drop_history and any(node.flags & TRACKED for node in roots)
-            _run(order, uses, keep_all)
-        if drop_history and not state.gradient_frames:
+            keep, walkable, work = _prepared(order, uses, keep_all)
+    if order:
+        values = library.execute(*work)  # another thread may evaluate meanwhile, a callback may wait for it
+        with _lock:
+            _store(keep, walkable, values)
+    if drop_history and not state.gradient_frames:
+        with _lock:
             for node in roots:
                 _cut_history(node)
 
@@ -183,7 +188,8 @@ def _history(order):
     return walkable, read
 
 
-def _run(order, uses, keep_all):
+def _prepared(order, uses, keep_all):
+    """(nodes whose values are kept, those among them that keep their inputs, arguments of library.execute)."""
     code, inputs, slots, n_slots = assemble(order)
     keep = _external(order, uses, slots)
     n_owned = sum([node.spec.n_outputs for node in keep])
@@ -198,7 +204,11 @@ def _run(order, uses, keep_all):
             refs.append(slot)
         else:
             refs.extend(slot)
-    values = library.execute(order[0].spec.device, code, n_slots, [node.value for node in inputs], refs, n_owned)
+    return keep, walkable, (order[0].spec.device, code, n_slots, [node.value for node in inputs], refs, n_owned)
+
+
+def _store(keep, walkable, values):
+    """Gives the kept nodes their values."""
     next_value = iter(values).__next__
     for node in keep:
         if type(node.aval) is tuple:

@@ -1,6 +1,6 @@
 """GraphTrace: a closed graph, what tracing a function gives. jit, vmap, loop bodies and export work on it."""
 
-from .node import constant, replaced, stand_in, topological_order
+from .node import constant, is_constant, replaced, stand_in, topological_order
 
 
 class GraphTrace:
@@ -26,7 +26,7 @@ class GraphTrace:
         boundary = {*inputs, *stand_ins}
         self.nodes = topological_order(
             [*outputs, *(node for _, node in rebound), *self.effects],
-            lambda node: node in boundary or node.spec.primitive is constant,
+            lambda node: node in boundary or is_constant(node),
         )
         for node in self.nodes:
             node.inputs = tuple([stand_ins.get(source, source) for source in map(replaced, node.inputs)])
@@ -75,7 +75,11 @@ class GraphTrace:
         def at(node):
             if node in position:
                 return position[node]
-            return "constant", repr(node.spec.params["value"]), node.aval
+            return (
+                "constant",
+                repr(node.spec.params["value"]) if node.spec.primitive is constant else id(node),
+                node.aval,
+            )
 
         heads = tuple(node.aval for node in self.placeholders)
         body = tuple((n.spec.primitive.name, _frozen(n.spec.params), tuple(map(at, n.inputs))) for n in self.nodes)

@@ -274,7 +274,9 @@ def topological_order(results, boundary=lambda node: False):
         found.append(node)
         for source in node.inputs:
             if source.replacement is not None:
-                source, in_order = replaced(source), False
+                source = replaced(source)
+            if source.number > node.number:
+                in_order = False
             if source not in seen and not boundary(source):
                 seen.add(source)
                 stack.append(source)
@@ -379,6 +381,11 @@ def _bare(spec, value, flags):
     node.number, node.flags, node.depth, node.frame, node.cut = next_number(), flags, 0, None, None
     node.replacement = None
     return node
+
+
+def is_constant(node):
+    """True for a node whose value is known while a graph is made: a Python number, or a value from outside."""
+    return node.value is not None or node.spec.primitive is constant
 
 
 _constants = {}

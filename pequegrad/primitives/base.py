@@ -45,6 +45,8 @@ class Primitive:
         self.vjp = getattr(rules, "vjp", None)
         self.made = _take_effect if hasattr(rules, "effects") else getattr(rules, "made", None)
         self.holds_graphs = getattr(rules, "holds_graphs", False)
+        self.transient = getattr(rules, "transient", False)  # its params hold objects made for one call
+        self.can_transpose = hasattr(rules, "transpose")
         self.specs = {}  # avals, params -> Spec: inference is done once
         PRIMITIVES[self.name] = self
 
@@ -97,9 +99,10 @@ class Primitive:
         for aval in avals[:1]:
             aval.device.handle  # noqa: B018  opens it: a device that is not there is reported here
         spec = Spec(self, params, avals, self.infer(*avals, **params), getattr(self.rules, "op", 0))
-        if len(specs) >= _SPECS_KEPT:
-            specs.clear()
-        specs[key] = spec
+        if not self.transient:
+            if len(specs) >= _SPECS_KEPT:
+                specs.clear()
+            specs[key] = spec
         return spec
 
 
@@ -162,9 +165,25 @@ class output:
 
 
 def outputs(node):
-    """A Tensor for each result of a node with several results."""
+    """A Tensor for each result of a node with several results; they belong to the frame of the node."""
     picked = []
-    for index, aval in enumerate(node.aval):
-        spec = Spec(output, {"index": index}, (), aval, op=OUTPUT)
-        picked.append(wrap(Node(spec, (node,))))
+    with frame_of(node):
+        for index, aval in enumerate(node.aval):
+            spec = Spec(output, {"index": index}, (), aval, op=OUTPUT)
+            picked.append(wrap(Node(spec, (node,))))
     return tuple(picked)
+
+
+class frame_of:
+    """Context manager: new nodes belong to the frame of `node`."""
+
+    __slots__ = ("frame", "saved")
+
+    def __init__(self, node):
+        self.frame = node.frame
+
+    def __enter__(self):
+        self.saved, state.frame = state.frame, self.frame
+
+    def __exit__(self, *exc):
+        state.frame = self.saved

@@ -6,6 +6,7 @@ from ..core.errors import ArgumentError, GradientError
 from ..core.node import state
 from ..runtime import library
 from .base import primitive
+from .control_flow import zeros
 from .shape import add_batch_axis, expand_leading
 
 VMAP_METHODS = ("sequential", "expand_dims", "broadcast_all")
@@ -57,6 +58,8 @@ class Callback:
 class host_call:
     """The results, of the types `avals`, of a Python function; vmap: how it is applied to a batch"""
 
+    transient = True
+
     def infer(*operands, callback, avals, vmap):
         device = operands[0].device if operands else None
         return tuple(aval if device is None else aval.update(device=device) for aval in avals)
@@ -76,7 +79,9 @@ class host_call:
         if not any(batched):
             return None
         wide = tuple(aval.update(shape=(axis.size, *aval.shape)) for aval in avals)
-        if vmap == "sequential" and axis.size:
+        if not axis.size:
+            return tuple(map(zeros, wide)), (True,) * len(avals)
+        if vmap == "sequential":
             callback = callback.one_by_one(tuple(batched), len(avals))
         elif vmap == "broadcast_all":
             inputs = [x if b else add_batch_axis(x, axis.size) for x, b in zip(inputs, batched)]

@@ -4,14 +4,13 @@ Their graphs are closed: all they read is given as operands. Derivatives and bat
 hold graphs, derived in transforms/graphs.py.
 """
 
-import contextlib
-
 from ..core.errors import GradientError
 from ..core.evaluate import FORWARD
-from ..core.node import make_aval, scalar_constant, state
+from ..core.node import LINEAR, make_aval, placeholder_node, scalar_constant, state
 from ..core.tensor import wrap
 from ..transforms import graphs
-from .base import is_linear, number, outputs, primitive
+from ..transforms.derivative import transpose_linear
+from .base import frame_of, is_linear, number, outputs, primitive
 from .control import zero_tangent
 from .elementwise import add, eq, ge, select
 from .reduction import reduce_or
@@ -20,39 +19,38 @@ from .shape import add_batch_axis, broadcast_in_dim, expand_leading, transpose, 
 # ---- what they share ---------------------------------------------------------------------------------
 
 
-def extended(out, name, graph, build):
-    """The results of `build()`, a node that gives the results `out` of another node and more.
+def extended(out, primitive, operands, **params):
+    """The results of a node of `primitive` that gives the results `out` of another node, and more.
 
-    It replaces that node, so that nothing is computed twice; a replacement that holds the same graph serves again.
-    build uses nothing newer than that node: if the node is from outside the function that is traced, so is the new one.
+    It replaces that node, so that nothing is computed twice; a replacement made for the same operands serves again. It
+    belongs where that node belongs, unless it needs tangents of a function that is traced within.
     """
     node = out[0]._node.inputs[0]
+    nodes = tuple([x._node for x in operands])
     known = node.replacement
-    if known is not None and known.spec.params.get(name) is graph:
-        return outputs(known)
-    with frame_of(node):
-        found = build()
+    quiet = {key: graphs.silent(value) for key, value in params.items()} if node.value is not None else params
+    if known is not None and known.spec.primitive is primitive and known.inputs == nodes:
+        if known.spec.params in (params, quiet):
+            return outputs(known)
+    params = quiet  # if the node has its value, its effects have taken place
+    if not all(visible_from(n, node.frame) for n in nodes):
+        return primitive(*operands, **params)
+    mask, state.flags_mask = state.flags_mask, ~0
+    try:
+        with frame_of(node):
+            found = primitive(*operands, **params)
+    finally:
+        state.flags_mask = mask
     if node.replacement is None:
         node.replacement = found[0]._node.inputs[0]
     return found
 
 
-@contextlib.contextmanager
-def frame_of(node):
-    """New nodes belong to the frame of `node`."""
-    saved = state.frame, state.flags_mask
-    state.frame, state.flags_mask = node.frame, ~0
-    try:
-        yield
-    finally:
-        state.frame, state.flags_mask = saved
-
-
-def extended_by_tangents(out, name, graph, build):
-    """As extended, for nodes that need tangents, too: they belong to the function that is traced."""
-    if out[0]._node.inputs[0].frame is state.frame:
-        return extended(out, name, graph, build)
-    return build()
+def visible_from(node, frame):
+    """True if nodes of `frame` may read `node`."""
+    while frame is not None and node.frame is not frame:
+        frame = frame.outer
+    return node.frame is frame
 
 
 def residual_values(places, primals, outs):
@@ -123,15 +121,13 @@ def _call_jvp(primals, tangents, out, graph, linearized, apply_linear):
             return None
         outs = out
         if len(parts.forward.outputs) > len(out):
-            outs = extended(out, "graph", parts.forward, lambda: call(*primals, graph=parts.forward, barrier=False))
+            outs = extended(out, call, primals, graph=parts.forward, barrier=False)
         found = apply_linear(*residual_values(parts.residuals, primals, outs), *moving, graph=parts.linear)
         return placed(parts.nonzero, found)
     both = graphs.tangent_graph(graph, active)
     if not any(both.nonzero):
         return None
-    outs = extended_by_tangents(
-        out, "graph", both.graph, lambda: call(*primals, *moving, graph=both.graph, barrier=False)
-    )
+    outs = extended(out, call, [*primals, *moving], graph=both.graph, barrier=False)
     return placed(both.nonzero, outs[len(out) :])
 
 
@@ -260,10 +256,10 @@ class cond:
         found = [derive(branch, active, instantiate) for branch in branches]
         if not linear:
             merged = tuple(f.graph for f in found)
-            outs = extended_by_tangents(out, "branches", merged, lambda: cond(*primals, *moving, branches=merged))
+            outs = extended(out, cond, [*primals, *moving], branches=merged)
             return placed(nonzero, outs[len(out) :])
         forward, linear_parts, places = _linearized_branches(branches[0], tuple(found))
-        outs = extended(out, "branches", forward, lambda: cond(*primals, branches=forward))
+        outs = extended(out, cond, primals, branches=forward)
         values = residual_values(places, operands, outs)
         return placed(nonzero, cond(index, *values, *moving, branches=linear_parts))
 
@@ -398,12 +394,9 @@ class while_loop:
         order = _interleaved((n_body, len(carry)), (n_moving, len(moving)))
         new_body = graphs.rearranged(both.graph, order)
         new_test = graphs.with_unused(test, tuple(x._node.aval for x in moving))
-        outs = extended_by_tangents(
-            out, "body", new_body,
-            lambda: while_loop(
-                *test_consts, *consts, *given(dconsts), *carry, *moving,
-                test=new_test, body=new_body, n_test=n_test, n_body=n_body + n_moving,
-            ),
+        outs = extended(
+            out, while_loop, [*test_consts, *consts, *given(dconsts), *carry, *moving],
+            test=new_test, body=new_body, n_test=n_test, n_body=n_body + n_moving,
         )  # fmt: skip
         return placed(active, outs[len(out) :])
 
@@ -538,19 +531,16 @@ class scan:
                 reverse,
             )
             operands = [*primals, *given(dconsts), *moving, *given(dx)]
-            found = extended_by_tangents(out, "graph", whole, lambda: call(*operands, graph=whole, barrier=False))[
-                len(out) :
-            ]
+            found = extended(out, call, operands, graph=whole, barrier=False)[len(out) :]
         return placed(parts.nonzero, found)
 
     def transpose(ct, *inputs, body, length, reverse, n_consts, n_carry):
         linear = tuple(map(is_linear, inputs))
         consts, carry, x = split(inputs, n_consts, n_carry)
         if not all(map(is_linear, carry)):
-            raise GradientError(
-                "The transpose of a scan whose carry is partly constant is not possible.",
-                fix="differentiate with vjp or grad instead of linear_transpose.",
-            )
+            return _transposed_by_jvp(ct, inputs, {
+                "body": body, "length": length, "reverse": reverse, "n_consts": n_consts, "n_carry": n_carry
+            })  # fmt: skip
         ct_carry, ct_y = split(ct, n_carry)
         ct_carry = [zeros_like(v) if c is None else c for v, c in zip(carry, ct_carry)]
         accumulated = [zeros_like(v) for v in consts if is_linear(v)]
@@ -589,6 +579,21 @@ class scan:
         return tuple(outs), parts.flags
 
 
+def _transposed_by_jvp(ct, inputs, params):
+    """The transpose of a scan whose carry is not all linear: being linear, it is its own derivative, at 0 for instance."""
+    point = [zeros_like(x) if is_linear(x) else x for x in inputs]
+    tangents = [wrap(placeholder_node(x._node.aval, LINEAR)) if is_linear(x) else None for x in inputs]
+    moved = scan.jvp(point, tangents, scan(*point, **params), **params)
+    cotangents = {}
+    for t, c in zip(moved or (), ct):
+        if t is not None and c is not None and is_linear(t):
+            known = cotangents.get(t._node)
+            cotangents[t._node] = c if known is None else add(known, c)
+    targets = {t._node: None for t in tangents if t is not None}
+    found = transpose_linear(cotangents, targets)
+    return tuple(None if t is None else found.get(t._node) for t in tangents)
+
+
 def _linearized_body(body, flags, instantiate, n_consts, n_carry):
     """A body split for reverse mode: what depends on constants alone is recomputed, what is read of the carry stacked."""
     return graphs.linearize_graph(
@@ -600,10 +605,7 @@ def _linear_scan(primals, out, parts, dconsts, moving, dx, n_consts, n_carry, si
     """The tangents of a scan's results as a scan that is linear in the tangents of its operands."""
     outs = out
     if len(parts.forward.outputs) > len(out):
-        outs = extended(
-            out, "body", parts.forward,
-            lambda: scan(*primals, body=parts.forward, n_consts=n_consts, n_carry=n_carry, **sizes),
-        )  # fmt: skip
+        outs = extended(out, scan, primals, body=parts.forward, n_consts=n_consts, n_carry=n_carry, **sizes)
     values = residual_values(parts.residuals, primals, outs)
     invariant = [kind == "input" and k < n_consts for kind, k in parts.residuals]
     fixed, stacked = picked(range(len(values)), invariant), picked(range(len(values)), invariant, False)

@@ -9,12 +9,12 @@ import numpy as np
 from ..core.device import device as devices
 from ..core.dtype import dt, promote
 from ..core.errors import ArgumentError, DtypeError, ShapeError
-from ..core.node import stand_in
+from ..core.node import stand_in, state
 from ..core.tensor import Tensor, without_history
 from ..ops.creation import as_tensor
 from ..primitives import control_flow as p
-from ..primitives.base import number
-from ..primitives.elementwise import add, convert_to, ne
+from ..primitives.base import note_captures, number
+from ..primitives.elementwise import add, convert, convert_to, ne
 from ..primitives.shape import concatenate, iota, reshape, rev, slice_, slice_axis, zeros_like
 from . import graphs
 from .trace import trace
@@ -36,6 +36,7 @@ class Closure:
         captured = _distinct(handle for graph in traced for _, handle in graph.captures)
         changed = {id(handle) for handle in self.state}
         self.constants = [handle for handle in captured if id(handle) not in changed]
+        self.note_aliases()
         self.graphs = [self._closed(graph) for graph in traced]
 
     def _closed(self, graph):
@@ -50,6 +51,13 @@ class Closure:
             outputs=outs + graph.outputs, rebound=[], derived={},
         )  # fmt: skip
         return made
+
+    def note_aliases(self):
+        """A function that is traced around this one is right as long as these handles stand for the same values, too."""
+        if state.frame is not None:
+            for graph in self.traced:
+                for pair in graph.aliases:
+                    note_captures(pair)
 
     def check_loop(self):
         """In a loop, a tensor that the body changes must not also be read through another handle: which value has it?"""
@@ -138,6 +146,7 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
 
     carry, graph, n = _traced_with_carry("scan", name, body, carry, structure, rows, init, first_of_pair=True)
     closure = Closure([graph]).check_loop()
+    closure.graphs = [_with_types(closure.graphs[0], len(closure.state), carry)]
     y = _bind_scan(closure, carry, x, length, reverse, unroll)
     return structure.unflatten(y[:n]), out_structure[0].unflatten(y[n:])
 
@@ -218,7 +227,7 @@ def _length(x, length, names):
 def _traced_with_carry(transform, name, body, carry, structure, rows, init, first_of_pair=False):
     """Traces a body; the carry's weak types give way to what the body returns. Gives (carry, graph, leaves of the carry)."""
     n = len(carry)
-    for _ in range(3):
+    while True:  # each round, a weak type of the carry gives way: at most twice as many as there are leaves
         avals = _avals(carry)
         graph, found, _ = trace(transform, name, [*avals, *rows], body)
         part = found.children()[0] if first_of_pair else found
@@ -235,16 +244,24 @@ def _traced_with_carry(transform, name, body, carry, structure, rows, init, firs
                     f"{transform}: {leaf_names(init, 'carry')[i]} is {a} when it enters {name}, but {b} when it leaves it.",
                     fix="the carry keeps its shape and dtype: convert or reshape it in the body, or start with another value.",
                 )
-        if all(a.dtype == d and not (a.weak_type and not b.weak_type) for a, b, d in zip(avals, outs, wider)):
+        strong = [a.weak_type and not b.weak_type for a, b in zip(avals, outs)]
+        if all(a.dtype == d for a, d in zip(avals, wider)) and not any(strong):
             return carry, graph, n
-        carry = [convert_to(x, d) if x.dtype != d or not b.weak_type else x for x, d, b in zip(carry, wider, outs)]
-    return carry, graph, n
+        carry = [convert_to(x, d, x.weak_type and not to_strong) for x, d, to_strong in zip(carry, wider, strong)]
+
+
+def _with_types(graph, n_state, carry):
+    """The closed body with its new carry in the types of the old one, where those are wider or not weak."""
+    types = [(node.aval.dtype, node.aval.weak_type) for node in graph.results[n_state:]]
+    types[: len(carry)] = [(x.dtype, x.weak_type) for x in carry]
+    return _converted(graph, n_state, types)
 
 
 def _carry_dtype(before, after):
     """The dtype a carry must have from the start; None if that is not possible."""
-    if before.dtype == after.dtype:
-        return before.dtype
+    if before.dtype == after.dtype or after.weak_type:
+        dtype, _ = promote(before.weak_pair, after.weak_pair)
+        return dtype if before.weak_type or dtype == before.dtype else None
     if before.weak_type:
         dtype, _ = promote(before.weak_pair, after.weak_pair)
         return dtype if dtype == after.dtype else None
@@ -277,15 +294,22 @@ def while_loop(cond_fun, body_fun, init_val):
     if not carry:
         raise ArgumentError("while_loop: init_val has no leaves: the loop would end at once or never.")
     body_closure, test_closure = Closure([graph]).check_loop(), Closure([test])
-    state = body_closure.state
-    test_graph = _with_state(test_closure, state)
-    constants = [h for h in test_closure.constants if not any(h is s for s in state)]
+    changed = body_closure.state
+    for handle in test_closure.constants:
+        if any(handle is not h and handle._node is h._node for h in changed):
+            raise ArgumentError(
+                f"while_loop: {name} reads a tensor through another handle than the one that {graph.name} changes.",
+                fix="read and change it through the same Tensor.",
+            )
+    body_graph = _with_types(body_closure.graphs[0], len(changed), carry)
+    test_graph = _with_state(test_closure, changed)
+    constants = [h for h in test_closure.constants if not any(h is s for s in changed)]
     outs = p.while_loop(
-        *constants, *body_closure.constants, *state, *carry,
-        test=test_graph, body=body_closure.graphs[0], n_test=len(constants), n_body=len(body_closure.constants),
+        *constants, *body_closure.constants, *changed, *carry,
+        test=test_graph, body=body_graph, n_test=len(constants), n_body=len(body_closure.constants),
     )  # fmt: skip
-    body_closure.change_state(outs[: len(state)])
-    return structure.unflatten(outs[len(state) :])
+    body_closure.change_state(outs[: len(changed)])
+    return structure.unflatten(outs[len(changed) :])
 
 
 def _with_state(closure, state):
@@ -314,10 +338,11 @@ def fori_loop(lower, upper, body_fun, init_val, unroll=1):
         index = iota(shape=(length,), dtype=dt.int32, axis=0, device=place)
         step = lambda value, i: (body_fun(i, value), None)
         step.__name__ = _name(body_fun)
-        return scan(step, init_val, add(index, lower) if lower else index, unroll=unroll or 1)[0]
+        index = convert(add(index, lower) if lower else index, dtype=dt.int32, weak_type=True)
+        return scan(step, init_val, index, unroll=unroll or 1)[0]
     lower, upper = _tensors([lower, upper], "fori_loop: bounds")
-    dtype, _ = promote(*(x._node.aval.weak_pair for x in (lower, upper)))
-    lower, upper = convert_to(lower, dtype), convert_to(upper, dtype)
+    dtype, weak = promote(*(x._node.aval.weak_pair for x in (lower, upper)))
+    lower, upper = convert_to(lower, dtype, weak), convert_to(upper, dtype, weak)
     step = lambda state: (state[0] + 1, body_fun(state[0], state[1]))
     step.__name__ = _name(body_fun)
     return while_loop(lambda state: state[0] < upper, step, (lower, init_val))[1]

@@ -1,6 +1,8 @@
 """custom_jvp and custom_vjp: functions whose derivatives their author gives. As in JAX."""
 
 import functools
+import threading
+from typing import NamedTuple
 
 from ..core.dtype import is_inexact
 from ..core.errors import ArgumentError, GradientError, ShapeError
@@ -88,7 +90,6 @@ class custom_jvp(_Custom):
     def __init__(self, function, nondiff_argnums=(), nondiff_argnames=()):
         super().__init__(function, nondiff_argnums, nondiff_argnames)
         self.rule = None
-        self.answers = []  # (primal nodes, result) of rules at work: the function asked again costs nothing
 
     def defjvp(self, rule, symbolic_zeros=False):
         """Sets the rule; see the class. Also a decorator."""
@@ -112,8 +113,8 @@ class custom_jvp(_Custom):
 
     def __call__(self, *args, **kwargs):
         args, fixed, leaves, structure = self._arguments(args, kwargs)
-        for nodes, answer in self.answers:
-            if len(nodes) == len(leaves) and all(x._node is n for x, n in zip(leaves, nodes)):
+        for rule, nodes, answer in _at_work.rules:
+            if rule.custom is self and nodes == [x._node for x in leaves] and rule.serves(fixed, structure):
                 return answer
         if self.rule is None:
             raise GradientError(f"{self.name} has no rule.", fix=f"define one: @{self.name}.defjvp")
@@ -127,6 +128,16 @@ class custom_jvp(_Custom):
         return out_structure.unflatten(list(marked))
 
 
+class _AtWork(threading.local):
+    """Rules that this thread is running: the function, asked again for the same arguments, costs nothing."""
+
+    rules = ()  # (_JvpRule, nodes of the primals, result), the innermost first
+    forwards = ()  # functions with a custom_vjp whose fwd is running
+
+
+_at_work = _AtWork()
+
+
 class _JvpRule:
     """The user's rule on leaves."""
 
@@ -134,14 +145,19 @@ class _JvpRule:
         self.custom, self.fixed, self.structure, self.out_structure = custom, fixed, structure, out_structure
         self.name = custom.name
 
+    def serves(self, fixed, structure):
+        """True if these are the arguments, besides tensors, that the rule is for."""
+        same = lambda a, b: a is b or (type(a) is type(b) and isinstance(a, (int, float, complex, str)) and a == b)
+        return structure == self.structure and len(fixed) == len(self.fixed) and all(map(same, fixed, self.fixed))
+
     def jvp(self, primals, tangents, out):
         """Tangents (None: zero) of the results, from tensors."""
-        custom = self.custom
-        custom.answers.append(([x._node for x in primals], self.out_structure.unflatten(list(out))))
+        answer = self.out_structure.unflatten(list(out))
+        outer, _at_work.rules = _at_work.rules, [(self, [x._node for x in primals], answer), *_at_work.rules]
         try:
-            found = custom.rule(*self.fixed, self.structure.unflatten(primals), self.structure.unflatten(tangents))
+            found = self.custom.rule(*self.fixed, self.structure.unflatten(primals), self.structure.unflatten(tangents))
         finally:
-            custom.answers.pop()
+            _at_work.rules = outer
         if not isinstance(found, (tuple, list)) or len(found) != 2:
             raise ArgumentError(
                 f"{self.name}: the jvp rule returned {type(found).__name__}, not (primals out, tangents out)."
@@ -210,7 +226,6 @@ class custom_vjp(_Custom):
     def __init__(self, function, nondiff_argnums=(), nondiff_argnames=()):
         super().__init__(function, nondiff_argnums, nondiff_argnames)
         self.fwd = self.bwd = None
-        self.running = 0  # calls of fwd at work, which may call the function itself
 
     def defvjp(self, fwd, bwd, symbolic_zeros=False, optimize_remat=False):
         """Sets the rules; see the class."""
@@ -219,20 +234,32 @@ class custom_vjp(_Custom):
     def __call__(self, *args, **kwargs):
         args, fixed, leaves, structure = self._arguments(args, kwargs)
         rule = _VjpRule(self, args, fixed, structure)
-        residuals = ()
+        residuals, kept = (), None
         if self.fwd is None:
             raise GradientError(f"{self.name} has no rules.", fix=f"define them: {self.name}.defvjp(fwd, bwd)")
         outside = state.frame is None or state.gradient_frames  # in a traced function it shows later
-        if outside and not self.running and any(x._node.flags & TRACKED for x in leaves):  # a derivative may follow
-            outs, residuals = rule.forward(leaves)
+        if outside and self not in _at_work.forwards and any(x._node.flags & TRACKED for x in leaves):
+            outs, residuals, kept = rule.forward(leaves)  # a derivative may follow
             outs = [_plain(y) for y in outs]
         else:
             outs, rule.out_structure = flatten(self.function(*rule.arguments(map(_plain, leaves))))
             outs = [as_tensor(y) for y in outs]
         if not outs:
             return rule.out_structure.unflatten(outs)
-        marked = p.custom_vjp_mark(*leaves, *outs, *residuals, rule=rule, first=len(leaves), n_out=len(outs))
+        marked = p.custom_vjp_mark(*leaves, *outs, *residuals, rule=rule, kept=kept, first=len(leaves), n_out=len(outs))
         return rule.out_structure.unflatten(list(marked))
+
+
+class _Kept(NamedTuple):
+    """What fwd returned as residuals: their structure, which leaves are tensors, and the other leaves."""
+
+    structure: object
+    is_tensor: tuple
+    others: tuple
+
+    def unflatten(self, tensors):
+        tensors = iter(tensors)
+        return self.structure.unflatten([next(tensors) if t else r for t, r in zip(self.is_tensor, self.others)])
 
 
 class _VjpRule:
@@ -241,40 +268,34 @@ class _VjpRule:
     def __init__(self, custom, args, fixed, structure):
         self.custom, self.fixed, self.structure, self.name = custom, fixed, structure, custom.name
         self.args = [a if i in custom.nondiff else None for i, a in enumerate(args)]
-        self.out_structure = self.residual_structure = None
+        self.out_structure = None
 
     def arguments(self, leaves):
         return self.custom._rebuilt(self.args, self.structure.unflatten(leaves))
 
     def forward(self, leaves):
-        """(results, residuals) of fwd. The residuals depend on the leaves: so do second derivatives."""
-        self.custom.running += 1
+        """(results, residuals, _Kept) of fwd. The residuals depend on the leaves: so do second derivatives."""
+        outer, _at_work.forwards = _at_work.forwards, (self.custom, *_at_work.forwards)
         try:
             found = self.custom.fwd(*self.arguments(leaves))
         finally:
-            self.custom.running -= 1
+            _at_work.forwards = outer
         if not isinstance(found, (tuple, list)) or len(found) != 2:
             raise ArgumentError(f"{self.name}: fwd returned {type(found).__name__}, not (result, residuals).")
         outs, self.out_structure = flatten(found[0])
-        residuals, self.residual_structure = flatten(found[1])
-        self.residual_kinds = [isinstance(r, Tensor) or hasattr(r, "__array__") for r in residuals]
-        self.static_residuals = [None if k else r for k, r in zip(self.residual_kinds, residuals)]
-        return [as_tensor(y) for y in outs], [as_tensor(r) for r, k in zip(residuals, self.residual_kinds) if k]
-
-    def has_residuals(self, n):
-        return self.residual_structure is not None and n == sum(self.residual_kinds)
+        residuals, structure = flatten(found[1])
+        is_tensor = tuple(isinstance(r, Tensor) or hasattr(r, "__array__") for r in residuals)
+        others = tuple(None if t else r for t, r in zip(is_tensor, residuals))
+        tensors = [as_tensor(r) for r, t in zip(residuals, is_tensor) if t]
+        return [as_tensor(y) for y in outs], tensors, _Kept(structure, is_tensor, others)
 
     def fwd(self, x):
-        """The residuals at x."""
-        return self.forward(x)[1]
+        """(residuals, _Kept) at x."""
+        return self.forward(x)[1:]
 
-    def bwd(self, residuals, cts, avals):
+    def bwd(self, residuals, kept, cts, avals):
         """Cotangents (None: zero) of x, from tensors."""
-        values = iter(residuals)
-        residuals = [next(values) if k else r for k, r in zip(self.residual_kinds, self.static_residuals)]
-        found = self.custom.bwd(
-            *self.fixed, self.residual_structure.unflatten(residuals), self.out_structure.unflatten(cts)
-        )
+        found = self.custom.bwd(*self.fixed, kept.unflatten(residuals), self.out_structure.unflatten(cts))
         if not isinstance(found, (tuple, list)):
             raise ArgumentError(
                 f"{self.name}: bwd returned {type(found).__name__}, not a tuple with one cotangent per argument.",
@@ -282,8 +303,8 @@ class _VjpRule:
             )
         return _flat_cotangents(self.name, tuple(found), self.structure, avals)
 
-    def batched(self, flags, residual_flags, axis):
-        return _BatchedVjpRule(self, flags, residual_flags, axis)
+    def batched(self, flags, axis):
+        return _BatchedVjpRule(self, flags, axis)
 
 
 def _flat_cotangents(name, found, structure, avals):
@@ -319,38 +340,39 @@ def _flat_cotangents(name, found, structure, avals):
 class _BatchedVjpRule:
     """Rules over a batch: those of one example under vmap."""
 
-    def __init__(self, rule, flags, residual_flags, axis):
+    def __init__(self, rule, flags, axis):
         self.rule, self.flags, self.axis, self.name = rule, flags, axis, rule.name
-        self.residual_flags = residual_flags  # None: fwd has yet to run
 
     def _vmap(self, function, axes):
         from .vmap import vmap
 
         return vmap(function, in_axes=tuple(axes), axis_name=self.axis.name, axis_size=self.axis.size)
 
-    def has_residuals(self, n):
-        return self.residual_flags is not None and n == len(self.residual_flags)
-
     def fwd(self, x):
-        residuals = self._vmap(lambda *x: self.rule.fwd(list(x)), [0 if f else None for f in self.flags])(*x)
-        self.residual_flags = (True,) * len(residuals)
-        return residuals
+        kept = []
 
-    def bwd(self, residuals, cts, avals):
-        n = len(residuals)
+        def one(*x):
+            residuals, found = self.rule.fwd(list(x))
+            kept.append(found)
+            return residuals
+
+        residuals = self._vmap(one, [0 if f else None for f in self.flags])(*x)
+        return residuals, (kept[0], (True,) * len(residuals))
+
+    def bwd(self, residuals, kept, cts, avals):
+        (inner, flags), n = kept, len(residuals)
         one_avals = [a.update(shape=a.shape[1:]) if f else a for a, f in zip(avals, self.flags)]
         present = []
 
         def one(*values):
-            found = self.rule.bwd(list(values[:n]), list(values[n:]), one_avals)
+            found = self.rule.bwd(list(values[:n]), inner, list(values[n:]), one_avals)
             present[:] = [ct is not None for ct in found]
             return [ct for ct in found if ct is not None]
 
-        axes = [0 if f else None for f in self.residual_flags] + [0] * len(cts)
-        found = iter(self._vmap(one, axes)(*residuals, *cts))
+        found = iter(self._vmap(one, [0 if f else None for f in flags] + [0] * len(cts))(*residuals, *cts))
         whole = [next(found) if here else None for here in present]
         # an argument that all examples share gets the sum of their cotangents
         return [ct if ct is None or f else reduce_sum(ct, axes=(0,)) for ct, f in zip(whole, self.flags)]
 
-    def batched(self, flags, residual_flags, axis):
-        return _BatchedVjpRule(self, flags, residual_flags, axis)
+    def batched(self, flags, axis):
+        return _BatchedVjpRule(self, flags, axis)

@@ -9,6 +9,7 @@ build ordinary nodes, so that derivatives of derivatives need nothing more. No w
 from operator import attrgetter
 
 from ..core.dtype import is_inexact
+from ..core.errors import GradientError
 from ..core.evaluate import OUTPUT
 from ..core.node import LINEAR, TRACKED, placeholder_node
 from ..core.tensor import wrap
@@ -108,6 +109,8 @@ def _transposed(node, ct, active):
     primitive = spec.primitive
     sources = node.inputs
     wanted = [source in active and is_inexact(source.aval.dtype) for source in sources]
+    if type(ct) is dict and (primitive.linear or primitive.vjp):
+        ct = tuple(ct.get(i) for i in range(spec.n_outputs))
     if primitive.linear == "together":  # its own jvp: the transpose rule can be asked directly
         found = primitive.transpose(ct, *_operands(sources, wanted), **spec.params)
     elif primitive.linear == "each":
@@ -164,8 +167,11 @@ def _transposed_jvp(node, ct, wanted):
     return [(source, found[t]) for t, source in source_of.items() if t in found]
 
 
-def transpose_linear(cotangents, placeholders):
-    """Carries cotangents (a dict from LINEAR nodes) back to the tangent placeholders: a dict of theirs."""
+def transpose_linear(cotangents, placeholders, strict=False):
+    """Carries cotangents (a dict from LINEAR nodes) back to the tangent placeholders: a dict of theirs.
+
+    strict: the graph may be one that a user only says is linear.
+    """
     seen, stack = set(cotangents), list(cotangents)
     while stack:
         for source in stack.pop().inputs:
@@ -185,8 +191,28 @@ def transpose_linear(cotangents, placeholders):
             continue
         if type(ct) is dict:
             ct = tuple(ct.get(i) for i in range(spec.n_outputs))
+        if strict:
+            _check_linear(node)
         inputs = [wrap(source) for source in node.inputs]
         for source, contribution in zip(node.inputs, spec.primitive.transpose(ct, *inputs, **spec.params)):
-            if contribution is not None and source.flags & LINEAR:
-                _deposit(pending, source, contribution)
+            if source.flags & LINEAR:
+                if contribution is not None:
+                    _deposit(pending, source, contribution)
+                elif strict and type(ct) is not tuple and is_inexact(source.aval.dtype):
+                    raise _not_linear(node)
     return pending
+
+
+def _check_linear(node):
+    primitive = node.spec.primitive
+    if not primitive.can_transpose or (
+        primitive.linear == "each" and sum(bool(s.flags & LINEAR) for s in node.inputs) > 1
+    ):
+        raise _not_linear(node)
+
+
+def _not_linear(node):
+    return GradientError(
+        f"The function is not linear: {node.spec.primitive.name} of {', '.join(str(s.aval) for s in node.inputs)} is not.",
+        fix="transpose its linearisation: linearize(f, x), or use vjp.",
+    )

@@ -256,6 +256,9 @@ def vjp(function, *primals, has_aux=False):
     outs, aux = _with_aux(function, outs) if has_aux else (outs, None)
     results, out_structure = flatten(outs)
     results = [_as_primal(r) for r in results]
+    outs = out_structure.unflatten(
+        map(identity, results)
+    )  # what the user does to them, eval() say, is not done to ours
 
     def f_vjp(cotangents):
         given, structure = flatten(cotangents)
@@ -342,6 +345,9 @@ def linearize(function, *primals, has_aux=False):
     outs, aux = _with_aux(function, outs) if has_aux else (outs, None)
     results, out_structure = flatten(outs)
     results = [_as_primal(r) for r in results]
+    outs = out_structure.unflatten(
+        map(identity, results)
+    )  # what the user does to them, eval() say, is not done to ours
     _, structure = flatten(tuple(primals))
 
     def f_jvp(*tangents):
@@ -385,7 +391,7 @@ def linear_transpose(function, *primals):
                 c = _tangent_for(r._node, c)
                 if r._node.flags & LINEAR:
                     pending[r._node] = pending[r._node] + c if r._node in pending else c
-            found = transpose_linear(pending, dict.fromkeys(nodes))
+            found = transpose_linear(pending, dict.fromkeys(nodes), strict=True)
         return structure.unflatten([found[n] if n in found else zeros_of(n.aval) for n in nodes])
 
     return transposed

@@ -5,9 +5,11 @@ with the graph it came from.
 """
 
 import contextlib
+import threading
 from typing import NamedTuple
 
-from ..core.evaluate import OUTPUT
+from ..core.errors import TracerError
+from ..core.evaluate import OUTPUT, evaluate
 from ..core.graph import GraphTrace
 from ..core.locks import stateful
 from ..core.node import (
@@ -15,7 +17,7 @@ from ..core.node import (
     TRACKED,
     Frame,
     Node,
-    constant,
+    is_constant,
     make_aval,
     placeholder_node,
     replaced,
@@ -30,21 +32,60 @@ from ..primitives.shape import add_batch_axis, zeros_like
 from .derivative import forward, transpose_linear
 
 
+class _Reading(threading.local):
+    """What the graphs under construction read from outside: a list of (handle, node) for each `kept` function at work."""
+
+    stack = ()
+
+
+_reading = _Reading()
+
+
 def kept(function):
-    """Decorator: what `function` makes of a graph for these arguments is made once."""
+    """Decorator: what `function` makes of a graph for these arguments is made once.
+
+    Made again if a tensor from outside that a custom rule reads was given a new value since.
+    """
 
     def found_or_made(graph, *key):
         key = (function.__name__, *key)
         found = graph.derived.get(key)
-        if found is None:
+        if found is None or any(handle._node is not node for handle, node in found[1]):
             with stateful:
-                found = graph.derived.get(key)
-                if found is None:
-                    found = graph.derived[key] = function(graph, *key[1:])
-        return found
+                _reading.stack, outer = ([], *_reading.stack), _reading.stack
+                try:
+                    made = function(graph, *key[1:])
+                finally:
+                    reads, _reading.stack = _reading.stack[0], outer
+                found = graph.derived[key] = made, reads
+        if _reading.stack:
+            _reading.stack[0].extend(found[1])
+        if state.frame is not None:  # what is traced now holds these values, too
+            state.frame.guards += [(handle, "_node", node) for handle, node in found[1]]
+        return found[0]
 
     found_or_made.__name__, found_or_made.__doc__ = function.__name__, function.__doc__
     return found_or_made
+
+
+def _note_reads(frame):
+    """Values from outside that rules read while a graph was derived become constants of it."""
+    for handle in frame.rebound:
+        raise TracerError(
+            f"A custom rule used by {frame.function} changes a tensor from outside, {handle._node.aval} (the random state?).",
+            fix="pass random keys, and all that changes, as arguments.",
+        )
+    for node, handles in frame.captures.items():
+        if node.frame is not None:
+            raise TracerError(
+                f"A custom rule used by {frame.function} reads {node.aval}, a value of {node.frame.function} that is traced "
+                "around it.",
+                fix="pass it to the function with the rule as an argument.",
+            )
+        if node.value is None:
+            evaluate((node,), reader="a custom rule")
+        if _reading.stack:
+            _reading.stack[0].extend((handle, node) for handle in handles)
 
 
 def replay(graph, arguments):
@@ -80,6 +121,7 @@ def graph_of(name, avals, function):
     with stateful, frame:
         inputs = [placeholder_node(aval, TRACKED) for aval in avals]
         results = function(*map(wrap, inputs))
+        _note_reads(frame)
         graph = GraphTrace(name, inputs, {}, [t._node for t in results], effects=frame.effects)
     frame.forget()
     return graph
@@ -102,6 +144,35 @@ def _relabelled(graph, inputs, outs):
     made = object.__new__(GraphTrace)
     made.__dict__.update(graph.__dict__, inputs=inputs, captures=[], outputs=outs, rebound=[], derived={})
     return made
+
+
+def silent(value):
+    """A parameter of a primitive; graphs in it without their effects, for a second run of what has run already."""
+    if type(value) is tuple:
+        return tuple(map(silent, value))
+    if not isinstance(value, GraphTrace) or not value.effects:
+        return value
+    return _without_effects(value)
+
+
+@kept
+def _without_effects(graph):
+    known = set(graph.placeholders)
+    needed = topological_order(graph.results, lambda node: node in known or is_constant(node))
+
+    def quiet(*arguments):
+        values = dict(zip(graph.placeholders, arguments))
+        for node in needed:
+            inputs = [values[s] if s in values else wrap(s) for s in node.inputs]
+            with _as_tracked(node):
+                if node.spec.op == OUTPUT:
+                    values[node] = inputs[0][node.spec.params["index"]]
+                else:
+                    params = {key: silent(value) for key, value in node.spec.params.items()}
+                    values[node] = node.spec.primitive(*inputs, **params)
+        return [values[node] if node in values else wrap(node) for node in graph.results]
+
+    return graph_of(graph.name, [node.aval for node in graph.placeholders], quiet)
 
 
 # ---- forward mode ------------------------------------------------------------------------------------
@@ -185,6 +256,7 @@ def linearize_graph(graph, active, instantiate=(), policy=save_all, invariant=()
         outs = replay(graph, list(map(wrap, inputs)))
         tangents = [placeholder_node(aval, LINEAR | TRACKED) for aval in tangent_avals(inputs, active)]
         found = _tangents_of(outs, list(map(wrap, inputs)), active, map(wrap, tangents), instantiate)
+        _note_reads(frame)
         linear_outs = [t._node for t in found if t is not None]
         kept_nodes = _values_to_keep(linear_outs, inputs, policy, {inputs[i] for i in invariant})
         forward_outs, places = [t._node for t in outs], []
@@ -194,7 +266,8 @@ def linearize_graph(graph, active, instantiate=(), policy=save_all, invariant=()
             else:
                 places.append(("output", len(forward_outs)))
                 forward_outs.append(node)
-        split = GraphTrace(graph.name, inputs, {}, forward_outs, effects=frame.effects)
+        effects = [node for node in frame.effects if not node.flags & LINEAR]
+        split = GraphTrace(graph.name, inputs, {}, forward_outs, effects=effects)
         linear = _copied(f"linear_{graph.name}", [*kept_nodes, *tangents], linear_outs)
     frame.forget()
     return Linearized(split, linear, tuple(t is not None for t in found), tuple(places))
@@ -204,7 +277,7 @@ def _copied(name, boundary, outputs):
     """A graph of copies of the nodes from `boundary`, which becomes its arguments, to `outputs`."""
     inputs = [placeholder_node(node.aval, node.flags) for node in boundary]
     copies = dict(zip(boundary, inputs))
-    stops = lambda node: node in copies or node.spec.primitive is constant
+    stops = lambda node: node in copies or is_constant(node)
     for node in topological_order(outputs, stops):
         copies[node] = Node(node.spec, tuple([copies.get(source, source) for source in map(replaced, node.inputs)]))
         copies[node].flags = node.flags
@@ -218,7 +291,7 @@ def _values_to_keep(linear_outs, inputs, policy, invariant):
     depends = {}  # node -> whether it depends on more than `invariant`
 
     def visit(node):
-        if node not in seen and node.spec.primitive is not constant:
+        if node not in seen and not is_constant(node):
             seen.add(node)
             stack.append(node)
 
@@ -296,7 +369,7 @@ def transposed_graph(graph, linear, given, instantiate=False):
                 ct = next(cotangents)
                 if out._node.flags & LINEAR:
                     pending[out._node] = add(pending[out._node], ct) if out._node in pending else ct
-        found = transpose_linear(pending, targets)
+        found = transpose_linear(pending, targets, strict=True)
         cts = [found.get(t) for t in targets]
         nonzero.extend(ct is not None or instantiate for ct in cts)
         return [

@@ -1,7 +1,7 @@
 """jit: a function is traced once for each kind of arguments and then runs as one program."""
 
 import functools
-import math
+from sys import getrefcount
 
 import numpy as np
 
@@ -57,7 +57,7 @@ class jit:
         self.compiled = {}  # key of the arguments -> list of _Entry, the newest last
         self.traces = 0  # how often the function was traced
         self.last_key = None  # the kind of arguments of the last trace, for the message about the next one
-        self.donated = {donate_argnums} if isinstance(donate_argnums, int) else set(donate_argnums)
+        self.donated = self._donated_positions(donate_argnums) if donate_argnums != () else ()
         self.static_positions, self.static_names = (), ()
         if static_argnums != () or static_argnames != ():
             self._resolve_static(static_argnums, static_argnames)
@@ -99,14 +99,23 @@ class jit:
             entry = self._compile(key, leaves, static)
         if inside:
             return entry.apply(leaves)
-        return entry.run(leaves, self._donated_leaves(static[0]) if self.donated else None)
+        if not self.donated:
+            return entry.run(leaves)
+        return entry.run(leaves, self._donated_leaves(static[0], static[1]))
 
-    def _donated_leaves(self, structure):
+    def _donated_positions(self, numbers):
+        numbers = {numbers} if isinstance(numbers, int) else set(numbers)
+        count = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in signature(self.function))
+        return {n + count if n < 0 else n for n in numbers}
+
+    def _donated_leaves(self, structure, others):
+        """For each traced leaf whether the caller gives it up."""
         args_structure, kwargs_structure = structure.children()
         flags = []
         for i, child in enumerate(args_structure.children()):
             flags += [i in self.donated] * child.num_leaves
-        return flags + [False] * kwargs_structure.num_leaves
+        flags += [False] * kwargs_structure.num_leaves
+        return [flag for flag, x in zip(flags, others) if x is _TRACED]
 
     def print_trace(self, *args, **kwargs):
         """Prints the graph for these arguments, one line per operation."""
@@ -187,7 +196,7 @@ class jit:
         if self.traces >= 3 and self.last_key != key:
             self._report(key)
         self.last_key = key
-        if entry.closure_is_final():
+        if entry.is_final():
             entries = self.compiled.setdefault(key, [])
             entries.append(entry)
             del entries[:-_KEPT]
@@ -234,10 +243,6 @@ _TRACED = object()
 _WIDE = (np.dtype("float64"), np.dtype("complex128"))
 
 
-def _array_to_tensor(x):
-    return tensor_from_numpy(np.asarray(x), devices.cpu) if isinstance(x, (np.ndarray, np.generic)) else x
-
-
 def _scalar_aval(x, place, wide):
     """The aval of a Python number as an argument: weakly typed, in 32 bits where it fits."""
     if type(x) is bool:
@@ -250,18 +255,17 @@ def _scalar_aval(x, place, wide):
 
 
 def _frozen(value):
-    """A static value as a key that tells 1, 1.0, True, 0.0 and -0.0 apart."""
+    """A static value as a key that tells 1, 1.0, True, 0.0 and -0.0 apart, and knows nan again."""
     if isinstance(value, tuple):
         return tuple(map(_frozen, value))
-    parts = (value.real, value.imag) if isinstance(value, complex) else (value,)
-    return type(value), value, tuple(math.copysign(1, part) for part in parts if isinstance(part, float))
+    return type(value), repr(value) if isinstance(value, (float, complex)) else value
 
 
 def _shown(frozen):
     """The text of a value that _frozen made."""
     if frozen and isinstance(frozen[0], tuple):
         return f"({', '.join(map(_shown, frozen))})"
-    return repr(frozen[1]) if frozen else "()"
+    return str(frozen[1]) if frozen else "()"
 
 
 def _static_leaf(x, name):
@@ -302,9 +306,12 @@ class _Entry:
         self.avals = [node.aval for node in graph.outputs]
         self.program = None
 
-    def closure_is_final(self):
-        """False if the graph reads a value of a function that is still being traced: it cannot serve another trace."""
-        return all(handle._node.frame is None for handle, _ in self.captured)
+    def is_final(self):
+        """False if the graph reads a value of a function that is still being traced or differentiated: it serves once."""
+        nodes = [handle._node for handle, _ in self.captured]
+        if state.gradient_frames and any(node.flags & TRACKED and node.inputs for node in nodes):
+            return False
+        return all(node.frame is None for node in nodes)
 
     def is_current(self):
         """True if all that the trace depended on besides its arguments is as it was."""
@@ -325,6 +332,7 @@ class _Entry:
         if state.frame is not None:  # its graph depends on what this one depends on
             state.frame.guards += self.guards
             state.frame.modules.update(self.live_modules)
+        self.closure.note_aliases()
         n_state = len(self.closure.state)
         outs = call(*self.closure.constants, *self.closure.state, *leaves, graph=self.closed, barrier=False)
         self.closure.change_state(outs[:n_state])
@@ -343,6 +351,7 @@ class _Entry:
         flags = 0
         for node in nodes:
             flags |= node.flags
+        node = None  # _run_donating counts references
         cut = Cut(self.reason, nodes) if flags & TRACKED else None
         pending = [node for node in nodes if node.value is None]
         if pending:
@@ -366,14 +375,23 @@ class _Entry:
         return self.structure.unflatten(outputs)
 
     def _run_donating(self, nodes, values, donated):
-        # an array that is passed twice, or belongs to a group of arrays, is not given away
-        once = {id(v): donated[i] for i, v in enumerate(values)}
-        donated = [
-            d and type(v) is library.DeviceArray and sum(v is w for w in values) == 1 and once[id(v)]
-            for d, v in zip(donated, values)
-        ]
+        donated = [d and _is_sole_owner(nodes, i) and _is_sole_owner(values, i) for i, d in enumerate(donated)]
+        donated = [d and type(v) is library.DeviceArray for d, v in zip(donated, values)]
         results = self.program.run(values, donated)
         for node, gone in zip(nodes, donated):
             if gone:
                 node.value = library.DonatedArray(self.reason)
         return results
+
+
+def _references(items, i):
+    return getrefcount(items[i])
+
+
+def _is_sole_owner(items, i):
+    """True if besides this list only one object refers to the i-th item: its tensor, or its node."""
+    return _references(items, i) <= _TWO_REFERENCES
+
+
+_probe = [object()]
+_TWO_REFERENCES = _references([_probe[0]], 0)

@@ -348,7 +348,10 @@ static pg_status host_call_run(const pg_op *op, pg_array *const *in, pg_dying dy
     pg_host_function function = (pg_host_function)(intptr_t)op->params[0];
     memset(out, 0, (size_t)op->n_out * sizeof *out);
     pg_status status = function(op->params[1], in, op->n_in, out, op->n_out);
-    if (status != PG_OK) return pg_fail(PG_EHOST, "the host function failed");
+    if (status != PG_OK) {
+        pg_arrays_release(out, op->n_out);
+        return pg_fail(PG_EHOST, "the host function failed");
+    }
     for (int32_t k = 0; k < op->n_out; k++)
         if (!as_promised(op, out[k], &op->out[k])) {
             pg_arrays_release(out, op->n_out);

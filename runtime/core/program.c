@@ -371,7 +371,9 @@ pg_status pg_program_check(const pg_program *program, const pg_device *device, i
                    "operand %lld is not what its program was made for", (long long)k);
     }
     for (int64_t k = 0; k < n_out; k++) {
-        const pg_aval *aval = program->avals[program->outputs[k]];
+        int32_t value = program->outputs[k];
+        const pg_aval *aval = program->avals[value];
+        if (!aval && value < n_in) aval = in[value]; /* handed through */
         PG_REQUIRE(!aval || same_shape(aval, out[k]->dtype, out[k]->ndim, out[k]->shape),
                    "result %lld is not what its program gives", (long long)k);
     }

@@ -161,7 +161,7 @@ pg_status pg_program_bind(pg_program *program, pg_array *const *constants, int64
 void pg_program_destroy(pg_program *program);
 
 /* What the kernel `host_call` calls: reads n_in arrays, fills `out` with n_out new arrays of the dtypes
- * and shapes of the operation, and returns PG_OK; on failure it leaves none behind. */
+ * and shapes of the operation, and returns PG_OK; on failure those it has set are released. */
 typedef pg_status (*pg_host_function)(int64_t context, pg_array *const *in, int32_t n_in,
                                       pg_array **out, int32_t n_out);
 
