@@ -314,6 +314,26 @@ def test_rules_under_no_grad(tensor):
         pg.grads([x], y)
 
 
+def test_arguments_of_old_calls_are_freed(tensor):
+    import gc
+    import weakref
+
+    class Settings:
+        scale = 2.0
+
+    f = pg.custom_jvp(lambda settings, x: x * settings.scale, nondiff_argnums=0)
+    f.defjvp(lambda settings, primals, tangents: (f(settings, *primals), tangents[0]))
+    g = pg.custom_vjp(lambda settings, x: x * settings.scale, nondiff_argnums=0)
+    g.defvjp(lambda settings, x: (g(settings, x), settings), lambda settings, kept, ct: (ct,))
+    for function in (f, g):
+        settings = Settings()
+        ref = weakref.ref(settings)
+        pg.grad(lambda x, settings=settings, function=function: function(settings, x))(tensor(1.0)).numpy()
+        del settings
+        gc.collect()
+        assert ref() is None
+
+
 # ---- custom_vjp --------------------------------------------------------------------------------------
 
 
