@@ -211,6 +211,55 @@ def test_linear_maps_may_be_applied_again_and_again(tensor, rng):
     np.testing.assert_allclose(pg.jvp(lambda v: pull(v)[0], (a,), (b,))[1].numpy(), pull(b)[0].numpy(), rtol=1e-12)
 
 
+def doubled(make_map, apply, x):
+    """A linear map applied to x and to 2 x, both before anything is computed."""
+    linear = make_map()
+    first, second = apply(linear, x), apply(linear, x * 2)
+    np.testing.assert_allclose(second.numpy(), 2 * first.numpy(), rtol=1e-12, atol=1e-14)
+    return first.numpy()
+
+
+LINEAR_MAPS = {
+    "linearize": (lambda f, x: pg.linearize(f, x)[1], lambda push, v: push(v)),
+    "vjp": (lambda f, x: pg.vjp(f, x)[1], lambda pull, v: pull(v)[0]),
+    "jit of linearize": (lambda f, x: pg.linearize(f, x)[1], lambda push, v: pg.jit(push)(v)),
+    "jit of vjp": (lambda f, x: pg.vjp(f, x)[1], lambda pull, v: pg.jit(pull)(v)[0]),
+    "vmap of linearize": (lambda f, x: pg.linearize(f, x)[1], lambda push, v: pg.vmap(push)(pg.stack([v, v]))[1]),
+    "vmap of vjp": (lambda f, x: pg.vjp(f, x)[1], lambda pull, v: pg.vmap(pull)(pg.stack([v, v]))[0][1]),
+    "scan of vjp": (lambda f, x: pg.vjp(f, x)[1], lambda pull, v: pg.map(pull, pg.stack([v, v]))[0][1]),
+    "grad of linearize": (
+        lambda f, x: pg.linearize(f, x)[1],
+        lambda push, v: pg.grad(lambda u: (push(u) * v).sum())(v),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", LINEAR_MAPS)
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in ("matmul", "indexing", "constant")])
+def test_linear_maps_of_control_flow(name, how, tensor, rng):
+    """Their residuals are values of nodes that were replaced: the maps are right whenever and wherever they run."""
+    make, apply = LINEAR_MAPS[how]
+    f = FUNCTIONS[name]
+    if name == "reductions":
+        f = lambda x: FUNCTIONS[name](x) * pg.ones_like(x)
+    x, v = tensor(rng.normal(size=(2, 3))), tensor(rng.normal(size=(2, 3)))
+    jacobian = jacobian_by_columns(f, x)
+    forward = "linearize" in how and "grad" not in how
+    expected = np.tensordot(jacobian if forward else jacobian.transpose(2, 3, 0, 1), v.numpy(), 2)
+    found = doubled(lambda: make(f, x), apply, v)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11)
+
+
+def jacobian_by_columns(f, x):
+    """Forward mode, one direction at a time."""
+    columns = []
+    for i in range(x.size):
+        v = np.zeros(x.shape)
+        v.flat[i] = 1
+        columns.append(pg.jvp(f, (x,), (pg.Tensor(v, device=x.device),))[1].numpy())
+    return np.stack(columns, -1).reshape((*columns[0].shape, *x.shape))
+
+
 def test_linearize_runs_the_function_once(tensor):
     calls = []
 
