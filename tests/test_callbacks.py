@@ -309,7 +309,9 @@ def test_io_callbacks_run_exactly_once_and_in_order(tensor):
         pg.io_callback(write("first"), None, x)
         used = pg.io_callback(lambda x: log.append(("read", float(x))) or x * 2, x, x)
         pg.io_callback(lambda x: log.append(("unused", float(x))) or x, x, x)
-        pg.scan(lambda c, i: (pg.io_callback(write("step"), None, i), (c, None))[1], 0.0, pg.arange(3.0))
+        pg.scan(
+            lambda c, i: (pg.io_callback(write("step"), None, i), (c, None))[1], None, pg.arange(3.0, device=x.device)
+        )
         pg.cond(x > 0, lambda: pg.io_callback(write("yes"), None), lambda: pg.io_callback(write("no"), None))
         pg.io_callback(write("last"), None, used)
         return used
@@ -412,7 +414,9 @@ def test_printing_in_every_call_and_step(tensor, capsys):
     @pg.jit
     def f(x):
         pg.debug_print("x {}", x)
-        return pg.scan(lambda c, v: (pg.debug_print("step {:g} {:g}", c, v), (c + v, None))[1], x, pg.arange(2.0))[0]
+        return pg.scan(
+            lambda c, v: (pg.debug_print("step {:g} {:g}", c, v), (c + v, None))[1], x, pg.arange(2.0, device=x.device)
+        )[0]
 
     x = tensor(np.float64(5))
     for _ in range(3):

@@ -323,7 +323,7 @@ def test_recomputed_random_numbers_are_those_of_the_forward_pass(how, tensor, de
     """The gradient vanishes exactly where the value is that of a dropped element."""
     inner = pg.checkpoint(lambda x: dropped(x, device))
     block = {
-        "scan": lambda x: pg.scan(lambda c, row: (c, inner(row)), 0.0, x)[1],
+        "scan": lambda x: pg.scan(lambda c, row: (c, inner(row)), None, x)[1],
         "vmap": pg.vmap(inner),
         "jit of vmap": pg.vmap(inner),
         "nested": pg.checkpoint(lambda x: inner(x) * 1.0),

@@ -26,7 +26,7 @@ def everywhere(m, f, x):
         m.grad(rows)(x),
         m.grad(m.checkpoint(f))(x[0]),
         m.vmap(m.grad(m.checkpoint(f)))(x),
-        m.grad(lambda x: m.scan(lambda c, r: (c + m.checkpoint(f)(r * c), None), 0.5, x)[0])(x),
+        m.grad(lambda x: m.scan(lambda c, r: (c + m.checkpoint(f)(r * c), None), x[0, 0] * 0 + 0.5, x)[0])(x),
         m.grad(lambda x: m.cond(x.sum() > -99, f, lambda x: x.sum(), x))(x[0]),
         m.vjp(lambda x: m.vmap(f)(x), x)[1](x[:, 0]),
     )
@@ -192,7 +192,8 @@ def test_methods(tensor):
             return (x * self.scale).sum()
 
         back.defvjp(
-            lambda self, x: (self.back(x), x.shape), lambda self, shape, ct: (pg.ones(shape) * ct * self.scale,)
+            lambda self, x: (self.back(x), x.shape),
+            lambda self, shape, ct: (pg.ones(shape, device=ct.device) * ct * self.scale,),
         )
 
     x = tensor(np.ones(3))

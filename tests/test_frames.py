@@ -282,26 +282,26 @@ def fresh_draws(draw, count=3):
 
 
 @pytest.mark.parametrize("name, draw", {
-    "jit": lambda r: pg.jit(lambda: r()),
-    "scan": lambda r: lambda: pg.scan(lambda c, _: (c, r()), 0, None, length=4)[1],
-    "jit of scan": lambda r: pg.jit(lambda: pg.scan(lambda c, _: (c, r()), 0, None, length=4)[1]),
-    "scan of jit": lambda r: lambda: pg.scan(lambda c, _: (c, pg.jit(r)()), 0, None, length=4)[1],
-    "cond": lambda r: pg.jit(lambda: (pg.cond(True, r, r), r())),
-    "while_loop": lambda r: pg.jit(lambda: (pg.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + 1, r()), (0, r())), r())),
-    "map": lambda r: lambda: pg.map(lambda _: r(), pg.arange(4)),
-    "nested jit": lambda r: pg.jit(lambda: (pg.jit(r)(), pg.jit(r)(), r())),
-    "vmap": lambda r: lambda: pg.vmap(lambda x: r() + 0 * x)(pg.zeros((4, 1))),
-    "jit of vmap": lambda r: pg.jit(lambda: pg.vmap(lambda x: r() + 0 * x)(pg.zeros((4, 1)))),
-    "vmap of jit": lambda r: lambda: pg.vmap(pg.jit(lambda x: r() + 0 * x))(pg.zeros((4, 1))),
-    "vmap without use of the example": lambda r: lambda: pg.vmap(lambda x: r())(pg.zeros((4, 1))),
-    "vmap of vmap": lambda r: lambda: pg.vmap(pg.vmap(lambda x: r()))(pg.zeros((3, 2))),
-    "vmap of scan": lambda r: lambda: pg.vmap(lambda x: pg.scan(lambda c, _: (c, r()), 0, None, length=3)[1])(pg.zeros(2)),
-    "scan of vmap": lambda r: lambda: pg.scan(lambda c, _: (c, pg.vmap(lambda x: r())(pg.zeros(2))), 0, None, length=3)[1],
-    "checkpoint": lambda r: lambda: pg.checkpoint(r)(),
-    "value of grad": lambda r: lambda: pg.grad(lambda x: (x * r()).sum())(pg.ones(5)),
+    "jit": lambda r, d: pg.jit(lambda: r()),
+    "scan": lambda r, d: lambda: pg.scan(lambda c, _: (c, r()), None, None, length=4)[1],
+    "jit of scan": lambda r, d: pg.jit(lambda: pg.scan(lambda c, _: (c, r()), None, None, length=4)[1]),
+    "scan of jit": lambda r, d: lambda: pg.scan(lambda c, _: (c, pg.jit(r)()), None, None, length=4)[1],
+    "cond": lambda r, d: pg.jit(lambda: (pg.cond(True, r, r), r())),
+    "while_loop": lambda r, d: pg.jit(lambda: (pg.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + 1, r()), (0, r())), r())),
+    "map": lambda r, d: lambda: pg.map(lambda _: r(), pg.arange(4, device=d)),
+    "nested jit": lambda r, d: pg.jit(lambda: (pg.jit(r)(), pg.jit(r)(), r())),
+    "vmap": lambda r, d: lambda: pg.vmap(lambda x: r() + 0 * x)(pg.zeros((4, 1), device=d)),
+    "jit of vmap": lambda r, d: pg.jit(lambda: pg.vmap(lambda x: r() + 0 * x)(pg.zeros((4, 1), device=d))),
+    "vmap of jit": lambda r, d: lambda: pg.vmap(pg.jit(lambda x: r() + 0 * x))(pg.zeros((4, 1), device=d)),
+    "vmap without use of the example": lambda r, d: lambda: pg.vmap(lambda x: r())(pg.zeros((4, 1), device=d)),
+    "vmap of vmap": lambda r, d: lambda: pg.vmap(pg.vmap(lambda x: r()))(pg.zeros((3, 2), device=d)),
+    "vmap of scan": lambda r, d: lambda: pg.vmap(lambda x: pg.scan(lambda c, _: (c, r()), None, None, length=3)[1])(pg.zeros(2, device=d)),
+    "scan of vmap": lambda r, d: lambda: pg.scan(lambda c, _: (c, pg.vmap(lambda x: r())(pg.zeros(2, device=d))), None, None, length=3)[1],
+    "checkpoint": lambda r, d: lambda: pg.checkpoint(r)(),
+    "value of grad": lambda r, d: lambda: pg.grad(lambda x: (x * r()).sum())(pg.ones(5, device=d)),
 }.items())  # fmt: skip
 def test_random_numbers_are_fresh_and_repeatable(name, draw, device):
-    f = draw(lambda: pg.rand(5, device=device, dtype="float64"))
+    f = draw(lambda: pg.rand(5, device=device, dtype="float64"), device)
     pg.manual_seed(7)
     drop = f
     if name == "while_loop":  # the count is no random number
@@ -317,7 +317,7 @@ def test_traced_and_untraced_calls_share_one_stream(device):
     """A seed gives the same numbers whether a function is compiled or not."""
     draw = lambda: (
         pg.rand(3, device=device),
-        pg.scan(lambda c, _: (c, pg.rand(2, device=device)), 0, None, length=3)[1],
+        pg.scan(lambda c, _: (c, pg.rand(2, device=device)), None, None, length=3)[1],
     )
     found = []
     for f in (draw, pg.jit(draw), pg.jit(lambda: pg.jit(draw)())):
@@ -330,7 +330,7 @@ def test_traced_and_untraced_calls_share_one_stream(device):
 
 def test_constants_made_inside_belong_to_the_graph(tensor):
     made = []
-    f = pg.jit(lambda x: (made.append(1), x + pg.arange(2.0) + pg.ones(2))[1])
+    f = pg.jit(lambda x: (made.append(1), x + pg.arange(2.0, device=x.device) + pg.ones(2, device=x.device))[1])
     assert f(tensor([1.0, 1.0])).numpy().tolist() == [2, 3] and f(tensor([0.0, 0.0])).numpy().tolist() == [1, 2]
     assert len(made) == 1
 
@@ -404,7 +404,7 @@ def test_a_graph_that_captured_a_value_of_an_open_function_is_not_kept(tensor):
         return inner(x)
 
     def scanned(f):
-        return lambda x, y: pg.scan(lambda c, row: (c, f(*row)), 0, (x, y))[1]
+        return lambda x, y: pg.scan(lambda c, row: (c, f(*row)), None, (x, y))[1]
 
     for transform in (pg.jit, pg.vmap, scanned, lambda f: pg.jit(scanned(f))):
         f = transform(reads)

@@ -179,13 +179,13 @@ PROGRAMS = {
     "vmap": lambda m, n: lambda x: m["vmap"](lambda r: n.exp(r) * r.sum())(x),
     "checkpoint": lambda m, n: lambda x: m["checkpoint"](lambda x: n.sin(n.sin(x) @ W))(x),
     "scan": lambda m, n: lambda x: m["scan"](lambda c, r: (n.tanh(c * r + 0.3), c.sum()), x[0], x),
-    "scan of constants": lambda m, n: lambda x: m["scan"](lambda c, r: (c * n.sin(r), c * x.sum()), x[0], W),
+    "scan of constants": lambda m, n: lambda x: m["scan"](lambda c, r: (c * n.sin(r), c * x.sum()), x[0], x * 0 + W[:2]),
     "cond": lambda m, n: lambda x: m["cond"](x.sum() > 99, lambda x: x, lambda x: n.exp(x) * x, x),
     "fori_loop": lambda m, n: lambda x: m["fori"](0, 3, lambda i, c: n.sin(c) * (i + 1.0), x),
     "while_loop": lambda m, n: lambda x: m["while"](lambda s: s[0] < 3, lambda s: (s[0] + 1, n.cos(s[1]) * x), (0, x))[1],
     "stop_gradient": lambda m, n: lambda x: m["stop"](x * x) * n.sin(x),
     "gelu": lambda m, n: lambda x: m["gelu"](x),
-    "tree": lambda m, n: lambda x: {"a": n.sin(x), "b": (x.sum(), n.ones(2, dtype=x.dtype))},
+    "tree": lambda m, n: lambda x: {"a": n.sin(x), "b": (x.sum(), x[0] * 0)},
 }  # fmt: skip
 
 
