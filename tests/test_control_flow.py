@@ -103,7 +103,7 @@ def test_a_loop_does_not_copy_what_it_updates(tensor, device):
 
 
 def test_random_numbers_are_fresh_in_every_step(tensor, device):
-    draw = lambda _: pg.scan(lambda c, _: (c, pg.rand(3, device=device)), 0.0, None, length=100)[1]
+    draw = lambda _: pg.scan(lambda c, _: (c, pg.rand(3, device=device)), tensor(0.0), None, length=100)[1]
     for f in (draw, pg.jit(draw)):
         pg.manual_seed(3)
         first, second = f(0).numpy(), f(0).numpy()
@@ -152,7 +152,7 @@ def test_a_body_changes_tensors_of_the_outside(tensor):
         log[2] = log[2] * 2 + 1
         return s + 1
 
-    pg.while_loop(lambda s: s < 5, doubling, 0)
+    pg.while_loop(lambda s: s < 5, doubling, tensor(0))
     np.testing.assert_array_equal(log.numpy(), [5, 6, 31])
 
 
@@ -209,7 +209,7 @@ def test_every_dtype_can_be_carried(dtype, device):
 def test_weak_carries_give_way(tensor):
     c, _ = pg.scan(lambda c, x: (c + x, None), 0, tensor(np.ones(3, np.float32)))
     assert c.dtype == np.float32
-    assert pg.while_loop(lambda s: s < 3, lambda s: s + tensor(np.float64(1.5)), 0.0).dtype == np.float64
+    assert pg.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + tensor(np.float64(1.5)), s[1]), (0.0, tensor(1)))[0].dtype == np.float64
     found = pg.cond(tensor(1.0) > 0, lambda: 1, lambda: tensor(np.float32(2)))
     assert found.dtype == np.float32 and found.item() == 1
 

@@ -414,8 +414,10 @@ def test_several_results(tensor):
 def test_captured_constants(tensor):
     """Tensors that the function and its rules read from outside are constants to it."""
 
+    ours = tensor(X[0] * 2)
+
     def program(m, n, x):
-        w = x[0] * 2
+        w = ours if m is pg else X[0] * 2
 
         @m.custom_vjp
         def f(x):

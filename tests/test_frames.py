@@ -690,7 +690,7 @@ def test_an_array_that_is_captured_and_passed_is_not_given_away(tensor):
 
 
 def test_values_made_of_a_donated_argument(tensor):
-    """What was computed from it before stays; another handle of the node, and what is still pending, went with it."""
+    """What was computed from it before stays; while another handle, or something pending, needs it, it is not given."""
     f = pg.jit(lambda x: x * 2, donate_argnums=0)
     x = tensor(np.arange(100.0))
     view, square, pending, handle = x[10:20], (x.reshape((10, 10))), x + 1, x[:]
@@ -698,8 +698,7 @@ def test_values_made_of_a_donated_argument(tensor):
     array = x.numpy()
     assert f(x).numpy()[3] == 6
     assert array[3] == 3 and view.numpy()[0] == 10 and square.numpy()[0, 3] == 3
-    for gone in (pending, handle):
-        assert "donated" in message(pg.DeviceError, lambda: gone.numpy())
+    assert pending.numpy()[3] == 4 and handle.numpy()[3] == 3 and x.numpy()[3] == 3
 
 
 @pytest.mark.parametrize("other", ["pg.Tensor(x)", "pg.Tensor(x).eval()", "x.detach()", "x.detach().eval()"])

@@ -51,6 +51,8 @@ UNARY = {
     "erf": (mpmath.erf, 0.3),
     "erfc": (mpmath.erfc, 0.3),
     "erf_inv": (mpmath.erfinv, 0.3),
+    "lgamma": (mpmath.loggamma, 2.3),
+    "digamma": (mpmath.digamma, 2.3),
     "neg": (lambda x: -x, 0.3),
 }
 BINARY = {  # with the second curve
@@ -90,7 +92,7 @@ def test_all_elementwise_primitives_are_here():
     stated = {
         name for name, p in PRIMITIVES.items() if issubclass(p.rules, Elementwise) and "derivative" in vars(p.rules)
     }
-    assert stated <= UNARY.keys() | BINARY.keys() | {"integer_pow"}
+    assert stated <= UNARY.keys() | BINARY.keys() | {"integer_pow", "polygamma"}  # these take a parameter
 
 
 @pytest.mark.parametrize("name", UNARY)

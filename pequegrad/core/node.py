@@ -80,7 +80,7 @@ class Spec:
         self.inputs = inputs  # tuple of avals
         self.aval = aval  # Aval, or a tuple of them for several results
         outputs = self.outputs
-        self.device = (outputs or inputs)[0].device if outputs or inputs else devices.cpu
+        self.device = (outputs or inputs)[0].device if outputs or inputs else params.get("device", devices.cpu)
         self.n_outputs = len(outputs)
         self.op = op  # address of the prepared kernel; 0 = not prepared yet
         self._operation = None  # its owner

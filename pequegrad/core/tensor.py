@@ -95,7 +95,9 @@ class Tensor:
             f"Tensor(shape={list(self.shape)}, dtype={self.dtype.name}, device={self.device}, "
             f"evaled={int(self.evaled)}, primitive={node.spec.primitive.title}, id={node.number}"
         )
-        if node.value is not None:
+        if type(node.value) is library.DonatedArray:
+            text += ", donated"
+        elif node.value is not None:
             value = library.array_to_host(node.value, node.aval)
             text += f", value={np.array2string(value, separator=', ', threshold=20, edgeitems=3)}"
         return text + ")"

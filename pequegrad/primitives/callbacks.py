@@ -60,14 +60,13 @@ class host_call:
 
     transient = True
 
-    def infer(*operands, callback, avals, vmap):
-        device = operands[0].device if operands else None
-        return tuple(aval if device is None else aval.update(device=device) for aval in avals)
+    def infer(*operands, callback, avals, vmap, device):
+        return avals
 
-    def effects(*, callback, avals, vmap):
+    def effects(*, callback, avals, vmap, device):
         return callback.has_effect
 
-    def jvp(primals, tangents, out, *, callback, avals, vmap):
+    def jvp(primals, tangents, out, *, callback, avals, vmap, device):
         if not avals:
             return None
         raise GradientError(
@@ -75,7 +74,7 @@ class host_call:
             fix="give it one: call it inside a function with custom_jvp or custom_vjp; or stop_gradient its operands.",
         )
 
-    def batch_with_axis(inputs, batched, axis, *, callback, avals, vmap):
+    def batch_with_axis(inputs, batched, axis, *, callback, avals, vmap, device):
         if not any(batched):
             return None
         wide = tuple(aval.update(shape=(axis.size, *aval.shape)) for aval in avals)
@@ -87,7 +86,7 @@ class host_call:
             inputs = [x if b else add_batch_axis(x, axis.size) for x, b in zip(inputs, batched)]
         else:
             inputs = [x if b else expand_leading(x, 0, 1) for x, b in zip(inputs, batched)]
-        return host_call(*inputs, callback=callback, avals=wide, vmap=vmap), (True,) * len(avals)
+        return host_call(*inputs, callback=callback, avals=wide, vmap=vmap, device=device), (True,) * len(avals)
 
-    def lower(*operands, callback, avals, vmap):
+    def lower(*operands, callback, avals, vmap, device):
         return "host_call", (callback,)

@@ -5,12 +5,12 @@ import functools
 import numpy as np
 
 from ..core import dtype as dtypes
-from ..core.device import device as devices
 from ..core.errors import ArgumentError
 from ..core.node import make_aval
 from ..core.tensor import Tensor
 from ..ops.creation import as_tensor
 from ..primitives.callbacks import VMAP_METHODS, Callback, host_call
+from .trace import place_of
 from .tree import flatten
 
 
@@ -94,7 +94,7 @@ def _call(what, callback, result_shape_dtypes, args, kwargs, vmap_method, has_ef
     name = getattr(callback, "__name__", type(callback).__name__)
     leaves, structure = flatten((args, kwargs))
     is_value = [isinstance(x, (Tensor, bool, int, float, complex, np.ndarray, np.generic)) for x in leaves]
-    place = next((x.device for x in leaves if isinstance(x, Tensor)), devices.cpu)
+    place = place_of(leaves)
     tensors = [as_tensor(x, place) for x, v in zip(leaves, is_value) if v]
     results, result_structure = _result_types(what, result_shape_dtypes)
     avals = tuple(make_aval(tuple(r.shape), dtypes.canonical(r.dtype), place) for r in results)
@@ -112,7 +112,7 @@ def _call(what, callback, result_shape_dtypes, args, kwargs, vmap_method, has_ef
             raise ArgumentError(f"The callback {name} returned {found_structure}, it promised {result_structure}.")
         return found
 
-    outs = host_call(*tensors, callback=Callback(flat, name, has_effect), avals=avals, vmap=vmap_method)
+    outs = host_call(*tensors, callback=Callback(flat, name, has_effect), avals=avals, vmap=vmap_method, device=place)
     return result_structure.unflatten(list(outs))
 
 

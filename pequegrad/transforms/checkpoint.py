@@ -8,7 +8,7 @@ from ..ops.creation import as_tensor
 from ..primitives import control_flow as p
 from .control_flow import Closure
 from .graphs import save_all
-from .trace import trace
+from .trace import place_of, trace
 from .tree import flatten
 
 
@@ -86,7 +86,8 @@ def checkpoint(function=None, *, prevent_cse=True, policy=None, static_argnums=(
         traced = [
             isinstance(x, Tensor) or isinstance(x, (int, float, complex)) or hasattr(x, "__array__") for x in leaves
         ]
-        tensors = [as_tensor(x) for x, t in zip(leaves, traced) if t]
+        place = place_of(leaves)
+        tensors = [as_tensor(x, place) for x, t in zip(leaves, traced) if t]
 
         def call(values):
             values = iter(values)

@@ -1,6 +1,5 @@
 """psum, all_gather, ...: collectives over the axis that a vmap(axis_name=...) maps. As in jax.lax."""
 
-from ..core.device import device as devices
 from ..core.dtype import dt, is_inexact
 from ..core.errors import ArgumentError, AxisNameError
 from ..core.node import state
@@ -8,6 +7,7 @@ from ..ops.creation import as_tensor
 from ..primitives import collectives as p
 from ..primitives.elementwise import convert_to, div
 from ..primitives.shape import reshape
+from .trace import place_of
 from .tree import tree_map
 
 
@@ -109,14 +109,6 @@ def axis_index(axis_name):
     """The position of the example along the named axis, a 0-d int32; of several names in row-major order."""
     total = None
     for name in _names(axis_name):
-        here = p.axis_index(axis_name=name, axis_size=axis_size(name), device=_device())
+        here = p.axis_index(axis_name=name, axis_size=axis_size(name), device=place_of([]))
         total = here if total is None else total * axis_size(name) + here
     return total
-
-
-def _device():
-    """That of the arguments of the innermost vmap."""
-    frame = state.frame
-    while frame is not None and not frame.arguments:
-        frame = frame.outer
-    return frame.arguments[0].aval.device if frame is not None else devices.cpu

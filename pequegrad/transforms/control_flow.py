@@ -6,18 +6,17 @@ changed when the loop or branch is done. Signatures are those of jax.lax.
 
 import numpy as np
 
-from ..core.device import device as devices
 from ..core.dtype import dt, promote
 from ..core.errors import ArgumentError, DtypeError, ShapeError
-from ..core.node import stand_in, state
-from ..core.tensor import Tensor, without_history
+from ..core.node import constant, scalar_constant, stand_in, state
+from ..core.tensor import without_history, wrap
 from ..ops.creation import as_tensor
 from ..primitives import control_flow as p
 from ..primitives.base import note_captures, number
 from ..primitives.elementwise import add, convert, convert_to, ne
 from ..primitives.shape import concatenate, iota, reshape, rev, slice_, slice_axis, zeros_like
 from . import graphs
-from .trace import trace
+from .trace import place_of, trace
 from .tree import flatten, leaf_names, tree_map
 
 # ---- closing bodies over what they read and change --------------------------------------------------
@@ -89,9 +88,9 @@ def _distinct(handles):
     return list({id(handle): handle for handle in handles}.values())
 
 
-def _tensors(leaves, what):
-    """Leaves as tensors on one device."""
-    place = next((x.device for x in leaves if isinstance(x, Tensor)), devices.cpu)
+def _tensors(leaves, what, place=None):
+    """Leaves as tensors, numbers among them on the device of the others (or on `place`)."""
+    place = place_of(leaves) if place is None else place
     found = []
     for x in leaves:
         try:
@@ -129,7 +128,8 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
     _check_function("scan", f)
     init_leaves, structure = flatten(init)
     x_leaves, x_structure = flatten(xs)
-    carry, x = _tensors(init_leaves, "scan: init"), _tensors(x_leaves, "scan: xs")
+    place = place_of([*init_leaves, *x_leaves])
+    carry, x = _tensors(init_leaves, "scan: init", place), _tensors(x_leaves, "scan: xs", place)
     length = _length(x, length, lambda: leaf_names(xs, "xs"))
     rows = [v._node.aval.update(shape=v.shape[1:]) for v in x]
     name, out_structure = _name(f), [None]
@@ -333,14 +333,13 @@ def fori_loop(lower, upper, body_fun, init_val, unroll=1):
     _check_function("fori_loop", body_fun)
     if all(isinstance(v, (int, np.integer)) for v in (lower, upper)):
         lower, length = int(lower), max(int(upper) - int(lower), 0)
-        leaves = _tensors(flatten(init_val)[0], "fori_loop: init_val")
-        place = leaves[0].device if leaves else devices.cpu
-        index = iota(shape=(length,), dtype=dt.int32, axis=0, device=place)
+        index = iota(shape=(length,), dtype=dt.int32, axis=0, device=place_of(flatten(init_val)[0]))
         step = lambda value, i: (body_fun(i, value), None)
         step.__name__ = _name(body_fun)
         index = convert(add(index, lower) if lower else index, dtype=dt.int32, weak_type=True)
         return scan(step, init_val, index, unroll=unroll or 1)[0]
-    lower, upper = _tensors([lower, upper], "fori_loop: bounds")
+    place = place_of([lower, upper, *flatten(init_val)[0]])
+    lower, upper = _tensors([lower, upper], "fori_loop: bounds", place)
     dtype, weak = promote(*(x._node.aval.weak_pair for x in (lower, upper)))
     lower, upper = convert_to(lower, dtype, weak), convert_to(upper, dtype, weak)
     step = lambda state: (state[0] + 1, body_fun(state[0], state[1]))
@@ -378,19 +377,21 @@ def cond(pred, true_fun, false_fun, *operands):
 
     Both are traced and must return the same structure, shapes and dtypes. Under vmap with a batched `pred` both are run.
     """
-    pred = as_tensor(pred)
+    pred = as_tensor(pred, place_of([pred, *flatten(operands)[0]]))
     if pred.shape or pred.dtype.kind not in "biuf":
         raise ArgumentError(
             f"cond: pred must be a scalar, got {pred._node.aval}.", fix="use where for arrays, or vmap."
         )
-    if pred.dtype.kind != "b":
-        pred = ne(pred, number(0, pred))
-    return _branches("cond", convert_to(pred, dt.int32), (false_fun, true_fun), operands)
+    if pred._node.spec.primitive is constant:
+        index = wrap(scalar_constant(int(bool(pred._node.spec.params["value"])), dt.int32, pred.device))
+    else:
+        index = convert_to(pred if pred.dtype.kind == "b" else ne(pred, number(0, pred)), dt.int32)
+    return _branches("cond", index, (false_fun, true_fun), operands)
 
 
 def switch(index, branches, *operands):
     """branches[index](*operands) for a scalar integer `index`, which is clamped to the range of branches."""
-    index = as_tensor(index)
+    index = as_tensor(index, place_of([index, *flatten(operands)[0]]))
     if index.shape or index.dtype.kind not in "iu":
         raise ArgumentError(f"switch: index must be a scalar integer, got {index._node.aval}.")
     branches = tuple(branches)
@@ -420,10 +421,19 @@ def _branches(what, index, functions, operands):
             )
     dtypes = _common_dtypes(what, traced)
     closure = Closure(traced)
+    index = _beside(index, [*closure.constants, *closure.state, *tensors])
     branches = tuple(_converted(graph, len(closure.state), dtypes) for graph in closure.graphs)
     outs = p.cond(index, *closure.constants, *closure.state, *tensors, branches=branches)
     closure.change_state(outs[: len(closure.state)])
     return structures[0].unflatten(outs[len(closure.state) :])
+
+
+def _beside(index, operands):
+    """The index on the device of the operands, if it is a number that knew of none."""
+    place = operands[0].device if operands else index.device
+    if index.device is not place and index._node.spec.primitive is constant:
+        return wrap(scalar_constant(index._node.spec.params["value"], index.dtype, place))
+    return index
 
 
 def _common_dtypes(what, traced):

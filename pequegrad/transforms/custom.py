@@ -14,6 +14,7 @@ from ..primitives.elementwise import convert_to
 from ..primitives.reduction import reduce_sum
 from ..primitives.shape import zeros_like
 from .signatures import signature
+from .trace import place_of
 from .tree import flatten
 
 
@@ -41,7 +42,8 @@ class _Custom:
             args = _positional(self.function, self.name, args, kwargs)
         fixed = [args[i] for i in self.nondiff if i < len(args)]
         leaves, structure = flatten(tuple(a for i, a in enumerate(args) if i not in self.nondiff))
-        return args, fixed, [as_tensor(x) for x in leaves], structure
+        place = place_of(leaves)
+        return args, fixed, [as_tensor(x, place) for x in leaves], structure
 
     def _rebuilt(self, args, moving):
         """All arguments again, with other values for those that are differentiated."""
@@ -120,7 +122,7 @@ class custom_jvp(_Custom):
             raise GradientError(f"{self.name} has no rule.", fix=f"define one: @{self.name}.defjvp")
         result = self.function(*self._rebuilt(args, structure.unflatten(map(_plain, leaves))))
         outs, out_structure = flatten(result)
-        outs = [as_tensor(y) for y in outs]
+        outs = [as_tensor(y, place_of(leaves)) for y in outs]
         if not outs:
             return result
         rule = _JvpRule(self, fixed, structure, out_structure)
@@ -243,7 +245,7 @@ class custom_vjp(_Custom):
             outs = [_plain(y) for y in outs]
         else:
             outs, rule.out_structure = flatten(self.function(*rule.arguments(map(_plain, leaves))))
-            outs = [as_tensor(y) for y in outs]
+            outs = [as_tensor(y, place_of(leaves)) for y in outs]
         if not outs:
             return rule.out_structure.unflatten(outs)
         marked = p.custom_vjp_mark(*leaves, *outs, *residuals, rule=rule, kept=kept, first=len(leaves), n_out=len(outs))
@@ -286,8 +288,9 @@ class _VjpRule:
         residuals, structure = flatten(found[1])
         is_tensor = tuple(isinstance(r, Tensor) or hasattr(r, "__array__") for r in residuals)
         others = tuple(None if t else r for t, r in zip(is_tensor, residuals))
-        tensors = [as_tensor(r) for r, t in zip(residuals, is_tensor) if t]
-        return [as_tensor(y) for y in outs], tensors, _Kept(structure, is_tensor, others)
+        place = place_of(leaves)
+        tensors = [as_tensor(r, place) for r, t in zip(residuals, is_tensor) if t]
+        return [as_tensor(y, place) for y in outs], tensors, _Kept(structure, is_tensor, others)
 
     def fwd(self, x):
         """(residuals, _Kept) at x."""

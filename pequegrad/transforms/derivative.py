@@ -14,6 +14,7 @@ from ..core.evaluate import OUTPUT
 from ..core.node import LINEAR, TRACKED, placeholder_node
 from ..core.tensor import wrap
 from ..primitives.base import outputs
+from ..primitives.control import stop_gradient
 from ..primitives.elementwise import add
 
 _by_number = attrgetter("number")
@@ -41,7 +42,7 @@ def dependent_nodes(results, sources, on_cut=None):
     active = set(sources)
     path = []
     for node in sorted(seen, key=_by_number):
-        if node.flags & TRACKED and not active.isdisjoint(node.inputs):
+        if node.flags & TRACKED and not active.isdisjoint(node.inputs) and node.spec.primitive is not stop_gradient:
             active.add(node)
             path.append(node)
     return path, active

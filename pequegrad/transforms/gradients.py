@@ -15,6 +15,7 @@ from ..primitives.control_flow import zeros as zeros_of
 from ..primitives.elementwise import convert_to
 from ..primitives.shape import filled_like, zeros_like
 from .derivative import backward, forward, transpose_linear
+from .trace import place_of
 from .tree import flatten
 
 
@@ -268,7 +269,7 @@ def vjp(function, *primals, has_aux=False):
         for c, r in zip(given, results):
             if not is_inexact(r.dtype):
                 continue
-            c = _as_primal(c)
+            c = as_tensor(c, r.device)
             if c.shape != r.shape:
                 raise ShapeError(f"vjp: a cotangent has shape {list(c.shape)}, its output {list(r.shape)}.")
             if c.dtype != r.dtype:
@@ -314,8 +315,8 @@ def jvp(function, primals, tangents, has_aux=False):
 
 def _tangent_for(node, tangent):
     """A tangent that fits the node of an argument."""
-    tangent = _as_primal(tangent)
     aval = node.aval
+    tangent = as_tensor(tangent, aval.device)
     if tangent.shape != aval.shape:
         raise ShapeError(f"jvp: a tangent has shape {list(tangent.shape)}, its primal {list(aval.shape)}.")
     if tangent.dtype != aval.dtype and not tangent.weak_type:
@@ -369,14 +370,15 @@ def linear_transpose(function, *primals):
     function is not linear. <f(x), ct> == <x, linear_transpose(f, x)(ct)> for all x and ct.
     """
     leaves, structure = _flatten_shapes(primals)
-    avals = [_aval_of(x) for x in leaves]
-    for aval in avals:
+    for aval in map(_aval_of, leaves):
         if not is_inexact(aval.dtype):
             raise DtypeError(
                 f"linear_transpose: an argument has dtype {aval.dtype.name}: it must be floating or complex."
             )
 
     def transposed(cotangents):
+        place = place_of([*leaves, *flatten(cotangents)[0]])
+        avals = [_aval_of(x, place) for x in leaves]
         with GradientFrame():
             nodes = [placeholder_node(aval, LINEAR | TRACKED) for aval in avals]
             outs = function(*structure.unflatten([wrap(node) for node in nodes]))
@@ -403,12 +405,12 @@ def _flatten_shapes(tree):
     return optree.tree_flatten(tree, is_leaf=lambda x: hasattr(x, "shape") and hasattr(x, "dtype"))
 
 
-def _aval_of(x):
+def _aval_of(x, place=devices.cpu):
     if isinstance(x, Tensor):
         return x._node.aval
     if not hasattr(x, "shape"):
         x = np.asarray(x, np.float32 if isinstance(x, float) else None)
-    return make_aval(tuple(x.shape), canonical(x.dtype), devices.cpu)
+    return make_aval(tuple(x.shape), canonical(x.dtype), place)
 
 
 def _with_identities(args, positions, name, allow_int=False):
@@ -425,7 +427,8 @@ def _with_identities(args, positions, name, allow_int=False):
             )
         leaves, structure = flatten(args[position])
         fresh = []
-        for tensor in map(_as_primal, leaves):
+        place = place_of(leaves)
+        for tensor in [as_tensor(x, place) if _is_value(x) else x for x in leaves]:
             if allow_int and isinstance(tensor, Tensor) and not is_inexact(tensor.dtype):
                 fresh.append(tensor)
                 nodes.append(None)
@@ -453,9 +456,13 @@ def _untracked(gradients):
     ]
 
 
-def _as_primal(x):
+def _is_value(x):
     """Numbers and arrays may stand for tensors."""
-    return as_tensor(x) if isinstance(x, (int, float, complex, np.ndarray, np.generic)) else x
+    return isinstance(x, (int, float, complex, np.ndarray, np.generic))
+
+
+def _as_primal(x):
+    return as_tensor(x, place_of([])) if _is_value(x) else x
 
 
 def _gradients_at(cotangents, nodes):

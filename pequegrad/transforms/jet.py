@@ -9,7 +9,7 @@ own jvp rule: y' = J(x) x' is a small graph of primitives, whose coefficient k -
 import math
 
 from ..core.dtype import is_inexact
-from ..core.errors import ArgumentError, ShapeError
+from ..core.errors import ArgumentError, DtypeError, ShapeError
 from ..core.evaluate import OUTPUT
 from ..core.node import TRACKED, GradientFrame, next_number
 from ..core.tensor import wrap
@@ -19,6 +19,7 @@ from ..primitives.control import identity
 from ..primitives.elementwise import add, convert_to, div, mul, neg, spread, sub
 from ..primitives.shape import zeros_like
 from .derivative import apply_jvp, differentiable
+from .trace import place_of
 from .tree import flatten
 
 
@@ -33,8 +34,11 @@ def jet(fun, primals, series):
     given = _series_of_leaves(structure, series, len(leaves))
     order = len(given[0]) if given else 0
     fresh = []
-    for x in leaves:
-        copy = identity(as_tensor(x))
+    place = place_of(leaves)
+    for x in [as_tensor(x, place) for x in leaves]:
+        if not is_inexact(x.dtype):
+            raise DtypeError(f"jet: a primal is {x._node.aval}; integers have no derivatives.", fix="convert it.")
+        copy = identity(x)
         copy._node.flags |= TRACKED
         fresh.append(copy)
     with GradientFrame():
@@ -70,7 +74,12 @@ def _series_of_leaves(structure, series, n):
         raise ArgumentError(f"jet: the series have different lengths {sorted(lengths)}.", fix="pad with zeros.")
     rows = []
     for terms, child in zip(series, children):
-        columns = [flatten(term)[0] for term in terms]
+        columns = []
+        for term in terms:
+            column, found = flatten(term)
+            if found != child:
+                raise ArgumentError(f"jet: a term has structure {found}, its primal {child}.")
+            columns.append(column)
         rows += [[column[i] for column in columns] for i in range(child.num_leaves)]
     return rows
 
@@ -86,7 +95,8 @@ def taylor_expand(function, order):
         raise ArgumentError(f"taylor_expand: the order must be an int >= 0, not {order!r}.")
 
     def polynomial(x0, x):
-        x0, x = as_tensor(x0), as_tensor(x)
+        place = place_of([x0, x])
+        x0, x = as_tensor(x0, place), as_tensor(x, place)
         direction = x - x0
         x0 = x0 + zeros_like(direction)
         terms = [direction] + [zeros_like(direction)] * (order - 1) if order else []

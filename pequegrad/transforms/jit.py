@@ -193,7 +193,7 @@ class jit:
         graph, out_structure, frame = trace("jit", self.name, avals, call, self._names(structure))
         entry = _Entry(self.name, graph, out_structure, frame)
         self.traces += 1
-        if self.traces >= 3 and self.last_key != key:
+        if self.traces >= 3 and entry.is_final():
             self._report(key)
         self.last_key = key
         if entry.is_final():
@@ -218,7 +218,7 @@ class jit:
             "jit traces %s for the %s time. What changed: %s",
             self.name,
             _ordinal(self.traces),
-            "; ".join(changes) or "the axes in scope",
+            "; ".join(changes) or "a tensor, a module or an axis that it reads from outside",
         )
 
     def _leaf_names(self, structure):
@@ -240,7 +240,7 @@ class jit:
 
 
 _TRACED = object()
-_WIDE = (np.dtype("float64"), np.dtype("complex128"))
+_WIDE = {np.dtype("float64"), np.dtype("complex128")}  # a set: compared with a dtype, None would be float64
 
 
 def _scalar_aval(x, place, wide):
@@ -265,7 +265,10 @@ def _shown(frozen):
     """The text of a value that _frozen made."""
     if frozen and isinstance(frozen[0], tuple):
         return f"({', '.join(map(_shown, frozen))})"
-    return str(frozen[1]) if frozen else "()"
+    if not frozen:
+        return "()"
+    kind, value = frozen
+    return value if kind in (float, complex) else repr(value)
 
 
 def _static_leaf(x, name):

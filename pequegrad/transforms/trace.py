@@ -1,9 +1,10 @@
 """Runs a function on placeholders and returns what it did as a graph."""
 
+from ..core.device import device as devices
 from ..core.errors import ArgumentError
 from ..core.graph import GraphTrace
 from ..core.locks import stateful
-from ..core.node import TRACKED, Frame, placeholder_node, same_aval
+from ..core.node import TRACKED, Frame, placeholder_node, same_aval, state
 from ..core.tensor import Tensor, wrap
 from .tree import flatten
 
@@ -22,7 +23,7 @@ def trace(transform, name, avals, call, names=(), axes=()):
             frame.argument_names[node] = argument
         result = call([wrap(node) for node in placeholders])
         leaves, structure = flatten(result)
-        device = avals[0].device if avals else None
+        device = place_of([])
         outputs = [_as_tensor(leaf, name, device) for leaf in leaves]
         from ..primitives.base import note_captures
 
@@ -38,6 +39,17 @@ def trace(transform, name, avals, call, names=(), axes=()):
         graph = GraphTrace(name, placeholders, frame.captures, [t._node for t in outputs], rebound, frame.effects)
     frame.forget()
     return graph, structure, frame
+
+
+def place_of(leaves):
+    """The device for numbers and arrays among `leaves`: that of a tensor among them, else where tracing is at work."""
+    for x in leaves:
+        if isinstance(x, Tensor):
+            return x.device
+    frame = state.frame
+    while frame is not None and not frame.arguments:
+        frame = frame.outer
+    return devices.cpu if frame is None else frame.arguments[0].aval.device
 
 
 def _as_tensor(leaf, name, device):

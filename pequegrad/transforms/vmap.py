@@ -11,7 +11,7 @@ from ..ops.random import is_generator, spread_generator
 from ..primitives.shape import add_batch_axis, transpose
 from .control_flow import Closure, set_state
 from .graphs import BatchAxis, replay_batched
-from .trace import trace
+from .trace import place_of, trace
 from .tree import flatten, leaf_names, spread_prefix
 
 
@@ -78,9 +78,9 @@ def vmap(function, in_axes=0, out_axes=0, axis_name=None, axis_size=None):
 def _aligned(leaves, axes, size, names):
     """(size, leaves with the mapped axis in front, for each leaf whether it is mapped)."""
     inputs, batched = [], []
-    given = size
+    given, place = size, place_of(leaves)
     for i, (x, axis) in enumerate(zip(leaves, axes)):
-        x = as_tensor(x) if isinstance(x, (bool, int, float, complex, np.ndarray, np.generic)) else x
+        x = as_tensor(x, place) if isinstance(x, (bool, int, float, complex, np.ndarray, np.generic)) else x
         if not isinstance(x, Tensor):
             raise ArgumentError(f"vmap: arguments must be tensors, got {type(x).__name__}.", fix="wrap it: Tensor(x).")
         batched.append(axis is not None)
