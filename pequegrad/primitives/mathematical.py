@@ -7,9 +7,10 @@ import math
 
 import numpy as np
 
-from ..core.dtype import dt, is_float
+from ..core.dtype import dt, is_float, is_integer
+from ..core.errors import DtypeError
 from .base import number, primitive
-from .elementwise import Binary, Elementwise, Floating, Numeric, add, div, eq, mul, neg, select, sub
+from .elementwise import Binary, Elementwise, Floating, Numeric, add, div, eq, infer_same, mul, neg, select, sub
 
 
 class Step(Floating):
@@ -253,6 +254,13 @@ class is_finite(Elementwise):
 class integer_pow(Numeric):
     """x ** exponent for a Python integer, by repeated squaring"""
 
+    def infer(x, *, exponent):
+        if exponent < 0 and is_integer(x.dtype):
+            raise DtypeError(
+                f"integer_pow: {x} to the power {exponent} is not an integer.", fix="convert it: x.astype(dt.float32)."
+            )
+        return infer_same("integer_pow", Numeric)(x)
+
     def derivative(x, out, *, exponent):
         if exponent == 0:
             return mul(out, 0)
@@ -269,6 +277,8 @@ class integer_pow(Numeric):
 @primitive
 class rem(Binary):
     """The remainder with the sign of x (C's fmod and %)"""
+
+    accepts, accepted = Numeric.accepts, Numeric.accepted
 
     def derivative(x, y, out):
         return number(1, x), lambda: neg(trunc(div(x, y)))
