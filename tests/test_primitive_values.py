@@ -120,8 +120,9 @@ def test_every_primitive_of_these_kinds_is_in_a_table():
 def test_unary_at_special_values(name, params, device):
     function = UNARY[name]
     options = {} if name == "convert" else params
-    (found,) = bind(PRIMITIVES[name], [SPECIAL], params, device)
-    check(found.numpy(), reference(function, [SPECIAL], options), name)
+    x = SPECIAL[(SPECIAL > 0) & (SPECIAL < np.inf)] if name == "polygamma" else SPECIAL  # JAX: nan at poles and inf
+    (found,) = bind(PRIMITIVES[name], [x], params, device)
+    check(found.numpy(), reference(function, [x], options), name)
 
 
 @pytest.mark.parametrize("name", [n for n in BINARY if n in PRIMITIVES])
@@ -129,7 +130,8 @@ def test_binary_at_special_values(name, device):
     x, y = (np.ascontiguousarray(v) for v in np.broadcast_arrays(SPECIAL[:, None], SPECIAL))
     (found,) = bind(PRIMITIVES[name], [x, y], {}, device)
     if name == "nextafter":  # what is next depends on the dtype; NumPy because XLA's subnormals are zeros
-        np.testing.assert_array_equal(found.numpy(), np.nextafter(x, y))
+        with np.errstate(all="ignore"):
+            np.testing.assert_array_equal(found.numpy(), np.nextafter(x, y))
     else:
         check(found.numpy(), reference(BINARY[name], [x, y]), name)
 
@@ -199,13 +201,26 @@ def axis_params(name, axis):
 
 # ---- derivatives ------------------------------------------------------------------------------------
 
+# JAX has no derivative, or takes the sign of a complex number for constant and another branch of acosh; finite
+# differences (test_primitives.py) judge these.
+WITHOUT_REFERENCE = {"nextafter", "convert", "is_finite"}
+REAL_REFERENCE = {"sign", "acosh"}
+
+
+def comparable(name, arrays):
+    kinds = {np.asarray(a).dtype.name for a in arrays}
+    if name in WITHOUT_REFERENCE or (name in REAL_REFERENCE and "complex128" in kinds):
+        return False
+    return "float64" in kinds or "complex128" in kinds
+
+
 DIFFERENTIABLE = [
     pytest.param(table, name, i, id=f"{name}-{i}")
     for table in (UNARY, BINARY, TERNARY, COMPLEX, REDUCTIONS)
     for name in table
     if name in PRIMITIVES
     for i, (arrays, _) in enumerate(PRIMITIVES[name].samples(np.random.default_rng(0)))
-    if any(np.asarray(a).dtype in (np.float64, np.complex128) for a in arrays) and name not in ("is_finite", "convert")
+    if comparable(name, arrays)
 ]
 
 
