@@ -139,6 +139,8 @@ class Position:
                 )
             if not x.shape[axis]:
                 raise ShapeError(f"{name}: axis {axis} of {x} is empty: nothing has a position there.")
+            if dtype not in (dt.int32, dt.int64):
+                raise DtypeError(f"{name}: positions are int32 or int64, not {dtype}.", fix="convert the result.")
             return x.update(shape=x.shape[:axis] + x.shape[axis + 1 :], dtype=dtype, weak_type=False)
 
         cls.infer = infer
