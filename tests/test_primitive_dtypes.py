@@ -19,18 +19,13 @@ from pequegrad.core.dtype import dt, is_float, is_inexact
 from pequegrad.core.errors import DtypeError, ShapeError
 from pequegrad.core.node import make_aval
 from pequegrad.primitives import PRIMITIVES
+from scripts.primitives_table import accepted_dtypes, data_dtype, params_in
 
 # What these give depends on how many bits an element has, or on bits alone: test_primitive_values.py, test_random.py and
 # test_rearrange.py have other references for them.
 OF_BITS = {"not", "shift_right_logical", "popcount", "clz", "nextafter", "bitcast_convert", "random_bits"}
 
 # ---- operands in another dtype -----------------------------------------------------------------------
-
-
-def data_dtype(arrays):
-    """The dtype of the operands that are converted: the first inexact one, else that of the first operand."""
-    found = [a.dtype for a in arrays]
-    return next((d for d in found if is_inexact(d)), found[0] if found else None)
 
 
 def cast(array, dtype):
@@ -47,9 +42,7 @@ def cast(array, dtype):
 def converted(arrays, params, dtype):
     """A sample with its data operands, and a parameter `dtype` that is theirs, in `dtype`."""
     data = data_dtype(arrays)
-    if "dtype" in params and (data is None or params["dtype"] == data):
-        params = dict(params, dtype=dtype)
-    return [cast(a, dtype) if a.dtype == data else a for a in arrays], params
+    return [cast(a, dtype) if a.dtype == data else a for a in arrays], params_in(params, data, dtype)
 
 
 def widest(dtype):
@@ -61,35 +54,25 @@ def wide(array):
     return np.asarray(array).astype(widest(array.dtype))
 
 
-def accepts(primitive, arrays, params, device=pg.device.cpu):
+def takes(primitive, arrays, params, device):
+    """True if infer accepts the operands."""
     try:
         primitive.infer(*[make_aval(a.shape, a.dtype, device) for a in arrays], **params)
-    except (DtypeError, ShapeError):  # the shape: a bitcast to a dtype of another size
+    except (DtypeError, ShapeError):
         return False
     return True
 
 
-def accepted(primitive, index):
-    """The dtypes in which a sample's data operands may come."""
-    arrays, params = sample(primitive, index, pg.device.cpu)
-    arrays = [np.zeros_like(a) for a in arrays]  # infer sees no values, and not all can be converted
-    if primitive.name == "transfer":
-        return list(dt)
-    return [dtype for dtype in dt if accepts(primitive, *converted(arrays, params, dtype))]
-
-
-TYPED = [
-    pytest.param(*s.values, dtype, id=f"{s.id}-{dtype.name}")
-    for s in SAMPLES
-    for dtype in map(np.dtype, accepted(*s.values))
-]
+ACCEPTED = {s.id: accepted_dtypes(s.values[0], *sample(*s.values, pg.device.cpu)) for s in SAMPLES}
+TYPED = [pytest.param(*s.values, dtype, id=f"{s.id}-{dtype.name}") for s in SAMPLES for dtype in ACCEPTED[s.id]]
 every_dtype = pytest.mark.parametrize("primitive, index, dtype", TYPED)
 NARROW = [
-    t
-    for t in TYPED
-    if is_inexact(t.values[2]) and widest(t.values[2]) in accepted(*t.values[:2]) and t.values[2] != widest(t.values[2])
+    pytest.param(*s.values, dtype, id=f"{s.id}-{dtype.name}")
+    for s in SAMPLES
+    for dtype in ACCEPTED[s.id]
+    if is_inexact(dtype) and dtype != widest(dtype) and widest(dtype) in ACCEPTED[s.id]
+    if s.values[0].name not in ("iota", "bitcast_convert")  # no operands, no derivative
 ]
-NARROW = [t for t in NARROW if t.values[0].name not in ("iota", "bitcast_convert")]  # no operands, no derivative
 every_narrow = pytest.mark.parametrize("primitive, index, dtype", NARROW)
 
 # ---- comparing ---------------------------------------------------------------------------------------
@@ -132,11 +115,23 @@ def test_value_is_that_of_the_widest_dtype(primitive, index, dtype, device):
         assert (value.shape, value.dtype) == (out.shape, out.dtype)
     data = data_dtype(sample(primitive, index, device)[0])
     widened = [wide(a) if s.dtype == data else a for a, s in zip(arrays, sample(primitive, index, device)[0])]
-    if primitive.name in OF_BITS or not accepts(primitive, widened, reference, device):
+    if primitive.name in OF_BITS or not takes(primitive, widened, reference, device):
         return
     expected = numpy(bind(primitive, widened, reference, device))
     for value, e in zip(determined(primitive, values), determined(primitive, expected)):
         near(value, e != 0 if value.dtype.kind == "b" else e, VALUE_STEPS.get(dtype.name, 16), dtype)
+
+
+@pytest.mark.parametrize("primitive, index", [s for s in SAMPLES if "dtype" in sample(*s.values, pg.device.cpu)[1]])
+def test_parameter_dtype_that_is_accepted_has_a_kernel(primitive, index, device):
+    """For data operands in each dtype: infer refuses a result dtype, or the result has it."""
+    original, options = sample(primitive, index, device)
+    for dtype, result in itertools.product(ACCEPTED[f"{primitive.name}-{index}"], dt):
+        arrays, params = converted(original, options, dtype)[0], dict(options, dtype=result)
+        if takes(primitive, arrays, params, device):
+            for out in bind(primitive, arrays, params, device):
+                value = out.numpy()
+                assert (value.shape, value.dtype) == (out.shape, out.dtype)
 
 
 @every_dtype
@@ -232,14 +227,6 @@ def cuts(arrays):
         if tuple(key) not in seen:
             seen.add(tuple(key))
             yield [np.ascontiguousarray(x[tuple(map(slice, shape))]).reshape(shape) for x, shape in zip(arrays, key)]
-
-
-def takes(primitive, arrays, params, device):
-    try:
-        primitive.infer(*[make_aval(a.shape, a.dtype, device) for a in arrays], **params)
-    except ShapeError:
-        return False
-    return True
 
 
 @pytest.mark.parametrize("primitive, index", [s for s in SAMPLES if s.values[0].name != "transfer"])
