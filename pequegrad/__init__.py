@@ -89,6 +89,22 @@ from .ops.arithmetic import (
     where,
 )
 from .ops.attention import scaled_dot_product_attention
+from .ops.complex import angle, complex, conj, imag, real
+from .ops.convolution import (
+    col2im,
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_general_dilated,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+    depthwise_conv2d,
+    fold,
+    im2col,
+    separable_conv2d,
+    unfold,
+)
 from .ops.creation import as_tensor
 from .ops.cumulative import cummax, cummin, cumprod, cumsum, diff, logcumsumexp
 from .ops.dynamic import (
@@ -102,9 +118,10 @@ from .ops.dynamic import (
     dynamic_update_slice_in_dim,
 )
 from .ops.einsum import einsum
+from .ops.gamma import clz, digamma, lgamma, nextafter, polygamma, population_count
 from .ops.image import interpolate, pixel_shuffle, pixel_unshuffle, resize
 from .ops.indexing import one_hot, take_along_axis
-from .ops.linalg import dot, matmul, norm, outer, tensordot
+from .ops.linalg import cross, dot, inner, kron, matmul, outer, tensordot, vdot
 from .ops.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -118,6 +135,7 @@ from .ops.losses import (
     nll_loss,
     smooth_l1_loss,
 )
+from .ops.matrices import diag, diagonal, trace, tril, triu
 from .ops.nn import (
     celu,
     dropout,
@@ -140,6 +158,18 @@ from .ops.nn import (
     squareplus,
 )
 from .ops.normalization import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from .ops.norms import norm
+from .ops.pooling import (
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    global_avg_pool,
+    global_max_pool,
+    local_response_norm,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+)
 from .ops.random import manual_seed, random_key
 from .ops.rearrange import (
     argwhere,
@@ -289,7 +319,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name):
-    if name in ("nn", "optim", "jax_api", "autodiff", "tensor"):  # imported when they are first used
+    if name in ("nn", "optim", "jax_api", "autodiff", "linalg", "tensor"):  # imported when they are first used
         import importlib
 
         return importlib.import_module(f"{__name__}.{name}")

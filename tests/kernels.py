@@ -11,7 +11,8 @@ from pequegrad.core.node import make_aval
 from pequegrad.runtime import library
 
 SIGNED, UNSIGNED = NAMES[1:5], NAMES[5:9]
-INTEGERS, FLOATS = SIGNED + UNSIGNED, NAMES[9:]
+INTEGERS, FLOATS, COMPLEX = SIGNED + UNSIGNED, NAMES[9:13], NAMES[13:]
+REAL = NAMES[:13]
 LOGICAL, NUMBERS = ("bool", *INTEGERS), INTEGERS + FLOATS
 # bits of the significand, and the exponent of the smallest normal number (as frexp gives it)
 PRECISION = {"float16": (11, -13), "bfloat16": (8, -125), "float32": (24, -125), "float64": (53, -1021)}
@@ -86,6 +87,10 @@ def plain(x):
 def assert_same(found, expected, signs=True):
     """Equal bits; any nan equals any other."""
     assert found.dtype == expected.dtype and found.shape == expected.shape
+    if found.dtype.kind == "c":
+        assert_same(found.real, expected.real, signs)
+        assert_same(found.imag, expected.imag, signs)
+        return
     found, expected = plain(found), plain(expected)
     np.testing.assert_array_equal(found, expected)
     if found.dtype.kind == "f" and signs:
@@ -131,6 +136,9 @@ def numpy_dtype(name):
 def operand(dtype, seed, n=LARGE):
     """n values: special ones first, then random bits and, for floats, numbers of common sizes."""
     rng = np.random.default_rng(seed)
+    if dtype in COMPLEX:
+        part = "float32" if dtype == "complex64" else "float64"
+        return join(operand(part, seed, n), rng.permutation(operand(part, seed + 2, n)))
     if dtype == "bool":
         return rng.integers(0, 2, n).astype(bool)
     if dtype in INTEGERS:
@@ -157,6 +165,18 @@ def operand(dtype, seed, n=LARGE):
     if dtype in FLOATS:
         values[np.isnan(values)] = np.nan  # quiet: functions of signalling ones may give nan where others give a number
     return values
+
+
+def join(x, y):
+    """x + iy, whatever they are (NumPy's sum makes nan of some infinities)."""
+    joined = np.empty(np.broadcast_shapes(x.shape, y.shape), np.result_type(x, np.complex64))
+    joined.real, joined.imag = x, y
+    return joined
+
+
+def complex_product(x, y):
+    """The plain formula, each operation rounded: NumPy's may contract them."""
+    return join(x.real * y.real - x.imag * y.imag, x.real * y.imag + x.imag * y.real)
 
 
 def through_float32(f):

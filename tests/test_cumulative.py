@@ -9,6 +9,7 @@ from kernels import FLOATS, INTEGERS, LAYOUTS, NUMBERS, lay_out, operand, plain,
 
 import pequegrad as pg
 from pequegrad.core.dtype import NAMES
+from pequegrad.primitives import cumulative
 from pequegrad.primitives.cumulative import linear_recurrence
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's warnings about nan and overflow
@@ -69,7 +70,7 @@ def values(name, dtype, shape, rng):
 
 
 def kinds(name):
-    return FLOATS if name == "cumlogsumexp" else NAMES
+    return FLOATS if name == "cumlogsumexp" else [d for d in NAMES if "complex" not in d]
 
 
 CASES = [(name, dtype) for name in (*KERNELS, "cumlogsumexp") for dtype in kinds(name)]
@@ -81,6 +82,24 @@ def test_rows_of_all_sizes(kernel, rng, name, dtype):
         for reverse in (0, 1):
             x = values(name, dtype, (3, n), rng)
             check(name, x, 1, reverse, kernel(name, x, params=(1, reverse)))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("dtype, rtol", [("complex64", 2e-4), ("complex128", 1e-12)])  # 1500 roundings
+def test_complex_numbers(tensor, rng, dtype, rtol, reverse):
+    x = (np.exp(rng.normal(size=(3, 1500)) / 50 + 1j * rng.normal(size=(3, 1500)))).astype(dtype)
+    flip = (lambda a: a[:, ::-1]) if reverse else lambda a: a
+    scan = {"axis": 1, "reverse": reverse}
+    products = flip(np.cumprod(flip(x).astype("complex128"), 1))
+    np.testing.assert_allclose(cumulative.cumprod(tensor(x), **scan).numpy(), products, rtol=rtol)
+    sums = flip(np.cumsum(flip(x).astype("complex128"), 1))
+    np.testing.assert_allclose(cumulative.cumsum(tensor(x), **scan).numpy(), sums, rtol=rtol, atol=rtol * 10)
+    h, rows = np.zeros(3, "complex128"), []
+    for column in flip(x).T.astype("complex128"):
+        h = 0.5j * column * h + column
+        rows.append(h)
+    found = cumulative.linear_recurrence(tensor(x * np.array(0.5j, dtype)), tensor(x), **scan).numpy()
+    np.testing.assert_allclose(found, flip(np.array(rows).T), rtol=rtol, atol=rtol)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -11,7 +11,7 @@ def test_the_table_of_primitives_is_current():
 
 
 @pytest.mark.parametrize("name, column, text", [
-    ("exp", "jvp", "partials"), ("exp", "transpose", "vjp"), ("exp", "dtypes", "float"),
+    ("exp", "jvp", "partials"), ("exp", "transpose", "vjp"), ("erf", "dtypes", "float"),
     ("reduce_sum", "jvp", "linear"), ("floor", "jvp", "0"), ("clamp", "jvp", "yes"),
     ("top_k", "infer", "1 -> 2"), ("psum", "batch", "axis"), ("psum", "lower", "-"), ("while_loop", "lower", "`while`"),
     ("bitcast_convert", "lower", "`bitcast`"), ("and", "dtypes", "bool, integer"), ("add", "dtypes", "any"),

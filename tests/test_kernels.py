@@ -11,15 +11,18 @@ import pytest
 import scipy.special
 from conftest import FULL
 from kernels import (
+    COMPLEX,
     FLOATS,
     INTEGERS,
     LARGE,
     LAYOUTS,
     LOGICAL,
     NUMBERS,
+    REAL,
     UNSIGNED,
     assert_same,
     assert_within,
+    join,
     lay_out,
     numpy_dtype,
     operand,
@@ -90,22 +93,22 @@ def on_bool(f, g):
 
 
 Exact = namedtuple("Exact", "reference dtypes arity result", defaults=[None])
-COMPARISONS = {name: Exact(getattr(np, f), NAMES, 2, "bool") for name, f in
+COMPARISONS = {name: Exact(getattr(np, f), NAMES if name in ("eq", "ne") else REAL, 2, "bool") for name, f in
                (("eq", "equal"), ("ne", "not_equal"), ("lt", "less"), ("le", "less_equal"), ("gt", "greater"), ("ge", "greater_equal"))}  # fmt: skip
 EXACT = {
-    "neg": Exact(np.negative, NUMBERS, 1), "abs": Exact(np.abs, NUMBERS, 1),
+    "neg": Exact(np.negative, NUMBERS + COMPLEX, 1), "abs": Exact(np.abs, NUMBERS, 1),
     "sign": Exact(lambda x: np.where(x == 0, x, np.sign(x)), NUMBERS, 1),
     "floor": Exact(np.floor, FLOATS, 1), "ceil": Exact(np.ceil, FLOATS, 1), "round": Exact(np.rint, FLOATS, 1),
     "trunc": Exact(np.trunc, FLOATS, 1), "sqrt": Exact(np.sqrt, FLOATS, 1),
     "rsqrt": Exact(lambda x: x.dtype.type(1) / np.sqrt(x), FLOATS, 1),
-    "is_finite": Exact(np.isfinite, FLOATS, 1, "bool"),
+    "is_finite": Exact(np.isfinite, FLOATS + COMPLEX, 1, "bool"),
     "not": Exact(np.invert, LOGICAL, 1),
     "popcount": Exact(lambda x: np.bitwise_count(as_unsigned(x)).astype(x.dtype), INTEGERS, 1),
     "clz": Exact(count_leading_zeros, INTEGERS, 1),
-    "add": Exact(np.add, NAMES, 2), "mul": Exact(np.multiply, NAMES, 2),
+    "add": Exact(np.add, NAMES, 2), "mul": Exact(np.multiply, REAL, 2),
     "sub": Exact(on_bool(np.subtract, np.logical_xor), NAMES, 2),
     "div": Exact(divide, NUMBERS, 2), "rem": Exact(remainder, NUMBERS, 2),
-    "max": Exact(np.maximum, NAMES, 2), "min": Exact(np.minimum, NAMES, 2),
+    "max": Exact(np.maximum, REAL, 2), "min": Exact(np.minimum, REAL, 2),
     "and": Exact(np.bitwise_and, LOGICAL, 2), "or": Exact(np.bitwise_or, LOGICAL, 2), "xor": Exact(np.bitwise_xor, LOGICAL, 2),
     "shift_left": Exact(lambda x, y: shift(x, y, 0, np.left_shift), INTEGERS, 2),
     "shift_right_arithmetic": Exact(lambda x, y: shift(x, y, np.where(x < 0, -1, 0), np.right_shift), INTEGERS, 2),
@@ -116,6 +119,12 @@ EXACT = {
     **COMPARISONS,
 }  # fmt: skip
 UNSIGNED_ZEROS = {"max", "min", "clamp"}  # either zero is the larger one
+# taken by complex numbers, too, or by nothing else: test_complex_kernels.py
+COMPLEX_TOO = {
+    "abs", "sign", "mul", "div", "pow", "exp", "exp2", "expm1", "log", "log1p", "sqrt", "rsqrt", "sin", "cos", "tan",
+    "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "logistic",
+}  # fmt: skip
+ONLY_COMPLEX = {"real", "imag", "conj", "complex"}
 NOT_THROUGH_FLOAT32 = {"nextafter", "select"}  # these are about the stored numbers
 
 Math = namedtuple("Math", "reference ulps precise floor arity", defaults=[4.5, None, 0.0, 1])
@@ -214,7 +223,7 @@ def test_functions_are_accurate(kernel, name, dtype):
 @pytest.mark.parametrize("name", sorted({**EXACT, **MATH}))
 def test_other_dtypes_are_refused(kernel, name):
     kind = {**EXACT, **MATH}[name]
-    for dtype in set(NAMES) - set(getattr(kind, "dtypes", FLOATS)):
+    for dtype in set(NAMES) - set(getattr(kind, "dtypes", FLOATS)) - set(COMPLEX if name in COMPLEX_TOO else ()):
         with pytest.raises(pg.DtypeError, match=f"{name}.*not offered for {dtype}"):
             kernel(name, *[operand(dtype, seed, 3) for seed in range(kind.arity)])
     with pytest.raises(pg.ShapeError, match=f"{name}.*takes {kind.arity} inputs"):
@@ -230,7 +239,7 @@ def test_no_kernel_of_the_contract_is_left_out():
         if row.startswith("| `")
         for name in re.findall(r"`(\w+)`", row.split("|")[1])
     }
-    assert named == {*EXACT, *MATH, "integer_pow", "convert"}
+    assert named == {*EXACT, *MATH, *ONLY_COMPLEX, "integer_pow", "polygamma", "convert"}
 
 
 @pytest.mark.parametrize("dtype", NUMBERS)
@@ -259,6 +268,11 @@ def converted(x, target):
     source = x.dtype.name
     if target == "bool":
         return plain(x) != 0
+    if target in COMPLEX:
+        part = "float32" if target == "complex64" else "float64"
+        return join(converted(x.real, part), converted(x.imag, part) if source in COMPLEX else np.zeros((), part))
+    if source in COMPLEX:
+        return converted(x.real, target)
     if target in FLOATS:
         if target == "float64" or (source not in FLOATS and target != "bfloat16"):
             return x.astype(target)

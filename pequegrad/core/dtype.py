@@ -24,6 +24,8 @@ NAMES = (
     "bfloat16",
     "float32",
     "float64",
+    "complex64",
+    "complex128",
 )
 
 
@@ -72,6 +74,8 @@ def canonical(dtype):
         return dt.float32
     if dtype is int:
         return dt.int32
+    if dtype is complex:
+        return dt.complex64
     if isinstance(dtype, str) and dtype == "bfloat16":
         return dt.bfloat16
     try:
@@ -89,9 +93,23 @@ def is_float(dtype):
     return dtype.kind == "f" or dtype.name == "bfloat16"  # ml_dtypes say kind 'V'
 
 
+def is_complex(dtype):
+    return dtype.kind == "c"
+
+
 def is_inexact(dtype):
-    """True for the dtypes that have derivatives."""
+    """True for the dtypes that have derivatives: floating and complex ones."""
     return is_float(dtype) or dtype.kind == "c"
+
+
+def real_of(dtype):
+    """The dtype of the parts of a complex dtype; any other dtype itself."""
+    return {"complex64": dt.float32, "complex128": dt.float64}.get(dtype.name, dtype)
+
+
+def complex_of(dtype):
+    """The complex dtype that holds a floating dtype's values: complex128 for float64, else complex64."""
+    return dt.complex128 if dtype.itemsize == 8 else dt.complex64
 
 
 def is_integer(dtype):
@@ -100,14 +118,15 @@ def is_integer(dtype):
 
 # ---- promotion -------------------------------------------------------------------------------------
 
-# Direct successors in JAX's type promotion lattice; "int" and "float" are the weak (Python) types.
+# Direct successors in JAX's type promotion lattice; "int", "float" and "complex" are the weak (Python) types.
 # https://docs.jax.dev/en/latest/jep/9407-type-promotion.html
 _SUCCESSORS = {
     "bool": ("int",), "int": ("uint8", "int8"),
     "uint8": ("int16", "uint16"), "uint16": ("int32", "uint32"), "uint32": ("int64", "uint64"), "uint64": ("float",),
     "int8": ("int16",), "int16": ("int32",), "int32": ("int64",), "int64": ("float",),
-    "float": ("bfloat16", "float16"), "bfloat16": ("float32",), "float16": ("float32",),
-    "float32": ("float64",), "float64": (),
+    "float": ("bfloat16", "float16", "complex"), "bfloat16": ("float32",), "float16": ("float32",),
+    "float32": ("float64", "complex64"), "float64": ("complex128",),
+    "complex": ("complex64",), "complex64": ("complex128",), "complex128": (),
 }  # fmt: skip
 
 
@@ -122,14 +141,14 @@ def _above(name):
 
 
 _ABOVE = {name: _above(name) for name in _SUCCESSORS}
-_WEAK_DEFAULT = {"int": "int32", "float": "float32"}
+_WEAK_DEFAULT = {"int": "int32", "float": "float32", "complex": "complex64"}
 _cache = {}
 
 
 def _vertex(dtype, weak_type):
     if not weak_type or dtype.kind == "b":
         return dtype.name
-    return "float" if is_float(dtype) else "int"
+    return "complex" if is_complex(dtype) else "float" if is_float(dtype) else "int"
 
 
 def promote(*operands):

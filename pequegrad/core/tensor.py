@@ -20,7 +20,7 @@ class Tensor:
     """An n-dimensional array whose value is computed when it is needed.
 
     Tensor(data, dtype=None, device=device.cpu): `data` is copied. Python numbers and lists of them become
-    float32 (booleans: bool), NumPy arrays and scalars keep their dtype; of a Tensor the value is taken, without its
+    float32 (booleans: bool; complex numbers: complex64), NumPy arrays and scalars keep their dtype; of a Tensor the value is taken, without its
     history. A Tensor is tracked: what is computed from it keeps its history for `grads`, except under `no_grad()`.
 
     >>> t = Tensor([1, 2, 3]) + 1
@@ -144,6 +144,11 @@ class Tensor:
             )
         return self._read(reader).reshape(())
 
+    def _real_scalar(self, reader):
+        if dtypes.is_complex(self.dtype):
+            raise DtypeError(f"{reader} of a complex tensor, {self._node.aval}.", fix="use complex(x), or take x.real.")
+        return self._scalar(reader)
+
     def __array__(self, dtype=None, copy=None):
         if copy is False:
             raise ValueError("A Tensor cannot be viewed as a NumPy array without a copy.")
@@ -151,10 +156,13 @@ class Tensor:
         return value if dtype is None else value.astype(dtype, copy=False)
 
     def __float__(self):
-        return float(self._scalar("float()"))
+        return float(self._real_scalar("float()"))
+
+    def __complex__(self):
+        return complex(self._scalar("complex()"))
 
     def __int__(self):
-        return int(self._scalar("int()"))
+        return int(self._real_scalar("int()"))
 
     def __bool__(self):
         if self.size != 1:
@@ -260,7 +268,13 @@ def _to_numpy(data, dtype):
             ) from None
         if found.dtype.kind in "iuf" or not found.size:
             return found.astype(dtype or np.float32)
-    if found.dtype.kind not in "biufV":
+        if found.dtype.kind == "c" and dtype is None:
+            return found.astype(np.complex64)
+    if found.dtype.kind == "c" and dtype is not None and dtype.kind != "c":
+        raise DtypeError(
+            f"Complex numbers do not fit dtype {dtype}.", fix="take a part: Tensor(data).real, or .astype(dtype)."
+        )
+    if found.dtype.kind not in "biufcV":
         raise DtypeError(
             f"Cannot make a Tensor from {type(data).__name__} of dtype {found.dtype}.",
             fix="convert it to numbers first.",

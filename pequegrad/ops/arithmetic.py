@@ -6,7 +6,7 @@ import numpy as np
 
 from ..core import dtype as dtypes
 from ..core.device import device as devices
-from ..core.dtype import dt, is_float, is_integer, promote
+from ..core.dtype import dt, is_inexact, is_integer, promote
 from ..core.errors import ArgumentError, DtypeError
 from ..core.node import MAX_PENDING, Node, next_number, scalar_constant, state
 from ..core.tensor import Tensor, wrap
@@ -14,7 +14,7 @@ from ..primitives import elementwise as p
 from ..primitives import mathematical as m
 from ..primitives.base import note_captures, number
 from ..primitives.elementwise import convert_to
-from .creation import NUMBERS, as_tensor
+from .creation import NUMBERS, as_tensor, scalar
 
 
 def new_handle(function):
@@ -43,15 +43,15 @@ def promoted(*operands):
     dtype, weak = promote(*pairs)
     place = place or next((x.device for x in operands if isinstance(x, Tensor)), devices.cpu)
     return [
-        wrap(scalar_constant(x, dtype, place, weak or own_weak)) if type(x) in NUMBERS else convert_to(x, dtype, weak)
+        scalar(x, dtype, place, weak or own_weak) if type(x) in NUMBERS else convert_to(x, dtype, weak)
         for x, (_, own_weak) in zip(operands, pairs)
     ]
 
 
 def floating(x):
-    """`x` as a tensor of a floating dtype: integers and bool become float32."""
+    """`x` as a tensor of a floating or complex dtype: integers and bool become float32."""
     x = as_tensor(x)
-    return x if is_float(x.dtype) else convert_to(x, dt.float32, x.weak_type)
+    return x if is_inexact(x.dtype) else convert_to(x, dt.float32, x.weak_type)
 
 
 def promoted_floats(*operands):
@@ -157,7 +157,7 @@ def negative(x):
 
 @new_handle
 def abs(x):
-    """|x|, elementwise."""
+    """|x|, elementwise; real for complex x."""
     x = as_tensor(x)
     return x if x.dtype.kind in "bu" else p.abs_(x)
 
@@ -166,7 +166,7 @@ def _rounding(primitive, doc):
     @new_handle
     def function(x):
         x = as_tensor(x)
-        return primitive(x) if is_float(x.dtype) else x
+        return primitive(x) if is_inexact(x.dtype) else x
 
     function.__name__, function.__doc__ = primitive.name, doc
     return function
@@ -215,7 +215,7 @@ def _nonzero_divisor(x, y):
         raise DtypeError(
             f"The remainder of {x._node.aval} by {y._node.aval} is not defined.", fix="convert x: x.astype(dt.int32)."
         )
-    if is_float(x.dtype):
+    if is_inexact(x.dtype):
         return y, None
     by_zero = p.eq(y, 0)
     return p.select(by_zero, number(1, y), y), by_zero
@@ -224,7 +224,7 @@ def _nonzero_divisor(x, y):
 def floor_divide(x, y):
     """x // y, rounded toward minus infinity. Integers by 0, as in JAX: all bits set, and one less where signed x != 0."""
     x, y = promoted(x, y)
-    if is_float(x.dtype):  # through the exact remainder: x == (x // y) * y + x % y
+    if not is_integer(x.dtype):  # through the exact remainder: x == (x // y) * y + x % y
         r = m.rem(x, y)
         q = p.div(p.sub(x, r), y)
         q = m.round_(p.select(p.and_(p.ne(r, 0), p.ne(p.lt(r, 0), p.lt(y, 0))), p.sub(q, 1), q))
@@ -265,7 +265,7 @@ def power(x, y):
             return x
         return m.integer_pow(x, exponent=y) if y != 2 else p.mul(x, x)
     x, y = promoted(x, y)
-    if is_float(x.dtype):
+    if is_inexact(x.dtype):
         return m.pow_(x, y)
     if x.dtype.kind == "b":
         raise DtypeError(f"power: {x._node.aval} ** bool is not supported.", fix="convert x: x.astype(dt.int32).")
@@ -341,7 +341,7 @@ def operator(primitive, general, floating_only=False):
         else:
             return general(self, other) if is_operand(other) else NotImplemented
         spec, frame = specs.get((x.aval, y.aval)), state.frame
-        if spec is None or x.frame is not frame or (floating_only and x.aval.dtype.kind != "f"):
+        if spec is None or x.frame is not frame or (floating_only and x.aval.dtype.kind not in "fc"):
             return general(self, other)
         if y.frame is not frame and kind is Tensor:
             return general(self, other)
@@ -362,7 +362,7 @@ def operator(primitive, general, floating_only=False):
 
 def _scalar_like(value, kind, aval):
     """The node of a number in the dtype of an aval; None if the result of an operation would have another dtype."""
-    if aval.weak_type or (aval.dtype.kind != "f" and (kind is float or aval.dtype.kind not in "iu")):
+    if aval.weak_type or (aval.dtype.kind not in "fc" and (kind is float or aval.dtype.kind not in "iu")):
         return None
     return scalar_constant(value, aval.dtype, aval.device, True)
 
@@ -378,4 +378,4 @@ def reflected(general):
 
 def is_operand(x):
     """What operators accept besides tensors."""
-    return isinstance(x, (bool, int, float, Tensor)) or hasattr(x, "__array__")
+    return isinstance(x, (bool, int, float, complex, Tensor)) or hasattr(x, "__array__")

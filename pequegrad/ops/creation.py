@@ -7,15 +7,21 @@ import numpy as np
 from ..core import dtype as dtypes
 from ..core.device import device as devices
 from ..core.dtype import dt
-from ..core.errors import ArgumentError, ShapeError
+from ..core.errors import ArgumentError, DtypeError, ShapeError
 from ..core.node import scalar_constant
 from ..core.tensor import Tensor, tensor_from_numpy, wrap
 from ..primitives.control import identity as alias
-from ..primitives.elementwise import add, convert_to, eq, ge, mul
+from ..primitives.elementwise import add, complex_, convert_to, eq, ge, mul
 from ..primitives.mathematical import exp
 from ..primitives.shape import broadcast_in_dim, iota
 
-NUMBERS = {bool: (dt.bool_, False), int: (dt.int32, True), float: (dt.float32, True)}
+# Python's numbers: the dtype they stand for, and whether it gives way to the dtype of what they meet
+NUMBERS = {
+    bool: (dt.bool_, False),
+    int: (dt.int32, True),
+    float: (dt.float32, True),
+    complex: (dt.complex64, True),
+}
 
 
 def as_tensor(x, device=None):
@@ -25,7 +31,7 @@ def as_tensor(x, device=None):
     place = devices.cpu if device is None else devices(device)
     if type(x) in NUMBERS:
         dtype, weak = NUMBERS[type(x)]
-        return wrap(scalar_constant(x, dtype, place, weak))
+        return scalar(x, dtype, place, weak)
     if isinstance(x, (np.ndarray, np.generic)) or hasattr(x, "__array__"):
         data = np.asarray(x)
         return tensor_from_numpy(data.astype(dtypes.canonical(data.dtype), copy=False), place)
@@ -34,6 +40,15 @@ def as_tensor(x, device=None):
     raise ArgumentError(
         f"Cannot make a tensor from {type(x).__name__}.", fix="pass a tensor, an array, a number or a list."
     )
+
+
+def scalar(value, dtype, device, weak_type=False):
+    """The Python number `value` as a 0-d tensor."""
+    if type(value) is complex and not (value.real and value.imag):
+        # equal as keys of the table of constants, 1 + 0j and 1 - 0j lie on different sides of branch cuts
+        parts = [scalar_constant(part, dtypes.real_of(dtype), device, weak_type) for part in (value.real, value.imag)]
+        return complex_(*map(wrap, parts))
+    return wrap(scalar_constant(value, dtype, device, weak_type))
 
 
 def shape_of(shape, *rest):
@@ -50,7 +65,8 @@ def shape_of(shape, *rest):
 
 
 def full(shape, value, dtype=None, device=None):
-    """An array of this shape with `value` everywhere; float32 (bool for a bool) unless dtype says otherwise.
+    """An array of this shape with `value` everywhere; float32 (bool for a bool, complex64 for a complex number)
+    unless dtype says otherwise.
 
     value: a Python number, or a tensor or array that broadcasts to the shape, which then gives dtype and device.
     """
@@ -62,9 +78,11 @@ def full(shape, value, dtype=None, device=None):
         return alias(broadcast_to(value if dtype is None else astype(value, dtype), shape_of(shape)))
     place = devices.cpu if device is None else devices(device)
     if dtype is None:
-        dtype = dt.bool_ if isinstance(value, bool) else dt.float32
-    scalar = wrap(scalar_constant(value, dtypes.canonical(dtype), place))
-    return broadcast_in_dim(scalar, shape=shape_of(shape), axes=())
+        dtype = dt.float32 if type(value) in (int, float) else NUMBERS[type(value)][0]
+    dtype = dtypes.canonical(dtype)
+    if type(value) is complex and not dtypes.is_complex(dtype):
+        raise DtypeError(f"full: {value} does not fit dtype {dtype}.", fix="give a real value, or a complex dtype.")
+    return broadcast_in_dim(scalar(value, dtype, place), shape=shape_of(shape), axes=())
 
 
 def zeros(shape, dtype=None, device=None):

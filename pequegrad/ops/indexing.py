@@ -6,7 +6,7 @@ Integer arrays out of range read the nearest element and are not written, as in 
 
 import numpy as np
 
-from ..core.dtype import dt, is_integer
+from ..core.dtype import dt, is_complex, is_integer
 from ..core.errors import ArgumentError, DtypeError, IndexingError, ShapeError
 from ..core.node import state
 from ..core.tensor import Tensor
@@ -247,6 +247,11 @@ def update(x, index, value, combine="set", mode="drop", unique=False):
     """x with x[index] replaced by, or combined with, `value`: "set", "add", "mul", "min", "max"; see At."""
     value = as_tensor(value, x.device)
     if value.dtype != x.dtype:
+        if is_complex(value.dtype) and not is_complex(x.dtype):
+            raise DtypeError(
+                f"A value of dtype {value.dtype} does not fit into {x._node.aval}.",
+                fix="take a part, value.real, or convert x: x.astype(dt.complex64).",
+            )
         value = e.convert_to(value, x.dtype)
     plan = _Plan(x, index)
     sliced = plan.sliced_shape()

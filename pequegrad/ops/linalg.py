@@ -1,11 +1,12 @@
 """Products of matrices and arrays."""
 
-from ..core.errors import ShapeError
+from ..core.dtype import is_complex
+from ..core.errors import ArgumentError, ShapeError
 from ..primitives.contraction import dot_general
+from ..primitives.elementwise import conj
 from ..primitives.shape import reshape_to
 from .arithmetic import promoted
-from .creation import as_tensor
-from .shape import broadcast_to, normalize_axis
+from .shape import broadcast_to, moveaxis, normalize_axis, stack
 
 
 def matmul(x, y):
@@ -74,13 +75,77 @@ def outer(x, y):
     return reshape_to(x, (x.size, 1)) * reshape_to(y, (1, y.size))
 
 
-def norm(x, axis=None, keepdims=False):
-    """The Euclidean norm over `axis` (default: all)."""
-    from .arithmetic import sqrt
-    from .reductions import sum as total
+def vdot(x, y):
+    """The sum of products of two arrays of equally many elements, flattened; of complex x, of its conjugate."""
+    x, y = promoted(x, y)
+    x = conj(x) if is_complex(x.dtype) else x
+    if x.size != y.size:
+        raise ShapeError(f"vdot: {x._node.aval} and {y._node.aval} have different numbers of elements.")
+    return tensordot(reshape_to(x, (x.size,)), reshape_to(y, (y.size,)), 1)
 
-    x = as_tensor(x)
-    return sqrt(total(x * x, axis, keepdims))
+
+def inner(x, y):
+    """Sums of products over the last axes of x and y."""
+    x, y = promoted(x, y)
+    if not x.ndim or not y.ndim:
+        return x * y
+    return tensordot(x, y, ((x.ndim - 1,), (y.ndim - 1,)))
 
 
-__all__ = ["matmul", "dot", "tensordot", "outer", "norm"]
+def multi_dot(arrays):
+    """The product of two or more matrices, the order of multiplications chosen to need the fewest operations.
+
+    The first and the last may be vectors: a row and a column. Cormen et al., "Introduction to Algorithms", 15.2.
+    """
+    arrays = promoted(*arrays)
+    if len(arrays) < 2:
+        raise ArgumentError("multi_dot: fewer than two arrays.", fix="give two or more.")
+    ndims = [x.ndim for x in arrays]
+    if any(n != 2 for n in ndims[1:-1]) or any(n not in (1, 2) for n in (ndims[0], ndims[-1])):
+        raise ShapeError(f"multi_dot: arrays with {ndims} axes.", fix="matrices; the ends may be vectors.")
+    sizes = [arrays[0].shape[0] if ndims[0] == 2 else 1, *(x.shape[-1] for x in arrays[:-1])]
+    sizes.append(arrays[-1].shape[1] if ndims[-1] == 2 else 1)
+    cost, cut = {(i, i): 0 for i in range(len(arrays))}, {}
+    for length in range(1, len(arrays)):
+        for i in range(len(arrays) - length):
+            j = i + length
+            choices = [(cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k) for k in range(i, j)]
+            cost[i, j], cut[i, j] = min(choices)
+
+    def product(i, j):
+        return arrays[i] if i == j else matmul(product(i, cut[i, j]), product(cut[i, j] + 1, j))
+
+    return product(0, len(arrays) - 1)
+
+
+def kron(x, y):
+    """The Kronecker product: blocks x[i, j] y, for any number of axes."""
+    x, y = promoted(x, y)
+    n = max(x.ndim, y.ndim)
+    x, y = (reshape_to(v, (1,) * (n - v.ndim) + v.shape) for v in (x, y))
+    shape = tuple(a * b for a, b in zip(x.shape, y.shape))
+    x = reshape_to(x, tuple(size for a in x.shape for size in (a, 1)))
+    y = reshape_to(y, tuple(size for b in y.shape for size in (1, b)))
+    return reshape_to(x * y, shape)
+
+
+def cross(x, y, axisa=-1, axisb=-1, axisc=-1, axis=None):
+    """Cross products of vectors of 3 components; of 2, whose third counts as 0, and of two such only the third component.
+
+    axisa, axisb: where the components lie; axisc: where they come to lie; axis: all three. Other axes broadcast.
+    """
+    axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis,) * 3
+    x, y = promoted(x, y)
+    x, y = moveaxis(x, axisa, -1), moveaxis(y, axisb, -1)
+    if x.shape[-1] not in (2, 3) or y.shape[-1] not in (2, 3):
+        raise ShapeError(f"cross: {x._node.aval} and {y._node.aval}: vectors need 2 or 3 components.")
+    (x0, x1, *x2), (y0, y1, *y2) = ([v[..., i] for i in range(v.shape[-1])] for v in (x, y))
+    third = x0 * y1 - x1 * y0
+    if not x2 and not y2:
+        return third
+    first = (x1 * y2[0] if y2 else 0) - (x2[0] * y1 if x2 else 0)
+    second = (x2[0] * y0 if x2 else 0) - (x0 * y2[0] if y2 else 0)
+    return moveaxis(stack([first, second, third], -1), -1, axisc)
+
+
+__all__ = ["matmul", "dot", "tensordot", "outer", "vdot", "inner", "multi_dot", "kron", "cross"]

@@ -1,12 +1,31 @@
 """Gives Tensor its operators and methods: each is a function of pequegrad.ops."""
 
 from ..core.device import device as devices
+from ..core.dtype import is_complex
+from ..core.errors import DtypeError
 from ..core.node import TRACKED, state
 from ..core.tensor import Tensor
 from ..primitives import elementwise as p
 from ..primitives.control import to_device
 from . import arithmetic as a
-from . import cumulative, indexing, linalg, losses, nn, rearrange, reductions, shape, sorting, special, statistics
+from . import complex as c
+from . import (
+    convolution,
+    cumulative,
+    indexing,
+    linalg,
+    losses,
+    matrices,
+    nn,
+    norms,
+    pooling,
+    rearrange,
+    reductions,
+    shape,
+    sorting,
+    special,
+    statistics,
+)
 from .at import At
 
 _OPERATORS = {
@@ -23,13 +42,18 @@ _GENERAL = {
 }  # fmt: skip
 _METHODS = {
     a: ("exp", "log", "sqrt", "rsqrt", "sin", "cos", "tan", "tanh", "sigmoid", "erf", "abs", "sign", "floor", "ceil", "round", "clip", "astype"),
+    c: ("conj",),
     shape: ("reshape", "transpose", "permute", "swapaxes", "expand_dims", "squeeze", "flatten", "broadcast_to", "flip", "split"),
     rearrange: ("ravel", "repeat", "roll", "chunk", "take", "unstack", "nonzero"),
     statistics: ("ptp", "count_nonzero"),
     reductions: ("sum", "prod", "max", "min", "any", "all", "mean", "var", "std", "argmax", "argmin", "logsumexp", "softmax", "log_softmax"),
     cumulative: cumulative.__all__,
     sorting: ("sort", "argsort", "topk", "quantile", "percentile", "median"),
-    linalg: ("matmul", "dot", "tensordot", "norm"),
+    convolution: ("conv2d",),
+    pooling: ("max_pool2d", "avg_pool2d"),
+    linalg: ("matmul", "dot", "tensordot"),
+    matrices: ("diagonal", "trace", "tril", "triu"),
+    norms: ("norm",),
     nn: ("relu", "silu", "gelu", "dropout", "leaky_relu"),
     losses: ("cross_entropy_loss_indices", "cross_entropy_loss_probs", "mse_loss"),
     special: ("square", "reciprocal", "log2", "log10", "nan_to_num"),
@@ -52,6 +76,11 @@ def _in_place(general):
         result = general(self, other)
         if not self._node.flags & TRACKED or state.flags_mask & TRACKED:
             return result
+        if is_complex(result.dtype) and not is_complex(self.dtype):
+            raise DtypeError(
+                f"A value of dtype {result.dtype} does not fit into {self._node.aval}.",
+                fix="write x = x op y for a new tensor, or take a part of the value.",
+            )
         self._rebind(a.astype(result, self.dtype)._node)
         return self
 
@@ -124,6 +153,8 @@ def _install():
             setattr(Tensor, name, getattr(module, name))
     Tensor.to = to
     Tensor.at = property(At, doc=At.__doc__)
+    Tensor.real = property(c.real, doc="The real part; of a real tensor a handle on the same value.")
+    Tensor.imag = property(c.imag, doc="The imaginary part; zeros for a real tensor.")
     Tensor.T = property(shape.transpose, doc="The axes reversed.")
     Tensor.mT = property(lambda self: shape.swapaxes(self, -1, -2), doc="The last two axes exchanged.")
     Tensor.one_hot = one_hot

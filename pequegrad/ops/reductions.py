@@ -3,7 +3,7 @@
 import math
 
 from ..core import dtype as dtypes
-from ..core.dtype import dt, is_integer
+from ..core.dtype import dt, is_complex, is_integer
 from ..core.errors import ArgumentError, ShapeError
 from ..primitives import elementwise as e
 from ..primitives import mathematical as m
@@ -104,7 +104,8 @@ def mean(x, axis=None, keepdims=False, *, dim=None, keepdim=None):
 
 
 def var(x, axis=None, keepdims=False, correction=0, *, ddof=None, dim=None, keepdim=None):
-    """The variance over `axis`: mean squared distance from the mean, with n - correction in the denominator.
+    """The variance over `axis`: mean squared distance from the mean, with n - correction in the denominator. Of complex
+    numbers it is real.
 
     ddof is another name of correction, as in NumPy.
     """
@@ -114,9 +115,12 @@ def var(x, axis=None, keepdims=False, correction=0, *, ddof=None, dim=None, keep
     count = math.prod(x.shape[a] for a in normalize_axes(axis, x.ndim, "var"))
     wide = _wide(x)
     centred = e.sub(wide, mean(wide, axis, keepdims=True))
-    total = _reduce(p.reduce_sum, e.mul(centred, centred), axis, keepdims, "var")
+    squares = e.real(e.mul(centred, e.conj(centred))) if is_complex(x.dtype) else e.mul(centred, centred)
+    total = _reduce(p.reduce_sum, squares, axis, keepdims, "var")
     return e.convert_to(
-        divide(total, float(count - correction) if count > correction else math.nan), x.dtype, x.weak_type
+        divide(total, float(count - correction) if count > correction else math.nan),
+        dtypes.real_of(x.dtype),
+        x.weak_type,
     )
 
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..core.dtype import is_float
+from ..core.dtype import is_complex, is_float
 from ..core.errors import ArgumentError, ShapeError
 from ..primitives import shape as p
 from ..primitives.base import number
@@ -167,6 +167,7 @@ def pad(x, widths, value=0):
             f"pad: {len(widths)} pairs of widths for {x.ndim} axes.", fix="give one (before, after) per axis."
         )
     low, high = tuple(int(a) for a, _ in widths), tuple(int(b) for _, b in widths)
-    if isinstance(value, float) and not is_float(x.dtype):
+    fits = is_complex(x.dtype) or not isinstance(value, complex) and (is_float(x.dtype) or not isinstance(value, float))
+    if not fits:
         raise ArgumentError(f"pad: the value {value} does not fit dtype {x.dtype}.", fix="convert x first.")
     return p.pad(x, number(value, x), low=low, high=high, interior=(0,) * x.ndim)

@@ -3,7 +3,7 @@
 from ..core.dtype import is_float, is_integer
 from ..core.errors import DtypeError, ShapeError
 from .base import is_linear, primitive
-from .elementwise import add, convert_to
+from .elementwise import add, complex_normal, convert_to
 from .shape import transpose
 
 
@@ -82,6 +82,9 @@ class dot_general:
         yield (f(2, 3, 4), f(4, 3)), {"contract": ((1, 2), (1, 0)), "batch": ((), ()), "dtype": "float64"}
         yield (f(2, 0), f(0, 4)), {"contract": ((1,), (0,)), "batch": ((), ()), "dtype": "float64"}
         yield (f(3), f(3)), {"contract": ((0,), (0,)), "batch": ((), ()), "dtype": "float64"}
+        c = lambda *shape: complex_normal(rng, *shape)  # noqa: E731
+        yield (c(2, 3), c(3, 4)), {"contract": ((1,), (0,)), "batch": ((), ()), "dtype": "complex128"}
+        yield (c(5, 2, 3), c(3, 5, 4)), {"contract": ((2,), (0,)), "batch": ((0,), (1,)), "dtype": "complex128"}
 
 
 def _cotangent_of_left(ct, x, y, contract, batch, ct_first):

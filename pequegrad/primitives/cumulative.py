@@ -4,10 +4,10 @@ Element i of the result combines elements 0 to i, and nan stays from where it fi
 the size of the operand: a tangent obeys a linear recurrence whose coefficients are known from the values.
 """
 
-from ..core.dtype import is_float
+from ..core.dtype import is_complex, is_float
 from ..core.errors import DtypeError, ShapeError
 from .base import PRIMITIVES, is_linear, number, primitive
-from .elementwise import add, and_, convert_to, div, eq, gt, mul, not_, select, sub
+from .elementwise import add, and_, complex_normal, convert_to, div, eq, gt, mul, not_, select, sub
 from .mathematical import exp, is_finite
 from .shape import add_batch_axis, pad
 
@@ -77,10 +77,14 @@ class cumprod(Cumulative):
     def samples(rng):
         yield from Cumulative.samples(rng)
         yield (rng.normal(size=(2, 5)) * [[1, 0.0, 1, 1, 1], [0, 1, 1, 0, 1]],), {"axis": 1, "reverse": False}
+        yield (complex_normal(rng, 2, 3),), {"axis": 1, "reverse": True}
 
 
 class CumulativeExtremum(Cumulative):
     """The derivative is shared equally among the elements so far that attain the extremum, as in reduce_max."""
+
+    accepts = staticmethod(lambda dtype: not is_complex(dtype))
+    accepted = "a dtype with an order"
 
     def jvp(primals, tangents, out, *, axis, reverse):
         (x,), (dx,) = primals, tangents

@@ -6,7 +6,7 @@ not linear states its `derivative`: one partial derivative per operand.
 
 import numpy as np
 
-from ..core.dtype import dt, is_float, is_integer
+from ..core.dtype import complex_of, dt, is_complex, is_float, is_inexact, is_integer, real_of
 from ..core.errors import DtypeError, ShapeError
 from .base import PRIMITIVES, is_linear, number, primitive
 from .shape import broadcast_in_dim, expand_leading, unbroadcast
@@ -59,11 +59,18 @@ def infer_same(name, rules):
                     fix="convert one: x.astype(dtype).",
                 )
         if not rules.accepts(first.dtype):
-            raise DtypeError(f"{name} takes {rules.accepted}, got {first}.", fix="convert it: x.astype(dtype).")
+            raise DtypeError(f"{name} takes {rules.accepted}, got {first}.", fix=conversion_of(first.dtype))
         weak = all(aval.weak_type for aval in avals)
         return first.update(shape=broadcast_shapes(name, *avals), weak_type=weak, dtype=rules.result(first.dtype))
 
     return infer
+
+
+def conversion_of(dtype):
+    """How to get rid of a dtype that a function does not take, for messages."""
+    if is_complex(dtype):
+        return "take a part or the absolute value: x.real, x.imag, abs(x)."
+    return "convert it: x.astype(dtype)."
 
 
 def _jvp_from(derivative):
@@ -123,12 +130,28 @@ class Floating(Same):
         yield (rng.uniform(0.3, 0.9, (2, 3)),), {}
 
 
+class Inexact(Floating):
+    """A holomorphic function: its derivative on complex numbers is stated like that on reals."""
+
+    accepts = staticmethod(is_inexact)
+    accepted = "a floating or complex dtype"
+
+    def samples(rng):
+        yield (rng.uniform(0.3, 0.9, (2, 3)),), {}
+        yield (rng.uniform(0.3, 0.9, (2, 3)) + 1j * rng.uniform(-0.9, 0.9, (2, 3)),), {}
+
+
 class Numeric(Same):
     accepts = staticmethod(lambda dtype: dtype.kind != "b")
     accepted = "a number dtype"
 
     def samples(rng):
         yield (rng.normal(size=(2, 3)),), {}
+
+
+class Ordered(Same):
+    accepts = staticmethod(lambda dtype: not is_complex(dtype))
+    accepted = "a dtype with an order"
 
 
 class Bits(Same):
@@ -170,18 +193,45 @@ class neg(Numeric):
 
 @primitive
 class abs_(Numeric):
-    """|x|; its derivative at 0 is 1, as in JAX"""
+    """|x|, real for complex x; its derivative at 0 is 1 for real x, as in JAX"""
 
-    def derivative(x, out):
-        return select(ge(x, 0), number(1, x), number(-1, x))
+    result = staticmethod(real_of)
+
+    def jvp(primals, tangents, out):
+        (x,), (dx,) = primals, tangents
+        return real(mul(dx, conj(sign(x)))) if is_complex(x.dtype) else mul(dx, _slope(x))
+
+    def vjp(ct, wanted, primals, out):
+        (x,) = primals
+        return [mul(convert_to(ct, x.dtype), conj(sign(x)) if is_complex(x.dtype) else _slope(x))]
+
+    def samples(rng):
+        yield (rng.normal(size=(2, 3)),), {}
+        yield (complex_normal(rng, 2, 3),), {}
+
+
+def _slope(x):
+    """1 where x >= 0, else -1."""
+    return select(ge(x, 0), number(1, x), number(-1, x))
 
 
 @primitive
 class sign(Numeric):
-    """-1, 0 or 1; nan for nan"""
+    """-1, 0 or 1; nan for nan; x / |x| for complex x"""
 
     def jvp(primals, tangents, out):
-        return None
+        (x,), (dx,) = primals, tangents
+        if not is_complex(x.dtype):
+            return None
+        # a direction only turns: what dx has along it is taken away
+        along = convert_to(real(mul(dx, conj(out))), x.dtype)
+        length = abs_(x)
+        inverse = div(number(1, length), select(eq(length, 0), number(1, length), length))
+        return mul(sub(dx, mul(along, out)), convert_to(inverse, x.dtype))
+
+    def samples(rng):
+        yield (rng.normal(size=(2, 3)),), {}
+        yield (complex_normal(rng, 2, 3),), {}
 
 
 @primitive
@@ -194,7 +244,8 @@ class not_(Bits):
 
 @primitive
 class convert(Elementwise):
-    """x in another dtype. To bool: x != 0; float to integer truncates and saturates, nan gives 0."""
+    """x in another dtype. To bool: x != 0; float to integer truncates and saturates, nan gives 0; complex to real gives
+    the real part."""
 
     linear = "together"
 
@@ -202,7 +253,7 @@ class convert(Elementwise):
         return x.update(dtype=dtype, weak_type=weak_type)
 
     def jvp(primals, tangents, out, *, dtype, weak_type):
-        return convert(tangents[0], dtype=dtype, weak_type=weak_type) if is_float(dtype) else None
+        return convert(tangents[0], dtype=dtype, weak_type=weak_type) if is_inexact(dtype) else None
 
     def transpose(ct, x, *, dtype, weak_type):
         return (convert_to(ct, x.dtype),)
@@ -210,6 +261,82 @@ class convert(Elementwise):
     def samples(rng):
         for dtype in (dt.float64, dt.float32, dt.int32):
             yield (rng.normal(size=(2, 3)) * 10,), {"dtype": dtype, "weak_type": False}
+        yield (rng.normal(size=(2, 3)),), {"dtype": dt.complex128, "weak_type": False}
+        yield (complex_normal(rng, 2, 3),), {"dtype": dt.float64, "weak_type": False}
+
+
+# ---- parts of complex numbers ------------------------------------------------------------------------
+
+
+class Part(Numeric):
+    accepts = staticmethod(is_complex)
+    accepted = "a complex dtype"
+    result = staticmethod(real_of)
+    linear = "together"
+
+    def samples(rng):
+        yield (complex_normal(rng, 2, 3),), {}
+        yield (complex_normal(rng, 0, 3),), {}
+
+
+@primitive
+class complex_(Elementwise):
+    """x + iy of floats x and y (float32 or float64)"""
+
+    accepts = staticmethod(lambda dtype: dtype in (dt.float32, dt.float64))
+    accepted = "float32 or float64"
+    result = staticmethod(complex_of)
+    linear = "together"
+
+    def jvp(primals, tangents, out):
+        return spread(complex_(*[number(0, x) if t is None else t for x, t in zip(primals, tangents)]), out)
+
+    def transpose(ct, x, y):
+        # Re(ct i dy) = -Im(ct) dy
+        return (
+            unbroadcast(real(ct), x) if is_linear(x) else None,
+            unbroadcast(neg(imag(ct)), y) if is_linear(y) else None,
+        )
+
+    def samples(rng):
+        yield (rng.normal(size=(2, 3)), rng.normal(size=(2, 3))), {}
+        yield (rng.normal(size=(2, 1, 3)), rng.normal(size=(4, 1))), {}
+        yield (rng.normal(size=(0, 3)), rng.normal(size=())), {}
+
+
+@primitive
+class real(Part):
+    """The real part"""
+
+    def jvp(primals, tangents, out):
+        return real(tangents[0])
+
+    def transpose(ct, x):
+        return (complex_(ct, number(0, ct)),)
+
+
+@primitive
+class imag(Part):
+    """The imaginary part, a real number"""
+
+    def jvp(primals, tangents, out):
+        return imag(tangents[0])
+
+    def transpose(ct, x):
+        return (complex_(number(0, ct), neg(ct)),)
+
+
+@primitive
+class conj(Part):
+    """The complex conjugate"""
+
+    result = staticmethod(lambda dtype: dtype)
+
+    def jvp(primals, tangents, out):
+        return conj(tangents[0])
+
+    def transpose(ct, x):
+        return (conj(ct),)
 
 
 # ---- binary ------------------------------------------------------------------------------------------
@@ -222,8 +349,16 @@ class Binary(Same):
         yield (rng.normal(size=(0, 3)), rng.uniform(0.5, 2, ())), {}
 
 
+class Arithmetic(Binary):
+    """Takes complex numbers, too."""
+
+    def samples(rng):
+        yield from Binary.samples(rng)
+        yield (complex_normal(rng, 2, 1, 3), complex_normal(rng, 4, 1)), {}
+
+
 @primitive
-class add(Binary):
+class add(Arithmetic):
     """x + y; on bool: or"""
 
     linear = "together"
@@ -237,7 +372,7 @@ class add(Binary):
 
 
 @primitive
-class sub(Binary):
+class sub(Arithmetic):
     """x - y; on bool: xor"""
 
     linear = "together"
@@ -251,7 +386,7 @@ class sub(Binary):
 
 
 @primitive
-class mul(Binary):
+class mul(Arithmetic):
     """x * y; on bool: and"""
 
     linear = "each"
@@ -268,7 +403,7 @@ class mul(Binary):
 
 
 @primitive
-class div(Binary):
+class div(Arithmetic):
     """x / y; integers truncate toward zero"""
 
     accepts, accepted = Numeric.accepts, Numeric.accepted
@@ -284,8 +419,12 @@ class div(Binary):
         return unbroadcast(div(ct, y), x), None
 
 
+class Extreme(Ordered):
+    samples = Binary.samples
+
+
 @primitive
-class max_(Binary):
+class max_(Extreme):
     """The larger; nan if either is nan. Where both are equal each gets half of the derivative."""
 
     def derivative(x, y, out):
@@ -293,7 +432,7 @@ class max_(Binary):
 
 
 @primitive
-class min_(Binary):
+class min_(Extreme):
     """The smaller; nan if either is nan. Where both are equal each gets half of the derivative."""
 
     def derivative(x, y, out):
@@ -348,23 +487,27 @@ class ne(Comparison):
     """x != y"""
 
 
+class OrderedComparison(Comparison):
+    accepts, accepted = Ordered.accepts, Ordered.accepted
+
+
 @primitive
-class lt(Comparison):
+class lt(OrderedComparison):
     """x < y"""
 
 
 @primitive
-class le(Comparison):
+class le(OrderedComparison):
     """x <= y"""
 
 
 @primitive
-class gt(Comparison):
+class gt(OrderedComparison):
     """x > y"""
 
 
 @primitive
-class ge(Comparison):
+class ge(OrderedComparison):
     """x >= y"""
 
 
@@ -406,11 +549,15 @@ class select(Elementwise):
     def samples(rng):
         yield (rng.integers(0, 2, (2, 3)).astype(bool), rng.normal(size=(2, 3)), rng.normal(size=(2, 3))), {}
         yield (rng.integers(0, 2, (2, 1)).astype(bool), rng.normal(size=(3,)), rng.normal(size=())), {}
+        yield (rng.integers(0, 2, (2, 1)).astype(bool), complex_normal(rng, 3), complex_normal(rng, 2, 3)), {}
 
 
 @primitive
-class clamp(Numeric):
+class clamp(Ordered):
     """min(max(x, low), high)"""
+
+    accepts = staticmethod(lambda dtype: dtype.kind not in "bc")
+    accepted = "an integer or floating dtype"
 
     def jvp(primals, tangents, out):
         low, x, high = primals
@@ -430,6 +577,11 @@ class clamp(Numeric):
 
 
 # ---- shorthands that rules use -----------------------------------------------------------------------
+
+
+def complex_normal(rng, *shape):
+    """Random complex numbers, for samples."""
+    return rng.normal(size=shape) + 1j * rng.normal(size=shape)
 
 
 def _share(wins, ties, like):

@@ -7,10 +7,10 @@ lowest / highest integer) and "zero" gives 0 for a window that does not fit whol
 
 from typing import NamedTuple
 
-from ..core.dtype import dt, is_integer
+from ..core.dtype import dt, is_complex, is_integer
 from ..core.errors import DtypeError, ShapeError
 from .base import is_linear, number, primitive
-from .elementwise import add, convert_to, div, eq, mul, select
+from .elementwise import add, conversion_of, convert_to, div, eq, mul, select
 from .shape import add_batch_axis, broadcast_in_dim, iota, reshape, zeros_like
 
 MODES = {"clip": 0, "fill": 1, "drop": 1, "zero": 2}
@@ -130,6 +130,8 @@ class scatter:
 
     def infer(x, indices, updates, *, places, combine, mode, unique):
         _check_indices("scatter", x, indices, places)
+        if combine in ("min", "max") and is_complex(x.dtype):
+            raise DtypeError(f"scatter: {combine} takes a dtype with an order, got {x}.", fix=conversion_of(x.dtype))
         if updates.dtype != x.dtype:
             raise DtypeError(
                 f"scatter: x has dtype {x.dtype}, the updates have {updates.dtype}.", fix="convert the updates."

@@ -7,10 +7,25 @@ import math
 
 import numpy as np
 
-from ..core.dtype import dt, is_float, is_integer
+from ..core.dtype import dt, is_inexact, is_integer
 from ..core.errors import DtypeError
 from .base import number, primitive
-from .elementwise import Binary, Elementwise, Floating, Numeric, add, div, eq, infer_same, mul, neg, select, sub
+from .elementwise import (
+    Elementwise,
+    Extreme,
+    Floating,
+    Inexact,
+    Numeric,
+    add,
+    complex_normal,
+    div,
+    eq,
+    infer_same,
+    mul,
+    neg,
+    select,
+    sub,
+)
 
 
 class Step(Floating):
@@ -41,7 +56,7 @@ class trunc(Step):
 
 
 @primitive
-class exp(Floating):
+class exp(Inexact):
     """e ** x"""
 
     def derivative(x, out):
@@ -49,7 +64,7 @@ class exp(Floating):
 
 
 @primitive
-class exp2(Floating):
+class exp2(Inexact):
     """2 ** x"""
 
     def derivative(x, out):
@@ -57,7 +72,7 @@ class exp2(Floating):
 
 
 @primitive
-class expm1(Floating):
+class expm1(Inexact):
     """exp(x) - 1, exact near 0"""
 
     def derivative(x, out):
@@ -65,7 +80,7 @@ class expm1(Floating):
 
 
 @primitive
-class log(Floating):
+class log(Inexact):
     """The natural logarithm"""
 
     def derivative(x, out):
@@ -73,7 +88,7 @@ class log(Floating):
 
 
 @primitive
-class log1p(Floating):
+class log1p(Inexact):
     """log(1 + x), exact near 0"""
 
     def derivative(x, out):
@@ -81,7 +96,7 @@ class log1p(Floating):
 
 
 @primitive
-class sqrt(Floating):
+class sqrt(Inexact):
     """The square root"""
 
     def derivative(x, out):
@@ -89,7 +104,7 @@ class sqrt(Floating):
 
 
 @primitive
-class rsqrt(Floating):
+class rsqrt(Inexact):
     """1 / sqrt(x)"""
 
     def derivative(x, out):
@@ -105,7 +120,7 @@ class cbrt(Floating):
 
 
 @primitive
-class sin(Floating):
+class sin(Inexact):
     """Sine of radians"""
 
     def derivative(x, out):
@@ -113,7 +128,7 @@ class sin(Floating):
 
 
 @primitive
-class cos(Floating):
+class cos(Inexact):
     """Cosine of radians"""
 
     def derivative(x, out):
@@ -121,7 +136,7 @@ class cos(Floating):
 
 
 @primitive
-class tan(Floating):
+class tan(Inexact):
     """Tangent of radians"""
 
     def derivative(x, out):
@@ -129,7 +144,7 @@ class tan(Floating):
 
 
 @primitive
-class asin(Floating):
+class asin(Inexact):
     """Inverse sine, in radians"""
 
     def derivative(x, out):
@@ -137,7 +152,7 @@ class asin(Floating):
 
 
 @primitive
-class acos(Floating):
+class acos(Inexact):
     """Inverse cosine, in radians"""
 
     def derivative(x, out):
@@ -145,7 +160,7 @@ class acos(Floating):
 
 
 @primitive
-class atan(Floating):
+class atan(Inexact):
     """Inverse tangent, in radians"""
 
     def derivative(x, out):
@@ -153,7 +168,7 @@ class atan(Floating):
 
 
 @primitive
-class sinh(Floating):
+class sinh(Inexact):
     """Hyperbolic sine"""
 
     def derivative(x, out):
@@ -161,7 +176,7 @@ class sinh(Floating):
 
 
 @primitive
-class cosh(Floating):
+class cosh(Inexact):
     """Hyperbolic cosine"""
 
     def derivative(x, out):
@@ -169,7 +184,7 @@ class cosh(Floating):
 
 
 @primitive
-class tanh(Floating):
+class tanh(Inexact):
     """Hyperbolic tangent"""
 
     def derivative(x, out):
@@ -177,7 +192,7 @@ class tanh(Floating):
 
 
 @primitive
-class asinh(Floating):
+class asinh(Inexact):
     """Inverse hyperbolic sine"""
 
     def derivative(x, out):
@@ -185,7 +200,7 @@ class asinh(Floating):
 
 
 @primitive
-class acosh(Floating):
+class acosh(Inexact):
     """Inverse hyperbolic cosine"""
 
     def derivative(x, out):
@@ -193,10 +208,11 @@ class acosh(Floating):
 
     def samples(rng):
         yield (rng.uniform(1.5, 3, (2, 3)),), {}
+        yield (rng.uniform(-3, 3, (2, 3)) + 1j * rng.uniform(0.5, 2, (2, 3)),), {}
 
 
 @primitive
-class atanh(Floating):
+class atanh(Inexact):
     """Inverse hyperbolic tangent"""
 
     def derivative(x, out):
@@ -204,7 +220,7 @@ class atanh(Floating):
 
 
 @primitive
-class logistic(Floating):
+class logistic(Inexact):
     """1 / (1 + exp(-x)), the sigmoid"""
 
     def derivative(x, out):
@@ -239,8 +255,8 @@ class erf_inv(Floating):
 class is_finite(Elementwise):
     """False for infinities and nan"""
 
-    accepts = staticmethod(is_float)
-    accepted = "a floating dtype"
+    accepts = staticmethod(is_inexact)
+    accepted = "a floating or complex dtype"
     result = staticmethod(lambda dtype: dt.bool_)
 
     def jvp(primals, tangents, out):
@@ -248,6 +264,7 @@ class is_finite(Elementwise):
 
     def samples(rng):
         yield (np.array([0.0, np.inf, -np.inf, np.nan]),), {}
+        yield (np.array([1 - 1j, complex(0, np.inf), complex(np.nan, 0)]),), {}
 
 
 @primitive
@@ -272,20 +289,23 @@ class integer_pow(Numeric):
     def samples(rng):
         for exponent in (0, 1, 2, 5, -2):
             yield (rng.uniform(0.5, 2, (2, 3)),), {"exponent": exponent}
+        for exponent in (3, -2):
+            yield (1 + 0.3 * complex_normal(rng, 2, 3),), {"exponent": exponent}
 
 
 @primitive
-class rem(Binary):
+class rem(Extreme):
     """The remainder with the sign of x (C's fmod and %)"""
 
-    accepts, accepted = Numeric.accepts, Numeric.accepted
+    accepts = staticmethod(lambda dtype: dtype.kind not in "bc")
+    accepted = "an integer or floating dtype"
 
     def derivative(x, y, out):
         return number(1, x), lambda: neg(trunc(div(x, y)))
 
 
 @primitive
-class pow_(Floating):
+class pow_(Inexact):
     """x ** y"""
 
     def derivative(x, y, out):
@@ -300,6 +320,7 @@ class pow_(Floating):
     def samples(rng):
         yield (rng.uniform(0.5, 2, (2, 3)), rng.normal(size=(2, 3))), {}
         yield (rng.uniform(0.5, 2, (2, 3)), rng.normal(size=(3,))), {}
+        yield (1 + 0.3 * complex_normal(rng, 2, 3), complex_normal(rng, 3)), {}
 
 
 @primitive

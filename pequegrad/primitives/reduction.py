@@ -2,11 +2,11 @@
 
 import math
 
-from ..core.dtype import dt, is_integer
+from ..core.dtype import dt, is_complex, is_integer
 from ..core.errors import DtypeError, ShapeError
 from .base import primitive
 from .cumulative import cumprod, shifted
-from .elementwise import convert_to, div, eq, mul
+from .elementwise import complex_normal, conversion_of, convert_to, div, eq, mul
 from .shape import broadcast_in_dim, reshape, transpose
 
 
@@ -27,7 +27,7 @@ class Reduction:
                     f"{name}: {list(axes)} are not axes of {x}.", fix=f"use axes between 0 and {x.ndim - 1}, each once."
                 )
             if not cls.accepts(x.dtype):
-                raise DtypeError(f"{name} takes bool or an integer dtype, got {x}.", fix="compare it first: x != 0.")
+                raise DtypeError(f"{name} takes {cls.accepted}, got {x}.", fix=cls.fix)
             return x.update(shape=tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
         cls.infer = infer
@@ -41,6 +41,7 @@ class Reduction:
         yield (rng.normal(size=(2, 3)),), {"axes": (0, 1)}
         yield (rng.normal(size=(3,)),), {"axes": ()}
         yield (rng.normal(size=(0, 3)),), {"axes": (1,)}
+        yield (complex_normal(rng, 2, 3, 4),), {"axes": (0, 2)}
 
 
 @primitive
@@ -58,6 +59,10 @@ class reduce_sum(Reduction):
 
 class Extremum(Reduction):
     """The derivative is shared equally among the elements that attain the extremum, as in JAX."""
+
+    accepts = staticmethod(lambda dtype: not is_complex(dtype))
+    accepted = "a dtype with an order"
+    fix = conversion_of(dt.complex64)
 
     def jvp(primals, tangents, out, *, axes):
         (x,), (dx,) = primals, tangents
@@ -103,10 +108,13 @@ class reduce_prod(Reduction):
         yield (rng.normal(size=(2, 3, 4)),), {"axes": (0, 2)}
         yield (rng.normal(size=(3,)),), {"axes": ()}
         yield (rng.normal(size=(2, 3)) * [[0.0, 1, 1], [0, 0, 1]],), {"axes": (1,)}
+        yield (complex_normal(rng, 2, 3),), {"axes": (1,)}
 
 
 class Logical(Reduction):
     accepts = staticmethod(lambda dtype: dtype.kind == "b" or is_integer(dtype))
+    accepted = "bool or an integer dtype"
+    fix = "compare it first: x != 0."
 
     def jvp(primals, tangents, out, *, axes):
         return None
@@ -137,6 +145,8 @@ class Position:
                 raise ShapeError(
                     f"{name}: {axis} is not an axis of {x}.", fix=f"use an axis between 0 and {x.ndim - 1}."
                 )
+            if is_complex(x.dtype):
+                raise DtypeError(f"{name} takes a dtype with an order, got {x}.", fix=conversion_of(x.dtype))
             if not x.shape[axis]:
                 raise ShapeError(f"{name}: axis {axis} of {x} is empty: nothing has a position there.")
             if dtype not in (dt.int32, dt.int64):

@@ -74,6 +74,11 @@ def grads(wrt, out, cotangent=None):
         _check_differentiable("grads: a tensor in `wrt`", tensor)
     _check_differentiable("grads: `out`", out)
     node = out._node
+    if cotangent is None and out.dtype.kind == "c":
+        raise DtypeError(
+            f"grads: `out` is {out.dtype.name}; gradients are of real values.",
+            fix="take a real value, such as abs(y) or y.real, or give the cotangent.",
+        )
     if cotangent is None:
         cotangent = filled_like(out, 1)
     else:
@@ -161,6 +166,11 @@ def fngrad(function, wrt=(0,), return_outs=False):
             results = [r for r in results if isinstance(r, Tensor) and is_inexact(r.dtype)]
             if not results:
                 raise GradientError(f"fngrad: {_name(function)} returned no tensor of floating dtype.")
+            if any(r.dtype.kind == "c" for r in results):
+                raise DtypeError(
+                    f"fngrad: {_name(function)} returned complex values; gradients are of real functions.",
+                    fix="take a real result, such as abs(y) or y.real; or use grad(f, holomorphic=True), or vjp.",
+                )
             found = _gradients_at([(r, filled_like(r, 1)) for r in results], nodes)
         derivatives = _unflatten(structures, found if tracked else _untracked(found))
         return (outs, derivatives) if return_outs else derivatives

@@ -10,8 +10,9 @@ from ..core.device import device as devices
 from ..core.errors import ArgumentError
 from ..core.evaluate import evaluate
 from ..core.locks import stateful
-from ..core.node import TRACKED, Cut, leaf, make_aval, same_aval, scalar_constant, state
+from ..core.node import TRACKED, Cut, leaf, make_aval, same_aval, state
 from ..core.tensor import Tensor, tensor_from_numpy, wrap
+from ..ops.creation import scalar
 from ..primitives.control_flow import call
 from ..runtime import library
 from .control_flow import Closure
@@ -132,16 +133,16 @@ class jit:
             kwargs = {k: v for k, v in kwargs.items() if k not in static_args}
         leaves, structure = flatten((args, kwargs))
         place = next((x.device for x in leaves if type(x) is Tensor), devices.cpu)
-        wide = any(getattr(x, "dtype", None) == np.float64 for x in leaves)  # floats beside float64 keep their digits
+        wide = any(getattr(x, "dtype", None) in _WIDE for x in leaves)  # floats beside float64 keep their digits
         traced, kinds, others = [], [], []
         for x in leaves:
             if isinstance(x, Tensor):
                 traced.append(x)
                 kinds.append(x._node.aval)
                 others.append(_TRACED)
-            elif type(x) in (bool, int, float):
+            elif type(x) in (bool, int, float, complex):
                 aval = _scalar_aval(x, place, wide)
-                traced.append(wrap(scalar_constant(x, aval.dtype, place, aval.weak_type)))
+                traced.append(scalar(x, aval.dtype, place, aval.weak_type))
                 kinds.append(aval)
                 others.append(_TRACED)
             elif isinstance(x, (np.ndarray, np.generic)):
@@ -230,6 +231,7 @@ class jit:
 
 
 _TRACED = object()
+_WIDE = (np.dtype("float64"), np.dtype("complex128"))
 
 
 def _array_to_tensor(x):
@@ -240,6 +242,8 @@ def _scalar_aval(x, place, wide):
     """The aval of a Python number as an argument: weakly typed, in 32 bits where it fits."""
     if type(x) is bool:
         return make_aval((), np.dtype(bool), place)
+    if type(x) is complex:
+        return make_aval((), np.dtype("complex128" if wide else "complex64"), place, True)
     if type(x) is int:
         return make_aval((), np.dtype("int32" if -(2**31) <= x < 2**31 else "int64"), place, True)
     return make_aval((), np.dtype("float64" if wide else "float32"), place, True)
@@ -249,7 +253,8 @@ def _frozen(value):
     """A static value as a key that tells 1, 1.0, True, 0.0 and -0.0 apart."""
     if isinstance(value, tuple):
         return tuple(map(_frozen, value))
-    return type(value), value, math.copysign(1, value) if isinstance(value, float) else None
+    parts = (value.real, value.imag) if isinstance(value, complex) else (value,)
+    return type(value), value, tuple(math.copysign(1, part) for part in parts if isinstance(part, float))
 
 
 def _shown(frozen):

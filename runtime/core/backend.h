@@ -28,6 +28,7 @@ pg_status pg_fail(pg_status code, const char *format, ...) __attribute__((format
 /* ---- dtypes ------------------------------------------------------------------------------------ */
 
 int64_t pg_dtype_size(pg_dtype dtype);
+bool pg_dtype_is_complex(pg_dtype dtype);
 const char *pg_dtype_name(pg_dtype dtype); /* "float32", ... */
 
 /* ---- buffers and arrays ------------------------------------------------------------------------ */

@@ -274,6 +274,58 @@ static pg_status bitcast_run(const pg_op *op, pg_array *const *in, pg_dying dyin
     return status;
 }
 
+/* ---- windows ----------------------------------------------------------------------------------- */
+
+/* params: for each windowed axis, ascending: the axis, the window's size, step and dilation. */
+static pg_status windows_prepare(pg_op *op)
+{
+    const pg_aval *x = &op->in[0], *y = &op->out[0];
+    PG_TRY(one_to_one(op, -1));
+    int64_t n = op->n_params / 4, before = -1;
+    PG_REQUIRE(op->n_params == 4 * n && y->ndim == x->ndim + n,
+               "%lld parameters and %d output axes do not fit %d input axes",
+               (long long)op->n_params, y->ndim, x->ndim);
+    int64_t sizes[PG_MAX_NDIM];
+    for (int32_t i = 0; i < x->ndim; i++)
+        sizes[i] = x->shape[i];
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t *p = op->params + 4 * i;
+        PG_REQUIRE(p[0] > before && p[0] < x->ndim, "axis %lld: axes must ascend, below %d",
+                   (long long)p[0], x->ndim);
+        before = p[0];
+        int64_t size = x->shape[p[0]];
+        PG_REQUIRE(p[1] >= 1 && p[2] >= 1 && p[3] >= 1 &&
+                       (p[1] == 1 || (size > 0 && p[1] - 1 <= (size - 1) / p[3])),
+                   "a window of %lld with step %lld and dilation %lld does not fit axis %lld, of "
+                   "size %lld",
+                   (long long)p[1], (long long)p[2], (long long)p[3], (long long)p[0],
+                   (long long)size);
+        int64_t room = size - 1 - (p[1] - 1) * p[3];
+        sizes[p[0]] = room < 0 ? 0 : room / p[2] + 1;
+        PG_TRY(output_size(op, (int32_t)(x->ndim + i), p[1]));
+    }
+    for (int32_t i = 0; i < x->ndim; i++)
+        PG_TRY(output_size(op, i, sizes[i]));
+    return PG_OK;
+}
+
+static pg_status windows_run(const pg_op *op, pg_array *const *in, pg_dying dying, pg_array **out)
+{
+    (void)dying;
+    const pg_array *x = in[0];
+    const pg_aval *y = &op->out[0];
+    int64_t strides[PG_MAX_NDIM];
+    for (int32_t i = 0; i < x->ndim; i++)
+        strides[i] = x->strides[i];
+    for (int64_t i = 0; i < op->n_params / 4; i++) {
+        const int64_t *p = op->params + 4 * i;
+        /* a step is only taken where there are two places; elsewhere it might overflow */
+        strides[x->ndim + i] = x->strides[p[0]] * (p[1] > 1 ? p[3] : 1);
+        strides[p[0]] = x->strides[p[0]] * (y->shape[p[0]] > 1 ? p[2] : 1);
+    }
+    return pg_array_view(x, x->data, y->ndim, y->shape, strides, out);
+}
+
 /* ---- alias ------------------------------------------------------------------------------------- */
 
 static pg_status alias_prepare(pg_op *op)
@@ -303,6 +355,7 @@ const pg_kernel *pg_find_view_kernel(const char *name)
         {"slice", slice_prepare, slice_run},
         {"rev", rev_prepare, rev_run},
         {"bitcast", bitcast_prepare, bitcast_run},
+        {"windows", windows_prepare, windows_run},
         {"alias", alias_prepare, alias_run},
     };
     for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)

@@ -192,6 +192,8 @@ static pg_status arg_prepare(pg_op *op)
                (long long)axis, x->ndim);
     PG_REQUIRE(out->dtype == PG_INT32 || out->dtype == PG_INT64,
                "output must be int32 or int64, not %s", pg_dtype_name(out->dtype));
+    if (pg_dtype_is_complex(x->dtype))
+        return pg_fail(PG_EUNSUPPORTED, "not defined for %s", pg_dtype_name(x->dtype));
     PG_REQUIRE(out->ndim == x->ndim - 1, "output has %d axes, expected %d", out->ndim, x->ndim - 1);
     for (int32_t i = 0; i < out->ndim; i++)
         PG_REQUIRE(out->shape[i] == x->shape[i + (i >= axis)],

@@ -1,10 +1,12 @@
-/* blas.c - cblas_sgemm and cblas_dgemm from a shared library that is named at run time.
+/* blas.c - cblas_sgemm and cblas_dgemm from a shared library that is named at run time; its LAPACK
+ * is for lapack.c.
  *
  * OpenBLAS has threads of its own, which would compete with ours: it is told to use one before it is
  * loaded (so that it never starts any) and once more after. Names are tried with 32-bit integers
  * first: plain and with the prefix of the scipy-openblas32 package; then those with 64-bit integers,
  * which carry the suffix 64_. */
 #include "gemm.h"
+#include "lapack.h"
 
 #include <dlfcn.h>
 #include <limits.h>
@@ -88,9 +90,10 @@ pg_status pg_cpu_load_blas(const char *path)
         return pg_fail(PG_EDEVICE, "pg_cpu_load_blas: %s", dlerror());
     }
     static const char *const prefixes[] = {"scipy_", ""};
+    const char *prefix = "";
     for (int i = 0; i < 2 && !b->sgemm && !b->sgemm_64; i++) {
         char name[64];
-        const char *prefix = prefixes[i];
+        prefix = prefixes[i];
         size_t n = strlen(prefix);
         memcpy(name, prefix, n);
         strcpy(name + n, "cblas_sgemm");
@@ -110,6 +113,11 @@ pg_status pg_cpu_load_blas(const char *path)
         return status;
     }
     set_one_thread(library);
+    if (b->sgemm) {
+        pthread_mutex_lock(&loading);
+        pg_lapack_load(library, prefix);
+        pthread_mutex_unlock(&loading);
+    }
     atomic_store(&loaded, b);
     return PG_OK;
 }

@@ -9,25 +9,6 @@ enum { PARALLEL_BYTES = 1 << 18 };
 
 /* ---- one row ----------------------------------------------------------------------------------- */
 
-#define COPY_ROW(T)                 \
-    for (int64_t i = 0; i < n; i++) \
-        *(T *)(to + i * to_stride) = *(const T *)(from + i * from_stride);
-
-static void copy_row(int64_t item, int64_t n, char *to, int64_t to_stride, const char *from,
-                     int64_t from_stride)
-{
-    if (to_stride == item && from_stride == item) {
-        memcpy(to, from, (size_t)(n * item));
-        return;
-    }
-    switch (item) {
-    case 1: COPY_ROW(uint8_t) break;
-    case 2: COPY_ROW(uint16_t) break;
-    case 4: COPY_ROW(uint32_t) break;
-    default: COPY_ROW(uint64_t)
-    }
-}
-
 #define FILL_ROW(T)                          \
     {                                        \
         T x = *(const T *)value;             \
@@ -45,7 +26,32 @@ static void fill_row(int64_t item, int64_t n, char *to, int64_t stride, const vo
     case 1: FILL_ROW(uint8_t) break;
     case 2: FILL_ROW(uint16_t) break;
     case 4: FILL_ROW(uint32_t) break;
-    default: FILL_ROW(uint64_t)
+    case 8: FILL_ROW(uint64_t) break;
+    default: FILL_ROW(pg_item16)
+    }
+}
+
+#define COPY_ROW(T)                 \
+    for (int64_t i = 0; i < n; i++) \
+        *(T *)(to + i * to_stride) = *(const T *)(from + i * from_stride);
+
+static void copy_row(int64_t item, int64_t n, char *to, int64_t to_stride, const char *from,
+                     int64_t from_stride)
+{
+    if (to_stride == item && from_stride == item) {
+        memcpy(to, from, (size_t)(n * item));
+        return;
+    }
+    if (from_stride == 0) {
+        fill_row(item, n, to, to_stride, from);
+        return;
+    }
+    switch (item) {
+    case 1: COPY_ROW(uint8_t) break;
+    case 2: COPY_ROW(uint16_t) break;
+    case 4: COPY_ROW(uint32_t) break;
+    case 8: COPY_ROW(uint64_t) break;
+    default: COPY_ROW(pg_item16)
     }
 }
 
@@ -94,6 +100,15 @@ static void copy_units(void *context, int64_t begin, int64_t end)
                       b->from + pg_axes_offset(b->axes, b->split, i, 1));
 }
 
+/* Elements of one row with gaps. */
+static void copy_elements(void *context, int64_t begin, int64_t end)
+{
+    const block *b = context;
+    const pg_axis *axis = &b->axes[0];
+    copy_row(b->item, end - begin, b->to + begin * axis->stride[0], axis->stride[0],
+             b->from + begin * axis->stride[1], axis->stride[1]);
+}
+
 /* Bytes of one contiguous row: units are bytes, so that even a single row is shared out. */
 static void copy_bytes(void *context, int64_t begin, int64_t end)
 {
@@ -113,10 +128,13 @@ void pg_block_copy_parallel(const pg_axis *axes, int32_t n, int64_t item, char *
         pg_parallel_for(count * item, PARALLEL_BYTES, copy_bytes, &b);
         return;
     }
+    if (b.n == 1) {
+        pg_parallel_for(count, PARALLEL_BYTES / item, copy_elements, &b);
+        return;
+    }
     int64_t units = 1;
     while (b.split < b.n - 1 && units < 1024)
         units *= b.axes[b.split++].size;
-    if (b.split == 0) units = b.axes[b.split++].size; /* one strided row: element by element */
     pg_parallel_for(units, PARALLEL_BYTES / (count / units * item) + 1, copy_units, &b);
 }
 

@@ -1,12 +1,16 @@
 /* block.h - copies and fills of strided blocks of memory, for the kernels that move data.
  *
  * Axes list: array 0 is the destination, array 1 the source, best after pg_axes_merge. `item` is the
- * size of an element, 1, 2, 4 or 8 bytes. */
+ * size of an element, 1, 2, 4, 8 or 16 bytes. */
 #ifndef PG_BLOCK_H
 #define PG_BLOCK_H
 
 #include "axes.h"
 #include "backend.h"
+
+typedef struct pg_item16 { /* 16 bytes that lie as a complex128 does */
+    uint64_t halves[2];
+} pg_item16;
 
 /* By the calling thread. */
 void pg_block_copy(const pg_axis *axes, int32_t n, int64_t item, char *to, const char *from);

@@ -153,6 +153,7 @@ static bool may_widen(pg_dtype from, pg_dtype to)
 {
     if (from == to) return true;
     if (is_float(from) != is_float(to) || from == PG_BOOL) return false;
+    if (pg_dtype_is_complex(from) != pg_dtype_is_complex(to)) return false;
     return pg_dtype_size(to) > pg_dtype_size(from);
 }
 

@@ -32,5 +32,9 @@ void pg_contraction_group(const pg_contraction_axes *lists, const pg_array *lhs,
 pg_status pg_operand_collapse(const pg_op *op, pg_operand *o);
 /* Replaces the operand by a dense copy [batch.., free, contract], or with the last two swapped. */
 pg_status pg_operand_copy(const pg_op *op, pg_operand *o, bool contract_last);
+/* Makes real operands of complex ones, with twice the contracting elements and twice as many columns
+ * (free elements of rhs): their product is the complex one, its parts side by side. The operands have
+ * been collapsed (contraction_complex.c). */
+pg_status pg_operands_to_real(const pg_op *op, pg_operand *lhs, pg_operand *rhs);
 
 #endif

@@ -8,6 +8,15 @@
 
 /* ---- preparing --------------------------------------------------------------------------------- */
 
+static pg_dtype result_dtype(const pg_elementwise *kind, pg_dtype dtype)
+{
+    if (kind->gives_bool) return PG_BOOL;
+    if (kind->joins) return dtype == PG_FLOAT32 ? PG_COMPLEX64 : PG_COMPLEX128;
+    if (kind->gives_part && pg_dtype_is_complex(dtype))
+        return dtype == PG_COMPLEX64 ? PG_FLOAT32 : PG_FLOAT64;
+    return dtype;
+}
+
 static pg_status check_dtypes(const pg_op *op, const pg_elementwise *kind)
 {
     pg_dtype dtype = op->in[kind->n_in - 1].dtype;
@@ -18,7 +27,7 @@ static pg_status check_dtypes(const pg_op *op, const pg_elementwise *kind)
         PG_REQUIRE(op->in[i].dtype == wanted, "input %d is %s, not %s", i,
                    pg_dtype_name(op->in[i].dtype), pg_dtype_name(wanted));
     }
-    pg_dtype result = kind->gives_bool ? PG_BOOL : dtype;
+    pg_dtype result = result_dtype(kind, dtype);
     PG_REQUIRE(kind->converts || op->out[0].dtype == result, "the output is %s, not %s",
                pg_dtype_name(result), pg_dtype_name(op->out[0].dtype));
     return PG_OK;

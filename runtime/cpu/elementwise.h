@@ -19,6 +19,8 @@ typedef struct pg_elementwise {
     int8_t n_in, n_params;
     _Bool selects;    /* the first input is bool */
     _Bool gives_bool; /* the output is bool; else it has the dtype of the last input */
+    _Bool gives_part; /* of complex inputs the output has the dtype of their parts */
+    _Bool joins;      /* the output is complex, and the inputs have the dtype of its parts */
     _Bool converts;   /* the output has any dtype: the one whose table this is */
     int32_t grain;
     pg_loop *loops[PG_DTYPE_COUNT]; /* by the dtype of the last input; NULL where not offered */

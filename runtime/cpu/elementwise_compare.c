@@ -13,8 +13,8 @@ FOR_ANY(COMPARE_LOOP, lt)
 FOR_ANY(COMPARE_LOOP, le)
 FOR_ANY(COMPARE_LOOP, gt)
 FOR_ANY(COMPARE_LOOP, ge)
-COMPARE_KERNEL(eq, PG_GRAIN_CHEAP, LOOPS_ANY(eq))
-COMPARE_KERNEL(ne, PG_GRAIN_CHEAP, LOOPS_ANY(ne))
+COMPARE_KERNEL(eq, PG_GRAIN_CHEAP, LOOPS_ANY(eq), LOOPS_COMPLEX(eq))
+COMPARE_KERNEL(ne, PG_GRAIN_CHEAP, LOOPS_ANY(ne), LOOPS_COMPLEX(ne))
 COMPARE_KERNEL(lt, PG_GRAIN_CHEAP, LOOPS_ANY(lt))
 COMPARE_KERNEL(le, PG_GRAIN_CHEAP, LOOPS_ANY(le))
 COMPARE_KERNEL(gt, PG_GRAIN_CHEAP, LOOPS_ANY(gt))
@@ -22,7 +22,7 @@ COMPARE_KERNEL(ge, PG_GRAIN_CHEAP, LOOPS_ANY(ge))
 
 FOR_FLOAT(TEST_LOOP, is_finite)
 ELEMENTWISE_KERNEL(is_finite, .n_in = 1, .gives_bool = 1, .grain = PG_GRAIN_CHEAP,
-                   .loops = {LOOPS_FLOAT(is_finite)})
+                   .loops = {LOOPS_FLOAT(is_finite), LOOPS_COMPLEX(is_finite)})
 
 /* Loops over three inputs; `value` is computed from x, y, z, of which the first has type FIRST and the
  * others T. SA, SB, SC are element strides: constants 0 or 1 where the loop is to be vectorised. */
@@ -68,6 +68,7 @@ LOOP_HEAD(select_1) { TERNARY_BODY(uint8_t, uint8_t, x ? y : z) }
 LOOP_HEAD(select_2) { TERNARY_BODY(uint8_t, uint16_t, x ? y : z) }
 LOOP_HEAD(select_4) { TERNARY_BODY(uint8_t, uint32_t, x ? y : z) }
 LOOP_HEAD(select_8) { TERNARY_BODY(uint8_t, uint64_t, x ? y : z) }
+LOOP_HEAD(select_16) { TERNARY_BODY(uint8_t, pg_complex128, x ? y : z) }
 
 ELEMENTWISE_KERNEL(select, .n_in = 3, .selects = 1, .grain = PG_GRAIN_CHEAP,
                    .loops = {[PG_BOOL] = select_1, [PG_INT8] = select_1, [PG_INT16] = select_2,
@@ -75,7 +76,8 @@ ELEMENTWISE_KERNEL(select, .n_in = 3, .selects = 1, .grain = PG_GRAIN_CHEAP,
                              [PG_UINT16] = select_2, [PG_UINT32] = select_4,
                              [PG_UINT64] = select_8, [PG_FLOAT16] = select_2,
                              [PG_BFLOAT16] = select_2, [PG_FLOAT32] = select_4,
-                             [PG_FLOAT64] = select_8})
+                             [PG_FLOAT64] = select_8, [PG_COMPLEX64] = select_8,
+                             [PG_COMPLEX128] = select_16})
 
 /* The inputs are lo, x, hi. */
 #define CLAMP_LOOP(op, dtype, compute)                                                             \

@@ -1,7 +1,8 @@
 /* elementwise_convert.c - `convert`: any dtype to any dtype.
  *
  * To bool: x != 0 (NaN is true). Float to integer: truncate, saturate, NaN = 0. Integer to integer:
- * wrap. To float: nearest, ties to even, rounded once also from float64 to the 16-bit formats. */
+ * wrap. Real to complex: the imaginary part is 0. Complex to real: the real part; to bool: not 0.
+ * To float: nearest, ties to even, rounded once also from float64 to the 16-bit formats. */
 /* The formatter takes lists of macros for expressions. */
 /* clang-format off */
 #include "elementwise_loops.h"
@@ -51,14 +52,41 @@
 #define VALUE_float64_f32(x) ((double)(x))
 #define VALUE_float64_f64(x) (x)
 
+#define VALUE_complex64_int(x) pg_complex_complex64((float)(x), 0)
+#define VALUE_complex64_f32(x) pg_complex_complex64(x, 0)
+#define VALUE_complex64_f64(x) pg_complex_complex64((float)(x), 0)
+#define VALUE_complex64_c64(x) (x)
+#define VALUE_complex64_c128(x) pg_complex_complex64((float)(x).re, (float)(x).im)
+#define VALUE_complex128_int(x) pg_complex_complex128((double)(x), 0)
+#define VALUE_complex128_f32(x) pg_complex_complex128((double)(x), 0)
+#define VALUE_complex128_f64(x) pg_complex_complex128(x, 0)
+#define VALUE_complex128_c64(x) pg_complex_complex128((double)(x).re, (double)(x).im)
+#define VALUE_complex128_c128(x) (x)
+#define VALUE_bool_c64(x) ((uint8_t)(((x).re != 0) | ((x).im != 0)))
+#define VALUE_bool_c128 VALUE_bool_c64
+
 #define CONVERT_LOOP(to, from, class)                                                              \
     LOOP_HEAD(to_##to##_##from)                                                                    \
     {                                                                                              \
         UNARY_BODY(pg_storage_##to, pg_storage_##from, VALUE_##to##_##class(pg_load_##from(x)))    \
     }
 
+#define CONVERT_REAL_PART(to, from, class)                                                         \
+    LOOP_HEAD(to_##to##_##from)                                                                    \
+    {                                                                                              \
+        UNARY_BODY(pg_storage_##to, pg_storage_##from, VALUE_##to##_##class(x.re))                 \
+    }
+
 /* All loops to one dtype, and their table. */
-#define CONVERT_TO(to)                                                                             \
+#define CONVERT_TO_REAL(to)                                                                        \
+    CONVERT_REAL_PART(to, complex64, f32)                                                          \
+    CONVERT_REAL_PART(to, complex128, f64)                                                         \
+    CONVERT_REAL(to)
+#define CONVERT_TO(to) /* keeps both parts of complex numbers */                                   \
+    CONVERT_LOOP(to, complex64, c64)                                                               \
+    CONVERT_LOOP(to, complex128, c128)                                                             \
+    CONVERT_REAL(to)
+#define CONVERT_REAL(to)                                                                           \
     CONVERT_LOOP(to, bool, int)                                                                    \
     CONVERT_LOOP(to, int8, int)                                                                    \
     CONVERT_LOOP(to, int16, int)                                                                   \
@@ -73,21 +101,25 @@
     CONVERT_LOOP(to, float32, f32)                                                                 \
     CONVERT_LOOP(to, float64, f64)                                                                 \
     static const pg_elementwise convert_to_##to = {                                                \
-        .n_in = 1, .converts = 1, .grain = PG_GRAIN_CHEAP, .loops = {LOOPS_ANY(to_##to)}};
+        .n_in = 1, .converts = 1, .grain = PG_GRAIN_CHEAP,                                       \
+        .loops = {LOOPS_ANY(to_##to), [PG_COMPLEX64] = to_##to##_complex64,                        \
+                  [PG_COMPLEX128] = to_##to##_complex128}};
 
 CONVERT_TO(bool)
-CONVERT_TO(int8)
-CONVERT_TO(int16)
-CONVERT_TO(int32)
-CONVERT_TO(int64)
-CONVERT_TO(uint8)
-CONVERT_TO(uint16)
-CONVERT_TO(uint32)
-CONVERT_TO(uint64)
-CONVERT_TO(float16)
-CONVERT_TO(bfloat16)
-CONVERT_TO(float32)
-CONVERT_TO(float64)
+CONVERT_TO_REAL(int8)
+CONVERT_TO_REAL(int16)
+CONVERT_TO_REAL(int32)
+CONVERT_TO_REAL(int64)
+CONVERT_TO_REAL(uint8)
+CONVERT_TO_REAL(uint16)
+CONVERT_TO_REAL(uint32)
+CONVERT_TO_REAL(uint64)
+CONVERT_TO_REAL(float16)
+CONVERT_TO_REAL(bfloat16)
+CONVERT_TO_REAL(float32)
+CONVERT_TO_REAL(float64)
+CONVERT_TO(complex64)
+CONVERT_TO(complex128)
 
 static pg_status prepare_convert(pg_op *op)
 {
@@ -98,7 +130,8 @@ static pg_status prepare_convert(pg_op *op)
         [PG_UINT16] = &convert_to_uint16,     [PG_UINT32] = &convert_to_uint32,
         [PG_UINT64] = &convert_to_uint64,     [PG_FLOAT16] = &convert_to_float16,
         [PG_BFLOAT16] = &convert_to_bfloat16, [PG_FLOAT32] = &convert_to_float32,
-        [PG_FLOAT64] = &convert_to_float64,
+        [PG_FLOAT64] = &convert_to_float64,   [PG_COMPLEX64] = &convert_to_complex64,
+        [PG_COMPLEX128] = &convert_to_complex128,
     };
     return pg_elementwise_prepare(op, kinds[op->out[0].dtype]);
 }

@@ -11,13 +11,15 @@
 #ifndef PG_ELEMENTWISE_LOOPS_H
 #define PG_ELEMENTWISE_LOOPS_H
 
-#include "elementwise.h"
-#include "pequegrad_scalar.h"
+#include "elementwise_complex.h"
+#include "pequegrad_complex.h"
 
 #undef bool /* below it is the name of a dtype, pasted into other names */
 
 /* Elements do not depend on one another, even where out and in are the same memory. */
+#ifndef PG_SIMD
 #define PG_SIMD _Pragma("omp simd")
+#endif
 
 /* ---- dtypes: how an element is stored, and its value ------------------------------------------- */
 
@@ -36,6 +38,8 @@ PG_PLAIN_STORAGE(uint32, uint32_t)
 PG_PLAIN_STORAGE(uint64, uint64_t)
 PG_PLAIN_STORAGE(float32, float)
 PG_PLAIN_STORAGE(float64, double)
+PG_PLAIN_STORAGE(complex64, pg_complex64)
+PG_PLAIN_STORAGE(complex128, pg_complex128)
 typedef uint16_t pg_storage_float16, pg_storage_bfloat16;
 #define pg_load_float16 pg_half_to_float
 #define pg_store_float16 pg_float_to_half

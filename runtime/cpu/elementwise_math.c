@@ -97,48 +97,71 @@ MATH_DRIVER(float64, float64)
 
 /* ---- one input --------------------------------------------------------------------------------- */
 
-#define MATH_KERNEL(op, grain, f32, f64)                                                           \
+#define MATH_FUNCTION(op, f32, f64)                                                                \
     BLOCKS_HEAD(op##_blocks_float32, float) { BLOCKS_BODY(float, f32(a[i])) }                      \
     BLOCKS_HEAD(op##_blocks_float64, double) { BLOCKS_BODY(double, f64(a[i])) }                    \
-    MATH_LOOPS(op, 1)                                                                              \
-    UNARY_KERNEL(op, grain, LOOPS_FLOAT(op))
-#define LIBM_KERNEL(op) MATH_KERNEL(op, PG_GRAIN_MATH, op##f, op)
-#define OWN_KERNEL(op, grain) MATH_KERNEL(op, grain, pg_##op##_float32, pg_##op##_float64)
+    MATH_LOOPS(op, 1)
+#define LIBM_KERNEL(op, ...) /* ...: further loops */                                              \
+    MATH_FUNCTION(op, op##f, op)                                                                   \
+    UNARY_KERNEL(op, PG_GRAIN_MATH, LOOPS_FLOAT(op), __VA_ARGS__)
+#define OWN_KERNEL(op, grain, ...)                                                                 \
+    MATH_FUNCTION(op, pg_##op##_float32, pg_##op##_float64)                                        \
+    UNARY_KERNEL(op, grain, LOOPS_FLOAT(op), __VA_ARGS__)
 
-LIBM_KERNEL(exp)
-LIBM_KERNEL(exp2)
-LIBM_KERNEL(expm1)
-LIBM_KERNEL(log)
-LIBM_KERNEL(log1p)
-LIBM_KERNEL(cbrt)
-LIBM_KERNEL(sin)
-LIBM_KERNEL(cos)
-LIBM_KERNEL(tan)
-LIBM_KERNEL(asin)
-LIBM_KERNEL(acos)
-LIBM_KERNEL(atan)
-LIBM_KERNEL(sinh)
-LIBM_KERNEL(cosh)
-LIBM_KERNEL(tanh)
-LIBM_KERNEL(asinh)
-LIBM_KERNEL(acosh)
-LIBM_KERNEL(atanh)
-LIBM_KERNEL(erf)
-LIBM_KERNEL(erfc)
-OWN_KERNEL(logistic, PG_GRAIN_MATH)
-OWN_KERNEL(erf_inv, PG_GRAIN_MATH)
-OWN_KERNEL(lgamma, PG_GRAIN_HEAVY)
-OWN_KERNEL(digamma, PG_GRAIN_HEAVY)
+LIBM_KERNEL(exp, LOOPS_COMPLEX(exp))
+LIBM_KERNEL(exp2, LOOPS_COMPLEX(exp2))
+LIBM_KERNEL(expm1, LOOPS_COMPLEX(expm1))
+LIBM_KERNEL(log, LOOPS_COMPLEX(log))
+LIBM_KERNEL(log1p, LOOPS_COMPLEX(log1p))
+LIBM_KERNEL(cbrt, )
+LIBM_KERNEL(sin, LOOPS_COMPLEX(sin))
+LIBM_KERNEL(cos, LOOPS_COMPLEX(cos))
+LIBM_KERNEL(tan, LOOPS_COMPLEX(tan))
+LIBM_KERNEL(asin, LOOPS_COMPLEX(asin))
+LIBM_KERNEL(acos, LOOPS_COMPLEX(acos))
+LIBM_KERNEL(atan, LOOPS_COMPLEX(atan))
+LIBM_KERNEL(sinh, LOOPS_COMPLEX(sinh))
+LIBM_KERNEL(cosh, LOOPS_COMPLEX(cosh))
+LIBM_KERNEL(tanh, LOOPS_COMPLEX(tanh))
+LIBM_KERNEL(asinh, LOOPS_COMPLEX(asinh))
+LIBM_KERNEL(acosh, LOOPS_COMPLEX(acosh))
+LIBM_KERNEL(atanh, LOOPS_COMPLEX(atanh))
+LIBM_KERNEL(erf, )
+LIBM_KERNEL(erfc, )
+OWN_KERNEL(logistic, PG_GRAIN_MATH, LOOPS_COMPLEX(logistic))
+OWN_KERNEL(erf_inv, PG_GRAIN_MATH, )
+OWN_KERNEL(lgamma, PG_GRAIN_HEAVY, )
+OWN_KERNEL(digamma, PG_GRAIN_HEAVY, )
+
+BLOCKS_HEAD(polygamma_blocks_float32, float)
+{
+    BLOCKS_BODY(float, pg_polygamma_float32(a[i], parameter))
+}
+BLOCKS_HEAD(polygamma_blocks_float64, double)
+{
+    BLOCKS_BODY(double, pg_polygamma_float64(a[i], parameter))
+}
+MATH_LOOPS(polygamma, 1)
+
+static pg_status prepare_polygamma(pg_op *op)
+{
+    static const pg_elementwise kind = {.n_in = 1, .n_params = 1, .grain = PG_GRAIN_HEAVY / 4,
+                                        .loops = {LOOPS_FLOAT(polygamma)}};
+    PG_TRY(pg_elementwise_prepare(op, &kind));
+    PG_REQUIRE(op->params[0] >= 1 && op->params[0] <= 170, /* 171! is no double */
+               "the order is %lld, not from 1 to 170", (long long)op->params[0]);
+    return PG_OK;
+}
 
 /* ---- two inputs -------------------------------------------------------------------------------- */
 
-#define LIBM_KERNEL_2(op)                                                                          \
+#define LIBM_KERNEL_2(op, ...)                                                                     \
     BLOCKS_HEAD(op##_blocks_float32, float) { BLOCKS_BODY(float, op##f(a[i], b[i])) }              \
     BLOCKS_HEAD(op##_blocks_float64, double) { BLOCKS_BODY(double, op(a[i], b[i])) }               \
     MATH_LOOPS(op, 2)                                                                              \
-    BINARY_KERNEL(op, PG_GRAIN_MATH, LOOPS_FLOAT(op))
-LIBM_KERNEL_2(pow)
-LIBM_KERNEL_2(atan2)
+    BINARY_KERNEL(op, PG_GRAIN_MATH, LOOPS_FLOAT(op), __VA_ARGS__)
+LIBM_KERNEL_2(pow, LOOPS_COMPLEX(pow))
+LIBM_KERNEL_2(atan2, )
 
 /* ---- integer_pow ------------------------------------------------------------------------------- */
 
@@ -175,7 +198,8 @@ FOR_INTEGER(INTEGER_POW_LOOP, integer_pow)
 static pg_status prepare_integer_pow(pg_op *op)
 {
     static const pg_elementwise kind = {.n_in = 1, .n_params = 1, .grain = PG_GRAIN_MATH,
-                                        .loops = {LOOPS_NUMBER(integer_pow)}};
+                                        .loops = {LOOPS_NUMBER(integer_pow),
+                                                  LOOPS_COMPLEX(integer_pow)}};
     PG_TRY(pg_elementwise_prepare(op, &kind));
     PG_REQUIRE(op->params[0] >= 0 || op->in[0].dtype >= PG_FLOAT16,
                "integers cannot be raised to the negative power %lld", (long long)op->params[0]);
@@ -188,6 +212,7 @@ const pg_kernel PG_ISA_NAME(pg_cpu_elementwise_math_kernels)[] = {
     KERNEL_ENTRY(acos) KERNEL_ENTRY(atan) KERNEL_ENTRY(sinh) KERNEL_ENTRY(cosh) KERNEL_ENTRY(tanh)
     KERNEL_ENTRY(asinh) KERNEL_ENTRY(acosh) KERNEL_ENTRY(atanh) KERNEL_ENTRY(erf) KERNEL_ENTRY(erfc)
     KERNEL_ENTRY(logistic) KERNEL_ENTRY(erf_inv) KERNEL_ENTRY(lgamma) KERNEL_ENTRY(digamma)
+    KERNEL_ENTRY(polygamma)
     KERNEL_ENTRY(pow) KERNEL_ENTRY(atan2) KERNEL_ENTRY(integer_pow)
     {0},
 };

@@ -3,7 +3,7 @@
  *     out[position.., window..] = operand[corner(indices[position..]) + window..]
  *                                       params: mode, then the dimension numbers (index.h)
  * mode 0 (clip): a corner is moved until its window fits. mode 1 (fill): a window that does not fit
- * wholly is filled with NaN for floats, the lowest signed or highest unsigned integer, or true;
+ * wholly is filled with NaN for floats (NaN + 0i for complex numbers), the lowest signed or highest unsigned integer, or true;
  * mode 2 (zero): with 0.
  * Negative indices are outside. Inputs may have any strides; out is dense and new. */
 #include "block.h"
@@ -32,7 +32,8 @@ static void gather_elements(const gathering *g, int64_t n, const int64_t *from, 
     case 1: GATHER(uint8_t) break;
     case 2: GATHER(uint16_t) break;
     case 4: GATHER(uint32_t) break;
-    default: GATHER(uint64_t)
+    case 8: GATHER(uint64_t) break;
+    default: GATHER(pg_item16)
     }
 }
 
@@ -68,7 +69,7 @@ static void gather_window(const gathering *g)
         pg_block_copy_parallel(g->window, g->walk.n_window, g->item, g->out, g->operand + from);
 }
 
-static const uint64_t zero_bits = 0;
+static const pg_item16 zero_bits = {{0, 0}};
 
 /* The bits of an element outside of the operand; the first `size` bytes of the result count. */
 static const void *fill_bits(pg_dtype dtype)
@@ -77,6 +78,7 @@ static const void *fill_bits(pg_dtype dtype)
                           nan_double = 0x7ff8000000000000, lowest8 = 0x80, lowest16 = 0x8000,
                           lowest32 = 0x80000000, lowest64 = 0x8000000000000000, ones = UINT64_MAX,
                           one = 1;
+    static const pg_item16 nan_complex = {{0x7ff8000000000000, 0}};
     switch (dtype) {
     case PG_BOOL: return &one;
     case PG_INT8: return &lowest8;
@@ -87,6 +89,8 @@ static const void *fill_bits(pg_dtype dtype)
     case PG_BFLOAT16: return &nan_bfloat;
     case PG_FLOAT32: return &nan_float;
     case PG_FLOAT64: return &nan_double;
+    case PG_COMPLEX64: return &nan_float;
+    case PG_COMPLEX128: return &nan_complex;
     default: return &ones;
     }
 }

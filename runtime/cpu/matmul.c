@@ -8,7 +8,7 @@
  * which everything is computed. An empty sum is 0. Inputs may have any strides; out is dense and new.
  *
  * Each group of axes (batch, m, n, k) becomes one axis where the strides allow it, else the operand is
- * copied. The product is then cut into units by its shape alone, and threads share out the units: the
+ * copied. A complex product becomes a real one (contraction_complex.c). The product is then cut into units by its shape alone, and threads share out the units: the
  * result does not depend on their number. */
 #include "contraction.h"
 #include "gemm.h"
@@ -216,6 +216,20 @@ static pg_status multiply_arrays(const pg_op *op, const pg_array *lhs, const pg_
         .device = op->device, .dtype = dtype, .item = pg_dtype_size(out->dtype), .pieces = 1};
     pg_status status = pg_operand_collapse(op, &o[0]);
     if (status == PG_OK) status = pg_operand_collapse(op, &o[1]);
+    if (status == PG_OK && pg_dtype_is_complex(dtype)) {
+        if (m == 1) { /* rhs will be made larger: better the vector; C has the same elements */
+            pg_operand vector = o[0];
+            o[0] = o[1];
+            o[1] = vector;
+            m = n;
+            n = 1;
+        }
+        status = pg_operands_to_real(op, &o[0], &o[1]);
+        plan.dtype = dtype = o[0].dtype;
+        plan.item = item = pg_dtype_size(dtype);
+        n *= 2;
+        k *= 2;
+    }
     if (status == PG_OK) {
         plan.method = choose_method(dtype, o, m, n);
         pg_transpose transpose;

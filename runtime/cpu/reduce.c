@@ -18,7 +18,8 @@
 #include <string.h>
 
 enum {
-    MAX_LANES = 1024,   /* accumulators of 8 bytes: 8 KB, a quarter of the L1 cache */
+    MAX_LANES = 1024,
+    LANE_BYTES = 8192,  /* of accumulators: a quarter of the L1 cache */
     FOLD_LANES = 256,   /* lanes for one output: enough to hide the latency of an addition */
     SHORT_ROW = 16,     /* below this, lanes over a reduced axis are not worth folding */
     LEAF_ROWS = 128,    /* rows added one after another before the pairwise tree begins */
@@ -74,7 +75,7 @@ static void reduce_rows(const reduction *r, const char *x, int64_t lanes, int64_
         accumulate_rows(r, x, lanes, begin, end, acc);
         return;
     }
-    _Alignas(64) char second[MAX_LANES * 8];
+    _Alignas(64) char second[LANE_BYTES];
     int64_t middle = begin + (blocks + 1) / 2 * leaf;
     reduce_rows(r, x, lanes, begin, middle, acc);
     reduce_rows(r, x, lanes, middle, end, second);
@@ -92,7 +93,7 @@ static void run_units(void *context, int64_t begin, int64_t end)
         int64_t from = piece * share + (piece < extra ? piece : extra);
         int64_t to = from + share + (piece < extra);
 
-        _Alignas(64) char acc[MAX_LANES * 8];
+        _Alignas(64) char acc[LANE_BYTES];
         const char *x = r->x + pg_axes_offset(r->kept, r->n_kept, outer, 0);
         reduce_rows(r, x + first * r->lanes.stride[0], lanes, from, to, acc);
         r->loops->fold(acc, r->wide, lanes);
@@ -159,7 +160,9 @@ static void plan_units(reduction *r)
 {
     r->outer = pg_axes_count(r->kept, r->n_kept);
     r->rows = pg_axes_count(r->reduced, r->n_reduced);
-    r->tile = r->lanes.size < MAX_LANES ? r->lanes.size : MAX_LANES;
+    int64_t most = LANE_BYTES / r->loops->accumulator_size;
+    if (most > MAX_LANES) most = MAX_LANES;
+    r->tile = r->lanes.size < most ? r->lanes.size : most;
     r->tiles = (r->lanes.size + r->tile - 1) / r->tile;
     r->pieces = 1;
     int64_t units = r->outer * r->tiles, worthwhile = r->tile * r->rows / PIECE;

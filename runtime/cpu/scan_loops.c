@@ -7,7 +7,7 @@
 #include "scan.h"
 
 #include "cpu.h"
-#include "pequegrad_scalar.h"
+#include "pequegrad_complex.h"
 
 #include <math.h>
 
@@ -41,14 +41,14 @@ LOGSUM(double, SAME)
 /* ---- scans of one operand ---------------------------------------------------------------------- */
 
 /* Lanes [0, n) of a part side by side; the states of n = PG_SCAN_CHAINS lanes stay in registers. */
-#define SCAN_ROWS(T, LOAD, STORE, JOIN, n, x_lane, out_lane)                    \
-    for (int64_t i = 0; i < part->rows; i++) {                                  \
-        const char *restrict x = part->x + i * part->x_row;                     \
-        char *restrict out = part->out + i * part->out_row;                     \
-        for (int64_t j = 0; j < (n); j++) {                                     \
-            local[j] = JOIN(local[j], LOAD(*(const T *)(x + j * (x_lane))));    \
-            *(T *)(out + j * (out_lane)) = (T)STORE(JOIN(before[j], local[j])); \
-        }                                                                       \
+#define SCAN_ROWS(T, LOAD, STORE, JOIN, n, x_lane, out_lane)                 \
+    for (int64_t i = 0; i < part->rows; i++) {                               \
+        const char *restrict x = part->x + i * part->x_row;                  \
+        char *restrict out = part->out + i * part->out_row;                  \
+        for (int64_t j = 0; j < (n); j++) {                                  \
+            local[j] = JOIN(local[j], LOAD(*(const T *)(x + j * (x_lane)))); \
+            *(T *)(out + j * (out_lane)) = STORE(JOIN(before[j], local[j])); \
+        }                                                                    \
     }
 #define FOLD_ROWS(T, LOAD, JOIN, n, x_lane)                                  \
     for (int64_t i = 0; i < part->rows; i++) {                               \
@@ -157,11 +157,11 @@ LOGSUM_SCAN(float64, double, double, logsum_of_double, logsum_value_double)
         }                                                                  \
     }
 
-#define RECURRENCE(name, T, S, LOAD, STORE, MUL, PLUS)                                           \
+#define RECURRENCE(name, T, S, LOAD, STORE, NOTHING, MUL, PLUS)                                  \
     static void recur_##name##_start(void *states, int64_t lanes)                                \
     {                                                                                            \
         for (int64_t j = 0; j < lanes; j++)                                                      \
-            ((S *)states)[j] = 0;                                                                \
+            ((S *)states)[j] = NOTHING;                                                          \
     }                                                                                            \
     static void recur_##name##_run(const pg_scan_part *part, void *states)                       \
     {                                                                                            \
@@ -180,7 +180,8 @@ LOGSUM_SCAN(float64, double, double, logsum_of_double, logsum_value_double)
     }                                                                                            \
     static const pg_scan_loops recur_##name = {sizeof(S), false, recur_##name##_start,           \
                                                recur_##name##_run, NULL};
-#define RECURRENCE_INTEGER(name, T) RECURRENCE(name, T, T, SAME, SAME, pg_mul_##name, pg_add_##name)
+#define RECURRENCE_INTEGER(name, T) \
+    RECURRENCE(name, T, T, SAME, SAME, 0, pg_mul_##name, pg_add_##name)
 
 RECURRENCE_INTEGER(int8, int8_t)
 RECURRENCE_INTEGER(int16, int16_t)
@@ -190,10 +191,20 @@ RECURRENCE_INTEGER(uint8, uint8_t)
 RECURRENCE_INTEGER(uint16, uint16_t)
 RECURRENCE_INTEGER(uint32, uint32_t)
 RECURRENCE_INTEGER(uint64, uint64_t)
-RECURRENCE(float16, uint16_t, float, pg_half_to_float, pg_float_to_half, MULTIPLY, ADD)
-RECURRENCE(bfloat16, uint16_t, float, pg_bfloat16_to_float, pg_float_to_bfloat16, MULTIPLY, ADD)
-RECURRENCE(float32, float, float, SAME, SAME, MULTIPLY, ADD)
-RECURRENCE(float64, double, double, SAME, SAME, MULTIPLY, ADD)
+RECURRENCE(float16, uint16_t, float, pg_half_to_float, pg_float_to_half, 0, MULTIPLY, ADD)
+RECURRENCE(bfloat16, uint16_t, float, pg_bfloat16_to_float, pg_float_to_bfloat16, 0, MULTIPLY, ADD)
+RECURRENCE(float32, float, float, SAME, SAME, 0, MULTIPLY, ADD)
+RECURRENCE(float64, double, double, SAME, SAME, 0, MULTIPLY, ADD)
+
+/* Parts of a product are not divided, as for reals. */
+#define COMPLEX(name, R)                                                                      \
+    SCAN(sum_##name, pg_##name, pg_##name, SAME, SAME, COMPLEX_##R(0), pg_add_##name, true)   \
+    SCAN(prod_##name, pg_##name, pg_##name, SAME, SAME, COMPLEX_##R(1), pg_mul_##name, false) \
+    RECURRENCE(name, pg_##name, pg_##name, SAME, SAME, COMPLEX_##R(0), pg_mul_##name, pg_add_##name)
+#define COMPLEX_float(x) ((pg_complex64){x, 0})
+#define COMPLEX_double(x) ((pg_complex128){x, 0})
+COMPLEX(complex64, float)
+COMPLEX(complex128, double)
 
 #define INTEGER_ROW(name)                                                                 \
     [PG_INT8] = &name##_int8, [PG_INT16] = &name##_int16, [PG_INT32] = &name##_int32,     \
@@ -203,11 +214,13 @@ RECURRENCE(float64, double, double, SAME, SAME, MULTIPLY, ADD)
     [PG_FLOAT16] = &name##_float16, [PG_BFLOAT16] = &name##_bfloat16, \
     [PG_FLOAT32] = &name##_float32, [PG_FLOAT64] = &name##_float64
 
+#define COMPLEX_ROW(name) [PG_COMPLEX64] = &name##_complex64, [PG_COMPLEX128] = &name##_complex128
+
 pg_scan_table PG_ISA_NAME(pg_scan_loops) = {
-    [PG_CUMSUM] = {[PG_BOOL] = &or_bool, INTEGER_ROW(sum), FLOAT_ROW(sum)},
-    [PG_CUMPROD] = {[PG_BOOL] = &and_bool, INTEGER_ROW(prod), FLOAT_ROW(prod)},
+    [PG_CUMSUM] = {[PG_BOOL] = &or_bool, INTEGER_ROW(sum), FLOAT_ROW(sum), COMPLEX_ROW(sum)},
+    [PG_CUMPROD] = {[PG_BOOL] = &and_bool, INTEGER_ROW(prod), FLOAT_ROW(prod), COMPLEX_ROW(prod)},
     [PG_CUMMAX] = {[PG_BOOL] = &or_bool, INTEGER_ROW(max), FLOAT_ROW(max)},
     [PG_CUMMIN] = {[PG_BOOL] = &and_bool, INTEGER_ROW(min), FLOAT_ROW(min)},
     [PG_CUMLOGSUMEXP] = {FLOAT_ROW(logsum)},
-    [PG_LINEAR_RECURRENCE] = {INTEGER_ROW(recur), FLOAT_ROW(recur)},
+    [PG_LINEAR_RECURRENCE] = {INTEGER_ROW(recur), FLOAT_ROW(recur), COMPLEX_ROW(recur)},
 };

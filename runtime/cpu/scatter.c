@@ -13,7 +13,7 @@
 #include "block.h"
 #include "cpu.h"
 #include "index.h"
-#include "pequegrad_scalar.h"
+#include "pequegrad_complex.h"
 
 enum { PARALLEL = 1 << 15 };
 enum { COMBINE_COUNT = 5 }; /* set, add, mul, min, max */
@@ -53,17 +53,29 @@ COMBINE_ALL(float16, uint16_t, float, pg_half_to_float, pg_float_to_half, float3
 COMBINE_ALL(bfloat16, uint16_t, float, pg_bfloat16_to_float, pg_float_to_bfloat16, float32)
 COMBINE_ALL(float32, float, float, SAME, SAME, float32)
 COMBINE_ALL(float64, double, double, SAME, SAME, float64)
+COMBINE(add_complex64, pg_complex64, pg_complex64, SAME, SAME, pg_add_complex64)
+COMBINE(mul_complex64, pg_complex64, pg_complex64, SAME, SAME, pg_mul_complex64)
+COMBINE(add_complex128, pg_complex128, pg_complex128, SAME, SAME, pg_add_complex128)
+COMBINE(mul_complex128, pg_complex128, pg_complex128, SAME, SAME, pg_mul_complex128)
 
 #define COMBINE_ROW(name) {NULL, add_##name, mul_##name, min_##name, max_##name}
-/* NULL for `set`, which block.h does for every dtype */
+/* NULL for `set`, which block.h does for every dtype, and for what complex numbers do not have */
 static combine_row *const combine_rows[PG_DTYPE_COUNT][COMBINE_COUNT] = {
-    [PG_BOOL] = COMBINE_ROW(bool),         [PG_INT8] = COMBINE_ROW(int8),
-    [PG_INT16] = COMBINE_ROW(int16),       [PG_INT32] = COMBINE_ROW(int32),
-    [PG_INT64] = COMBINE_ROW(int64),       [PG_UINT8] = COMBINE_ROW(uint8),
-    [PG_UINT16] = COMBINE_ROW(uint16),     [PG_UINT32] = COMBINE_ROW(uint32),
-    [PG_UINT64] = COMBINE_ROW(uint64),     [PG_FLOAT16] = COMBINE_ROW(float16),
-    [PG_BFLOAT16] = COMBINE_ROW(bfloat16), [PG_FLOAT32] = COMBINE_ROW(float32),
+    [PG_BOOL] = COMBINE_ROW(bool),
+    [PG_INT8] = COMBINE_ROW(int8),
+    [PG_INT16] = COMBINE_ROW(int16),
+    [PG_INT32] = COMBINE_ROW(int32),
+    [PG_INT64] = COMBINE_ROW(int64),
+    [PG_UINT8] = COMBINE_ROW(uint8),
+    [PG_UINT16] = COMBINE_ROW(uint16),
+    [PG_UINT32] = COMBINE_ROW(uint32),
+    [PG_UINT64] = COMBINE_ROW(uint64),
+    [PG_FLOAT16] = COMBINE_ROW(float16),
+    [PG_BFLOAT16] = COMBINE_ROW(bfloat16),
+    [PG_FLOAT32] = COMBINE_ROW(float32),
     [PG_FLOAT64] = COMBINE_ROW(float64),
+    [PG_COMPLEX64] = {NULL, add_complex64, mul_complex64},
+    [PG_COMPLEX128] = {NULL, add_complex128, mul_complex128},
 };
 
 static void combine_block(combine_row *combine, const pg_axis *axes, int32_t n, int64_t item,
@@ -168,6 +180,9 @@ static pg_status scatter_prepare(pg_op *op)
     PG_REQUIRE(op->n_params > 0 && op->params[0] >= 0 && op->params[0] < COMBINE_COUNT,
                "combine must be 0 (set), 1 (add), 2 (mul), 3 (min) or 4 (max)");
     const pg_aval *operand = &op->in[0], *out = &op->out[0];
+    if (op->params[0] > 0 && !combine_rows[operand->dtype][op->params[0]])
+        return pg_fail(PG_EUNSUPPORTED, "min and max are not defined for %s",
+                       pg_dtype_name(operand->dtype));
     PG_REQUIRE(out->dtype == operand->dtype, "operand is %s, but output is %s",
                pg_dtype_name(operand->dtype), pg_dtype_name(out->dtype));
     PG_REQUIRE(out->ndim == operand->ndim, "operand has %d axes, but output has %d", operand->ndim,

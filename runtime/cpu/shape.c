@@ -9,7 +9,7 @@
  * Inputs may have any strides; out is dense and new, but slice_update reuses x if it is dying. */
 #include "block.h"
 #include "cpu.h"
-#include "pequegrad_scalar.h"
+#include "pequegrad_complex.h"
 
 enum { PARALLEL = 1 << 15 };
 
@@ -215,11 +215,11 @@ typedef struct counting {
         T *out = (T *)c->out + begin * c->inner;                          \
         if (c->inner == 1)                                                \
             for (int64_t i = first; i < last; i++)                        \
-                out[i - first] = (T)(VALUE);                              \
+                out[i - first] = VALUE;                                   \
         else                                                              \
             for (int64_t i = first; i < last; i++)                        \
                 for (int64_t j = 0; j < c->inner; j++)                    \
-                    *out++ = (T)(VALUE);                                  \
+                    *out++ = VALUE;                                       \
         begin += last - first;                                            \
     }                                                                     \
     break;
@@ -230,17 +230,19 @@ static void iota_rows(void *context, int64_t begin, int64_t end)
     const counting *c = context;
     switch (c->dtype) {
     case PG_INT8:
-    case PG_UINT8: COUNT(uint8_t, i)
+    case PG_UINT8: COUNT(uint8_t, (uint8_t)i)
     case PG_INT16:
-    case PG_UINT16: COUNT(uint16_t, i)
+    case PG_UINT16: COUNT(uint16_t, (uint16_t)i)
     case PG_INT32:
-    case PG_UINT32: COUNT(uint32_t, i)
+    case PG_UINT32: COUNT(uint32_t, (uint32_t)i)
     case PG_INT64:
-    case PG_UINT64: COUNT(uint64_t, i)
+    case PG_UINT64: COUNT(uint64_t, (uint64_t)i)
     case PG_FLOAT16: COUNT(uint16_t, pg_float_to_half((float)i))
     case PG_BFLOAT16: COUNT(uint16_t, pg_float_to_bfloat16((float)i))
-    case PG_FLOAT32: COUNT(float, i)
-    default: COUNT(double, i)
+    case PG_FLOAT32: COUNT(float, (float)i)
+    case PG_FLOAT64: COUNT(double, (double)i)
+    case PG_COMPLEX64: COUNT(pg_complex64, pg_complex_complex64((float)i, 0))
+    default: COUNT(pg_complex128, pg_complex_complex128((double)i, 0))
     }
 }
 

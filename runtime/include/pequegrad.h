@@ -26,7 +26,7 @@ extern "C" {
 #pragma GCC visibility push(default)
 /* cffi-begin */ /* no preprocessor lines below: these lines are given to cffi as they stand */
 
-enum { PG_ABI_VERSION = 1 };
+enum { PG_ABI_VERSION = 2 };
 int32_t pg_abi_version(void); /* compare with PG_ABI_VERSION after loading the library */
 
 typedef int32_t pg_status; /* 0 or negative */
@@ -57,7 +57,9 @@ enum {
     PG_BFLOAT16 = 10,
     PG_FLOAT32 = 11,
     PG_FLOAT64 = 12,
-    PG_DTYPE_COUNT = 13,
+    PG_COMPLEX64 = 13, /* two float32: the real part, then the imaginary one */
+    PG_COMPLEX128 = 14,
+    PG_DTYPE_COUNT = 15,
 };
 
 /* ---- devices ---------------------------------------------------------------------------------- */

@@ -267,6 +267,56 @@ PG_FN double pg_digamma_float64(double x)
     return log(x) - 0.5 / x - series - shift;
 }
 
+/* Hurwitz's zeta, the sum of (q + i)^-s over i = 0, 1, ..., for whole s >= 2 and q > 0: terms up to
+ * q + i >= 10 + s / 2, then the Euler-Maclaurin formula (DLMF 25.11.5). */
+PG_FN double pg_zeta(double s, double q)
+{
+    static const double bernoulli[] = {/* B(2j) / (2j)! */ 0x1.5555555555555p-4,
+                                       -0x1.6c16c16c16c17p-10,
+                                       0x1.1566abc011567p-15,
+                                       -0x1.bbd779334ef0bp-21,
+                                       0x1.66a8f2bf70ebep-26,
+                                       -0x1.22805d644267fp-31,
+                                       0x1.d6db2c4e09162p-37,
+                                       -0x1.7da4e1f79955cp-42,
+                                       0x1.355871d652e9ep-47,
+                                       -0x1.f57d968caacf1p-53,
+                                       0x1.967e1f09c376fp-58,
+                                       -0x1.497d9033a2b5cp-63};
+    double sum = 0;
+    for (; q < 10 + s / 2; q += 1)
+        sum += pow(q, -s);
+    double last = pow(q, -s), factor = s / q, tail = 0;
+    for (int j = 0; j < 12; j++) {
+        tail += bernoulli[j] * factor;
+        factor *= (s + 2 * j + 1) * (s + 2 * j + 2) / (q * q);
+    }
+    return sum + last * (q / (s - 1) + 0.5 + tail);
+}
+
+/* The n-th derivative of digamma, n >= 1: (-1)^(n + 1) n! zeta(n + 1, x) (DLMF 5.15). For x < 0 the sum
+ * is taken on either side of 0: the terms with x + i < 0 are a difference of two sums. Infinite at the
+ * poles 0, -1, ... */
+PG_FN double pg_polygamma_float64(double x, int64_t n)
+{
+    double s = (double)n + 1, sign = n & 1 ? 1 : -1, zeta;
+    if (x > 0) {
+        zeta = x == INFINITY ? 0 : pg_zeta(s, x);
+    } else {
+        double above = x - floor(x), below = ceil(x) - x; /* exact where they are small */
+        if (above == 0 || x != x) return above == 0 ? sign * INFINITY : x;
+        if (x == -INFINITY) return NAN;
+        double left = pg_zeta(s, below) - pg_zeta(s, 1 - x);
+        zeta = pg_zeta(s, above) + sign * left;
+    }
+    return sign * tgamma(s) * zeta;
+}
+
+PG_FN float pg_polygamma_float32(float x, int64_t n)
+{
+    return (float)pg_polygamma_float64((double)x, n);
+}
+
 PG_FN float pg_digamma_float32(float x) { return (float)pg_digamma_float64((double)x); }
 
 /* Inverse error function after M. Giles, "Approximating the erfinv function" (2012): polynomials in

@@ -9,8 +9,9 @@ PATH = os.environ.get("PG_LIBRARY") or os.path.join(ROOT, "pequegrad", "runtime"
 
 OK, EINVAL, ENOMEM, EDEVICE, EUNSUPPORTED = 0, -1, -2, -3, -4
 BOOL, I8, I32, I64, U8, U32, U64, F16, BF16, F32, F64 = 0, 1, 3, 4, 5, 7, 8, 9, 10, 11, 12
-DTYPES = range(13)
-ITEMSIZE = (1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 2, 4, 8)
+C64, C128 = 13, 14
+DTYPES = range(15)
+ITEMSIZE = (1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 2, 4, 8, 8, 16)
 BIG, LOWEST, HIGHEST = 2**62, -(2**63), 2**63 - 1
 
 

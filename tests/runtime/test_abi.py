@@ -15,12 +15,15 @@ import pytest
 from abi import (
     BIG,
     BOOL,
+    C64,
+    C128,
     DTYPES,
     EDEVICE,
     EINVAL,
     ENOMEM,
     EUNSUPPORTED,
     F32,
+    F64,
     HIGHEST,
     I8,
     I32,
@@ -52,6 +55,7 @@ CONTRACT = os.path.join(ROOT, "runtime", "core", "kernels.md")
 
 @pytest.fixture
 def handle(device):
+    device.handle  # noqa: B018  Python finds the library with LAPACK
     return open_device(device.kind, device.index)
 
 
@@ -221,7 +225,7 @@ def test_owners_are_counted(handle):
 
 
 @pytest.mark.parametrize("dtype, shape, message", [
-    (F32, (-1,), "negative size"), (F32, (0, -5), "negative size"), (13, (1,), "no dtype 13"), (-1, (1,), "no dtype -1"),
+    (F32, (-1,), "negative size"), (F32, (0, -5), "negative size"), (15, (1,), "no dtype 15"), (-1, (1,), "no dtype -1"),
     (F32, (1,) * 33, "33 axes"), (F32, (2**61,), "more than 2"), (F32, (2**32, 2**32), "more than 2"),
     (BOOL, (2**62, 4, 0), "more than 2"),
 ])  # fmt: skip
@@ -265,6 +269,7 @@ def test_errors_belong_to_threads(handle):
 # ---- operations --------------------------------------------------------------------------------------
 
 f, i, b = (F32, 2, 3), (I32, 2, 3), (BOOL, 2, 3)
+m, g = (F32, 2, 3, 3), (F32, 2, 4, 3)  # two square matrices, two others
 NAMES = {
     "float": "floor ceil round trunc exp exp2 expm1 log log1p sqrt rsqrt cbrt sin cos tan asin acos atan sinh cosh tanh asinh"
     " acosh atanh logistic erf erfc erf_inv lgamma digamma neg abs sign copy alias",
@@ -274,6 +279,7 @@ NAMES = {
     "compare": "eq ne lt le gt ge",
     "reduce": "reduce_sum reduce_prod reduce_max reduce_min",
     "cumulative": "cumsum cumprod cummax cummin cumlogsumexp",
+    "window": "reduce_window_sum reduce_window_max reduce_window_min",
 }  # fmt: skip
 ROWS = [1, 1, 1, 0, 0, 0, 1, 0, 2, 1, 3]  # offset dims [1], collapsed [0], no batching, start map [0], window 1 x 3
 VALID = {
@@ -299,7 +305,22 @@ VALID = {
     "scatter": ([(F32, 4, 3), (I32, 5, 1), (F32, 5, 3)], [(F32, 4, 3)], [1, 1, *ROWS]),
     "argmax": ([f], [(I32, 2)], [1]), "argmin": ([f], [(I64, 3)], [0]),
     "dot_general": ([(F32, 4, 2, 3), (F32, 3, 4, 5)], [(F32, 4, 2, 5)], [1, 1, 0, 1, 2, 0]),
+    "conv": ([(F32, 1, 2, 5), (F32, 7, 2, 3)], [(F32, 1, 7, 6)], [1, 1, *[0, 1, 2] * 3, 2, 3, 1, 2, 1]),
+    **{name: ([(F32, 2, 5)], [(F32, 1, 7)], [2, 1, 0, 0, 1, 1, 3, 2, 4, 3, 2, 1]) for name in NAMES["window"].split()},
+    **{name: ([(F32, 2, 5)], [(I32, 1, 3)], [2, 1, 0, 0, 1, 1, 3, 2, 2, 1, 1, 1]) for name in ("window_argmax", "window_argmin")},
+    "windows": ([(F32, 2, 5)], [(F32, 2, 2, 2)], [1, 2, 2, 2]), "overlap_add": ([(F32, 2, 2, 2)], [(F32, 2, 6)], [1, 2, 3]),
+    "cholesky": ([m], [m], []), "lu": ([g], [g, (I32, 2, 3), (I32, 2, 4)], []), "qr": ([g], [g, m], [0]),
+    "pivots_to_permutation": ([(I32, 2, 3)], [(I32, 2, 4)], []), "svd": ([g], [g, (F32, 2, 3), m], [0]),
+    "pinv": ([g, (F32, 2)], [(F32, 2, 3, 4)], []), "eig": ([m], [(C64, 2, 3), (C64, 2, 3, 3)], []), "eigh": ([m], [(F32, 2, 3), m], []),
+    "triangular_solve": ([m, (F32, 2, 3, 5)], [(F32, 2, 3, 5)], [1, 0, 2, 1]),
+    "solve": ([m, (F32, 2, 3, 5)], [(F32, 2, 3, 5), m, (I32, 2, 3)], []), "det": ([m], [(F32, 2)], []),
+    "slogdet": ([m], [(F32, 2), (F32, 2)], []), "adjugate": ([m], [m], []),
+    "fft": ([(F32, 3, 10, 2)], [(F32, 3, 10, 2)], [1, 2]), "rfft": ([(F32, 3, 10)], [(F32, 3, 6, 2)], [0]),
+    "irfft": ([(F32, 3, 6, 2)], [(F32, 3, 10)], [1]),
     "threefry2x32": ([(U32, 2), (U32, 7), (U32, 7)], [(U32, 7), (U32, 7)], []),
+    "polygamma": ([f], [f], [2]),
+    "real": ([(C64, 2, 3)], [f], []), "imag": ([(C128, 2, 3)], [(F64, 2, 3)], []),
+    "conj": ([(C64, 2, 3)], [(C64, 2, 3)], []), "complex": ([f, (F32, 3)], [(C64, 2, 3)], []),
     "random_bits": ([(U32, 3, 2)], [(U64, 3, 5)], []),
 }  # fmt: skip
 
@@ -339,7 +360,7 @@ def changed(inputs, outputs, params):
     yield inputs, outputs[:-1], params
     for side, k in [(s, k) for s, avals in enumerate((inputs, outputs)) for k, _ in enumerate(avals)]:
         dtype, *shape = (inputs, outputs)[side][k]
-        others = [(d, *shape) for d in (*DTYPES, -1, 13, BIG)] + [
+        others = [(d, *shape) for d in (*DTYPES, -1, 15, BIG)] + [
             (dtype, *shape, 1),
             (dtype, *shape[1:]),
             (dtype, *[1] * 32),
