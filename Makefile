@@ -11,7 +11,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 ASAN_TESTS := tests/runtime tests/test_kernels.py tests/test_array_kernels.py tests/test_sorting.py \
     tests/test_cumulative.py tests/test_dynamic.py
 
-.PHONY: all lib run test test-full bench lint format asan clean help
+.PHONY: all lib run test test-full bench docs lint format asan clean help
 .DEFAULT_GOAL := all
 
 all: lib $(BINDING) ## Build the C library and its binding in place, for the active Python
@@ -33,6 +33,10 @@ test-full: $(VENV)/.test lib ## The test-suite with many more generated cases
 bench: $(VENV)/.test lib ## Measure against PyTorch and JAX (ARGS=--write: into docs/performance.md)
 	@$(MAKE) -s --no-print-directory $(BINDING) PYTHON=$(VENV_PYTHON)
 	$(VENV_PYTHON) -m benchmarks $(ARGS)
+
+docs: $(VENV)/.test lib ## Write docs/primitives.md anew
+	@$(MAKE) -s --no-print-directory $(BINDING) PYTHON=$(VENV_PYTHON)
+	$(VENV_PYTHON) scripts/primitives_table.py > build/primitives.md && mv build/primitives.md docs/primitives.md
 
 lint: $(VENV)/.lint ## Check style: ruff for Python, clang-format for C
 	$(VENV)/bin/ruff check .

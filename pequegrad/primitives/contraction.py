@@ -1,5 +1,6 @@
 """Sums of products over axes that two operands share."""
 
+from ..core.dtype import is_float, is_integer
 from ..core.errors import DtypeError, ShapeError
 from .base import is_linear, primitive
 from .elementwise import add, complex_normal, convert_to
@@ -8,6 +9,13 @@ from .shape import transpose
 
 def _free(ndim, contract, batch):
     return tuple(i for i in range(ndim) if i not in contract and i not in batch)
+
+
+def check_result_dtype(name, x, dtype):
+    """Sums of products have the dtype of their operands, or a larger one of the same kind."""
+    kind = lambda d: "float" if is_float(d) else "integer" if is_integer(d) else d.kind
+    if dtype != x.dtype and (kind(dtype) != kind(x.dtype) or dtype.itemsize <= x.dtype.itemsize):
+        raise DtypeError(f"{name}: the result of {x} cannot be {dtype}.", fix="convert the operands: x.astype(dtype).")
 
 
 @primitive
@@ -25,6 +33,7 @@ class dot_general:
             raise DtypeError(
                 f"dot_general: dtypes {x.dtype} and {y.dtype} differ.", fix="convert one: x.astype(dtype)."
             )
+        check_result_dtype("dot_general", x, dtype)
         for kind, (xs, ys) in (("contracting", contract), ("batch", batch)):
             if len(xs) != len(ys) or any(x.shape[i] != y.shape[j] for i, j in zip(xs, ys)):
                 raise ShapeError(

@@ -47,6 +47,10 @@ class conv_general_dilated:
             raise DtypeError(
                 f"conv takes integers and floats, got {x.dtype}.", fix="convert them: x.astype(dt.float32)."
             )
+        if dtype != x.dtype and not (dtype == dt.float32 and x.dtype in (dt.float16, dt.bfloat16)):
+            raise DtypeError(
+                f"conv: the result of {x} cannot be {dtype}.", fix="convert the operands: x.astype(dtype)."
+            )
         ndim = x.ndim
         lists = (stride, padding, x_dilation, w_dilation)
         if w.ndim != ndim or ndim < 2 or any(len(values) != ndim - 2 for values in lists):

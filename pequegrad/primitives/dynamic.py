@@ -77,7 +77,8 @@ class dynamic_slice(Dynamic):
         size = next(v.shape[0] for v, b in zip(inputs, batched) if b)
         if any(batched[1:]):
             vectors, places = _vectors(starts, batched[1:], size), _batched_places(len(starts), batched[0])
-            return gather(x, vectors, places=places, sizes=(1, *sizes) if batched[0] else sizes, mode="clip")
+            sizes = (min(1, size), *sizes) if batched[0] else sizes
+            return gather(x, vectors, places=places, sizes=sizes, mode="clip")
         if not starts:
             return x
         return dynamic_slice(x, _first_of_all(starts[0]), *starts, sizes=(size, *sizes))

@@ -43,13 +43,13 @@ class Elementwise:
             cls.jvp = _jvp_from(cls.derivative)
             cls.vjp = _vjp_from(cls.derivative)
         if "infer" not in vars(cls):
-            cls.infer = _infer_same(name, cls)
+            cls.infer = infer_same(name, cls)
         cls.batch = lambda inputs, batched, **params: PRIMITIVES[name](*align_batched(inputs, batched), **params)
         if "lower" not in vars(cls):
             cls.lower = lambda *avals, **params: (name, ())
 
 
-def _infer_same(name, rules):
+def infer_same(name, rules):
     def infer(*avals, **params):
         first = avals[0]
         for aval in avals:
@@ -406,6 +406,8 @@ class mul(Arithmetic):
 class div(Arithmetic):
     """x / y; integers truncate toward zero"""
 
+    accepts, accepted = Numeric.accepts, Numeric.accepted
+
     def jvp(primals, tangents, out):
         y, (dx, dy) = primals[1], tangents
         terms = [div(dx, y)] if dx is not None else []
@@ -553,6 +555,9 @@ class select(Elementwise):
 @primitive
 class clamp(Ordered):
     """min(max(x, low), high)"""
+
+    accepts = staticmethod(lambda dtype: dtype.kind not in "bc")
+    accepted = "an integer or floating dtype"
 
     def jvp(primals, tangents, out):
         low, x, high = primals

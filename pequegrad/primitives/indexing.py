@@ -48,7 +48,7 @@ def _flat(*lists):
     return [number for items in lists for number in (len(items), *items)]
 
 
-def _check_indices(name, indices, places):
+def _check_indices(name, x, indices, places):
     if not is_integer(indices.dtype) or not indices.ndim:
         raise DtypeError(
             f"{name}: indices must be integers with the index vector on the last axis, got {indices}.",
@@ -56,6 +56,19 @@ def _check_indices(name, indices, places):
         )
     if indices.shape[-1] != len(places.index_map):
         raise ShapeError(f"{name}: the last axis of indices {indices} must have size {len(places.index_map)}.")
+    if [x.shape[a] for a in places.batch] != [indices.shape[a] for a in places.indices_batch]:
+        raise ShapeError(
+            f"{name}: axes {list(places.batch)} of {x} and {list(places.indices_batch)} of indices {indices} are paired, "
+            "but their sizes differ.",
+            fix="broadcast one of them.",
+        )
+
+
+def _check_somewhere(name, x, windows, places, mode):
+    """Windows of one element, if there are any, need one on their axis, unless those outside are skipped."""
+    for a in places.collapsed:
+        if not x.shape[a] and windows.size and (mode == "clip" or a not in places.index_map):
+            raise ShapeError(f"{name}: axis {a} of {x} is empty: no window lies there.", fix="take none of it.")
 
 
 @primitive
@@ -65,7 +78,7 @@ class gather:
     linear = "together"
 
     def infer(x, indices, *, places, sizes, mode):
-        _check_indices("gather", indices, places)
+        _check_indices("gather", x, indices, places)
         if len(sizes) != x.ndim or any(not 0 <= s <= n for s, n in zip(sizes, x.shape)):
             raise ShapeError(f"gather: windows of size {list(sizes)} do not fit in {x}.")
         gone = places.collapsed + places.batch
@@ -74,7 +87,9 @@ class gather:
             raise ShapeError(f"gather: window axes {list(places.window)} do not fit {x} and indices {indices}.")
         inside = iter([s for i, s in enumerate(sizes) if i not in gone])
         outside = iter(indices.shape[:-1])
-        return x.update(shape=tuple(next(inside if d in places.window else outside) for d in range(ndim)))
+        out = x.update(shape=tuple(next(inside if d in places.window else outside) for d in range(ndim)))
+        _check_somewhere("gather", x, out, places, mode)
+        return out
 
     def jvp(primals, tangents, out, *, places, sizes, mode):
         return gather(tangents[0], primals[1], places=places, sizes=sizes, mode="clip" if mode == "clip" else "zero")
@@ -88,7 +103,7 @@ class gather:
         places = places.shifted(x_batched, indices_batched, windows=True)
         if x_batched and indices_batched:
             places = places._replace(batch=(0, *places.batch), indices_batch=(0, *places.indices_batch))
-            sizes = (1, *sizes)
+            sizes = (min(1, x.shape[0]), *sizes)
         elif x_batched:
             places, sizes = places._replace(window=(0, *places.window)), (x.shape[0], *sizes)
         return gather(x, indices, places=places, sizes=sizes, mode=mode)
@@ -114,7 +129,7 @@ class scatter:
     """
 
     def infer(x, indices, updates, *, places, combine, mode, unique):
-        _check_indices("scatter", indices, places)
+        _check_indices("scatter", x, indices, places)
         if combine in ("min", "max") and is_complex(x.dtype):
             raise DtypeError(f"scatter: {combine} takes a dtype with an order, got {x}.", fix=conversion_of(x.dtype))
         if updates.dtype != x.dtype:
@@ -131,6 +146,7 @@ class scatter:
         window = [updates.shape[i] for i in places.window]
         if len(window) != len(sizes) or any(w > n for w, n in zip(window, sizes)):
             raise ShapeError(f"scatter: windows of size {window} do not fit in {x}.")
+        _check_somewhere("scatter", x, updates, places, mode)
         return x
 
     def jvp(primals, tangents, out, *, combine, **params):

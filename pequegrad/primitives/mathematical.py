@@ -7,7 +7,8 @@ import math
 
 import numpy as np
 
-from ..core.dtype import dt, is_inexact
+from ..core.dtype import dt, is_inexact, is_integer
+from ..core.errors import DtypeError
 from .base import number, primitive
 from .elementwise import (
     Elementwise,
@@ -19,6 +20,7 @@ from .elementwise import (
     complex_normal,
     div,
     eq,
+    infer_same,
     mul,
     neg,
     select,
@@ -269,6 +271,13 @@ class is_finite(Elementwise):
 class integer_pow(Numeric):
     """x ** exponent for a Python integer, by repeated squaring"""
 
+    def infer(x, *, exponent):
+        if exponent < 0 and is_integer(x.dtype):
+            raise DtypeError(
+                f"integer_pow: {x} to the power {exponent} is not an integer.", fix="convert it: x.astype(dt.float32)."
+            )
+        return infer_same("integer_pow", Numeric)(x)
+
     def derivative(x, out, *, exponent):
         if exponent == 0:
             return mul(out, 0)
@@ -287,6 +296,9 @@ class integer_pow(Numeric):
 @primitive
 class rem(Extreme):
     """The remainder with the sign of x (C's fmod and %)"""
+
+    accepts = staticmethod(lambda dtype: dtype.kind not in "bc")
+    accepted = "an integer or floating dtype"
 
     def derivative(x, y, out):
         return number(1, x), lambda: neg(trunc(div(x, y)))

@@ -6,7 +6,7 @@ The same key gives the same bits on every device, and the same as JAX's.
 import numpy as np
 
 from ..core.dtype import dt
-from ..core.errors import DtypeError
+from ..core.errors import DtypeError, ShapeError
 from .base import primitive
 
 
@@ -19,9 +19,8 @@ class random_bits:
 
     def infer(key, *, shape, dtype):
         if key.shape[-1:] != (2,) or key.dtype != dt.uint32:
-            raise DtypeError(
-                f"random_bits takes keys uint32[..., 2], got {key}.", fix="make one with pg.random_key(seed)."
-            )
+            kind = DtypeError if key.dtype != dt.uint32 else ShapeError
+            raise kind(f"random_bits takes keys uint32[..., 2], got {key}.", fix="make one with pg.random_key(seed).")
         if dtype.kind != "u":
             raise DtypeError(f"random_bits gives unsigned integers, not {dtype}.")
         return key.update(shape=key.shape[:-1] + shape, dtype=dtype, weak_type=False)

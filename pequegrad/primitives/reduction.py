@@ -149,6 +149,8 @@ class Position:
                 raise DtypeError(f"{name} takes a dtype with an order, got {x}.", fix=conversion_of(x.dtype))
             if not x.shape[axis]:
                 raise ShapeError(f"{name}: axis {axis} of {x} is empty: nothing has a position there.")
+            if dtype not in (dt.int32, dt.int64):
+                raise DtypeError(f"{name}: positions are int32 or int64, not {dtype}.", fix="convert the result.")
             return x.update(shape=x.shape[:axis] + x.shape[axis + 1 :], dtype=dtype, weak_type=False)
 
         cls.infer = infer

@@ -313,7 +313,8 @@ class slice_update:
                 f"slice_update: needs a start and step for each axis of {x}, and an update of the same rank, not {update}."
             )
         if any(
-            a < 0 or s < 1 or (n and a + (n - 1) * s >= m) for a, s, n, m in zip(start, step, update.shape, x.shape)
+            not 0 <= a <= m or s < 1 or (n and a + (n - 1) * s >= m)
+            for a, s, n, m in zip(start, step, update.shape, x.shape)
         ):
             raise ShapeError(f"slice_update: {update} at {list(start)} with step {list(step)} does not lie within {x}.")
         if update.dtype != x.dtype:
@@ -351,6 +352,8 @@ class iota:
     def infer(*, shape, dtype, axis, device):
         if not 0 <= axis < len(shape) or any(n < 0 for n in shape):
             raise ShapeError(f"iota: {axis} is not an axis of shape {list(shape)}.")
+        if dtype.kind == "b":
+            raise DtypeError("iota gives numbers, not bool.", fix="compare them: iota != 0.")
         return make_aval(shape, dtype, device)
 
     def jvp(primals, tangents, out, **params):

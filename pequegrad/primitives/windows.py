@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 
-from ..core.dtype import dt
+from ..core.dtype import dt, is_complex
 from ..core.errors import DtypeError, ShapeError
 from .base import number, primitive
 from .convolution import dilated, output_size
-from .elementwise import convert_to, lt, mul, select, sub
+from .elementwise import complex_, conversion_of, convert_to, imag, lt, mul, real, select, sub
 from .indexing import Places, gather
 from .shape import broadcast_in_dim, expand_leading, iota, pad, reshape, slice_
 
@@ -244,7 +244,10 @@ class windows:
         return windows(tangents[0], **params)
 
     def transpose(ct, x, *, axes, window, step, dilation):
-        return (overlap_add(ct, axes=axes, sizes=tuple(x.shape[a] for a in axes), step=step, dilation=dilation),)
+        params = {"axes": axes, "sizes": tuple(x.shape[a] for a in axes), "step": step, "dilation": dilation}
+        if is_complex(ct.dtype):  # no kernel adds up complex windows
+            return (complex_(overlap_add(real(ct), **params), overlap_add(imag(ct), **params)),)
+        return (overlap_add(ct, **params),)
 
     def batch(inputs, batched, *, axes, **params):
         return windows(inputs[0], axes=tuple(a + 1 for a in axes), **params)
@@ -274,8 +277,8 @@ class overlap_add:
         ndim = x.ndim - n
         if not n == len(sizes) == len(step) == len(dilation) or list(axes) != sorted(set(axes)) or ndim < n:
             raise ShapeError(f"overlap_add: axes {axes} of {x} need one size, step and dilation each, and must ascend.")
-        if x.dtype.kind == "b":
-            raise DtypeError("overlap_add takes numbers, got bool.", fix="convert it: x.astype(dt.int32).")
+        if x.dtype.kind in "bc":
+            raise DtypeError(f"overlap_add takes integers and floats, got {x}.", fix=conversion_of(x.dtype))
         shape = list(x.shape[:ndim])
         for a, size, s, d, w in zip(axes, sizes, step, dilation, x.shape[ndim:]):
             places = shape[a] if 0 <= a < ndim else 0
