@@ -319,7 +319,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name):
-    if name in ("nn", "optim", "jax_api", "autodiff", "linalg", "tensor"):  # imported when they are first used
+    if name in ("nn", "optim", "jax_api", "autodiff", "linalg", "fft", "tensor"):  # imported when they are first used
         import importlib
 
         return importlib.import_module(f"{__name__}.{name}")

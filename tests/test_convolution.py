@@ -100,6 +100,26 @@ def test_derivatives_agree_with_jax(device, problem, seed):
         )  # fmt: skip
 
 
+@generated(10, 300)
+@given(convolutions(), st.integers(0, 2**32 - 1), st.sampled_from(["complex64", "complex128"]))
+def test_complex_numbers(device, problem, seed, dtype):
+    """The products of real and imaginary parts that JAX gives, added up."""
+    x_shape, w_shape, params = problem
+    rng = np.random.default_rng(seed)
+    x, w = ((rng.normal(size=s) + 1j * rng.normal(size=s)).astype(dtype) for s in (x_shape, w_shape))
+    to = lambda a: pg.Tensor(a, dtype=a.dtype, device=device)
+    found = pg.conv_general_dilated(to(x), to(w), **params)
+    with jax.enable_x64(True):
+        conv = lambda x, w: np.asarray(lax.conv_general_dilated(x.copy(), w.copy(), **params))
+        expected = conv(x.real, w.real) - conv(x.imag, w.imag) + 1j * (conv(x.real, w.imag) + conv(x.imag, w.real))
+    assert found.dtype.name == dtype and found.shape == expected.shape
+    np.testing.assert_allclose(
+        found.numpy(), expected, **dict.fromkeys(("rtol", "atol"), 2e-5 if dtype == "complex64" else 1e-11)
+    )
+    with pytest.raises(DtypeError, match="imaginary"):
+        pg.conv_general_dilated(to(x), to(w), **params, preferred_element_type="float32")
+
+
 @pytest.mark.parametrize("padding", ["SAME", "SAME_LOWER", "VALID", [(1, 2), (0, -1)]])
 @pytest.mark.parametrize("layout", [("NHWC", "HWIO", "NHWC"), ("NCHW", "OIHW", "NHWC"), None])
 def test_words_and_layouts_of_jax(tensor, rng, padding, layout):

@@ -163,7 +163,7 @@ BITS = [name for name in NAMES if name != "bool"]
 @pytest.mark.parametrize("source", BITS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_bits_as_in_numpy(kernel, source, layout):
-    x = lay_out(operand(source, 0, 3 * 5 * 8).reshape(3, 5, 8), layout)
+    x = lay_out(operand(source, 0, 3 * 5 * 16).reshape(3, 5, 16), layout)
     value = np.ascontiguousarray(value_of(x))
     for target in BITS:
         dtype = getattr(pg.dt, target)

@@ -32,9 +32,8 @@ def opened(device):
     device.handle  # noqa: B018
 
 
-def complex_of(pairs):
-    """Pairs on the last axis as complex128."""
-    return pairs[..., 0].astype(np.float64) + 1j * pairs[..., 1]
+def complex_normal(rng, shape, dtype=np.complex128):
+    return (rng.normal(size=shape) + 1j * rng.normal(size=shape)).astype(dtype)
 
 
 def accurate(found, expected, n, dtype):
@@ -51,58 +50,59 @@ def test_transforms_are_numpy_s(dtype, rows, device, rng):
     for n in LENGTHS if rows == (3,) else LENGTHS[:-4]:
         scale, half = n % 3, n // 2 + 1
         norm, back = SCALES[scale], SCALES[(1, 0, 2)[scale]]
-        pairs = rng.normal(size=(*rows, n, 2)).astype(dtype)
-        z = complex_of(pairs)
-        run = lambda name, x, params, shape: run_kernel(device, name, x, params=params, out=((*rows, *shape), dtype))
-        accurate(complex_of(run("fft", pairs, (0, scale), (n, 2))), np.fft.fft(z, norm=norm), n, dtype)
-        accurate(complex_of(run("fft", pairs, (1, scale), (n, 2))), np.fft.ifft(z, norm=back), n, dtype)
-        accurate(
-            complex_of(run("rfft", pairs[..., 0].copy(), (scale,), (half, 2))), np.fft.rfft(z.real, norm=norm), n, dtype
+        z = complex_normal(rng, (*rows, n), np.result_type(dtype, np.complex64))
+        exact = z.astype(np.complex128)
+        run = lambda name, x, params, size: run_kernel(
+            device, name, x, params=params, out=((*rows, size), dtype if name == "irfft" else z.dtype)
         )
-        found = run("irfft", pairs[..., :half, :].copy(), (scale,), (n,))
-        accurate(found, np.fft.irfft(z[..., :half], n, norm=back), n, dtype)
+        accurate(run("fft", z, (0, scale), n), np.fft.fft(exact, norm=norm), n, dtype)
+        accurate(run("fft", z, (1, scale), n), np.fft.ifft(exact, norm=back), n, dtype)
+        accurate(run("rfft", z.real.copy(), (scale,), half), np.fft.rfft(exact.real, norm=norm), n, dtype)
+        found = run("irfft", z[..., :half].copy(), (scale,), n)
+        accurate(found, np.fft.irfft(exact[..., :half], n, norm=back), n, dtype)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_any_strides(layout, device, rng):
-    x = lay_out(rng.normal(size=(3, 12, 2)), layout)
-    found = run_kernel(device, "fft", x, params=(0, 0), out=((3, 12, 2), np.float64))
-    np.testing.assert_allclose(complex_of(found), np.fft.fft(complex_of(value_of(x))), atol=1e-13)
+    x = lay_out(complex_normal(rng, (3, 12)), layout)
+    found = run_kernel(device, "fft", x, params=(0, 0), out=((3, 12), np.complex128))
+    np.testing.assert_allclose(found, np.fft.fft(value_of(x)), atol=1e-13)
     real = lay_out(rng.normal(size=(3, 12)), layout)
-    found = run_kernel(device, "rfft", real, params=(0,), out=((3, 7, 2), np.float64))
-    np.testing.assert_allclose(complex_of(found), np.fft.rfft(value_of(real)), atol=1e-13)
+    found = run_kernel(device, "rfft", real, params=(0,), out=((3, 7), np.complex128))
+    np.testing.assert_allclose(found, np.fft.rfft(value_of(real)), atol=1e-13)
 
 
 @pytest.mark.parametrize("n", [8, 15, 67])
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_bad_numbers_stay_in_their_row(n, bad, device, rng):
-    x = rng.normal(size=(5, n, 2))
-    x[2, 3, 0] = bad
-    for name, operand, params, shape in (
-        ("fft", x, (0, 0), (5, n, 2)),
-        ("rfft", x[..., 0].copy(), (0,), (5, n // 2 + 1, 2)),
-        ("irfft", x[:, : n // 2 + 1].copy(), (0,), (5, n)),
+    x = complex_normal(rng, (5, n))
+    x[2, 3] = bad
+    for name, operand, params, size, dtype in (
+        ("fft", x, (0, 0), n, np.complex128),
+        ("rfft", x.real.copy(), (0,), n // 2 + 1, np.complex128),
+        ("irfft", x[:, : n // 2 + 1].copy(), (0,), n, np.float64),
     ):
-        found = run_kernel(device, name, operand, params=params, out=(shape, np.float64)).reshape(5, -1)
+        found = run_kernel(device, name, operand, params=params, out=((5, size), dtype))
         assert np.isfinite(found[[0, 1, 3, 4]]).all() and not np.isfinite(found[2]).all()
 
 
 def test_parts_that_no_real_signal_has_are_not_read(device, rng):
-    x = rng.normal(size=(2, 5, 2))
-    x[:, [0, -1], 1] = np.nan
+    x = complex_normal(rng, (2, 5))
+    x.imag[:, [0, -1]] = np.nan
     found = run_kernel(device, "irfft", x, params=(1,), out=((2, 8), np.float64))
-    x[:, [0, -1], 1] = 0
-    np.testing.assert_allclose(found, np.fft.irfft(complex_of(x), 8), atol=1e-15)
+    x.imag[:, [0, -1]] = 0
+    np.testing.assert_allclose(found, np.fft.irfft(x, 8), atol=1e-15)
 
 
 def test_empty_batches(device):
-    assert run_kernel(device, "fft", np.zeros((0, 4, 2)), params=(0, 0), out=((0, 4, 2), np.float64)).shape == (0, 4, 2)
+    x = np.zeros((0, 4), np.complex128)
+    assert run_kernel(device, "fft", x, params=(0, 0), out=((0, 4), np.complex128)).shape == (0, 4)
 
 
 def test_more_lengths_than_are_kept(device, rng):
     """Plans that were thrown away are made again."""
     for _ in range(2):
         for n in range(100, 150):
-            x = rng.normal(size=(1, n, 2))
-            found = run_kernel(device, "fft", x, params=(0, 0), out=(x.shape, np.float64))
-            np.testing.assert_allclose(complex_of(found), np.fft.fft(complex_of(x)), atol=1e-12)
+            x = complex_normal(rng, (1, n))
+            found = run_kernel(device, "fft", x, params=(0, 0), out=(x.shape, x.dtype))
+            np.testing.assert_allclose(found, np.fft.fft(x), atol=1e-12)

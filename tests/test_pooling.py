@@ -13,7 +13,7 @@ from conftest import FULL
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jax import lax
-from kernels import LAYOUTS, lay_out, numpy_dtype, run_kernel, value_of
+from kernels import COMPLEX, LAYOUTS, lay_out, numpy_dtype, run_kernel, value_of
 
 import pequegrad as pg
 from pequegrad.core.dtype import NAMES, dt
@@ -134,7 +134,12 @@ def out_shape(params, shape):
 
 
 KERNELS = ("reduce_window_sum", "reduce_window_max", "reduce_window_min", "window_argmax", "window_argmin")
-CASES = [(name, dtype) for name in KERNELS for dtype in NAMES if (name, dtype) != ("reduce_window_sum", "bool")]
+CASES = [
+    (name, dtype)
+    for name in KERNELS
+    for dtype in NAMES
+    if dtype not in (("bool",) if name.endswith("sum") else COMPLEX)
+]
 
 
 @pytest.mark.parametrize("name, dtype", CASES)
@@ -143,15 +148,17 @@ def test_kernels_in_every_dtype_and_layout(device, rng, name, dtype):
     values = rng.integers(0, 2 if dtype == "bool" else 9, SHAPE).astype(kind)
     if kind.kind not in "bui":
         values[rng.random(SHAPE) < 0.02] = np.nan
+    if dtype in COMPLEX:
+        values = values + 1j * rng.integers(0, 9, SHAPE).astype(kind)
     for layout in LAYOUTS if dtype in ("float32", "uint8", "bfloat16") else LAYOUTS[1:2]:
         x = lay_out(values, layout)
         out_kind = np.int64 if "arg" in name else kind
         found = run_kernel(device, name, x, params=flat(PARAMS), out=(out_shape(PARAMS, SHAPE), out_kind))
         sign = -1 if name.endswith("min") else 1
         for i, seen in looped(value_of(x), PARAMS):
-            numbers = [sign * float(v) for v, _ in seen]
+            numbers = [sign * (complex if dtype in COMPLEX else float)(v) for v, _ in seen]
             if name == "reduce_window_sum":
-                np.testing.assert_array_equal(np.float64(found[i]), np.float64(sum(numbers)))
+                np.testing.assert_array_equal(np.complex128(found[i]), np.complex128(sum(numbers)))
                 continue
             if not numbers:
                 assert "arg" not in name or found[i] == -1

@@ -9,7 +9,7 @@ then are (space ..., input channels, output channels), as in JAX, else (output c
 import numpy as np
 
 from ..core import dtype as dtypes
-from ..core.errors import ArgumentError, ShapeError
+from ..core.errors import ArgumentError, DtypeError, ShapeError
 from ..primitives import convolution as p
 from ..primitives.base import number
 from ..primitives.elementwise import add, convert_to
@@ -117,6 +117,8 @@ def conv_general_dilated(
     dtype = x.dtype
     if preferred_element_type is not None:
         dtype = dtypes.canonical(preferred_element_type)
+        if x.dtype.kind == "c" and dtype.kind != "c":
+            raise DtypeError(f"{name}: the imaginary parts of {x.dtype} would be lost in {dtype}.", fix="take x.real.")
         if not (dtype.name == "float32" and x.dtype.name in ("float16", "bfloat16")):  # those are summed in it anyway
             x, w = convert_to(x, dtype), convert_to(w, dtype)
     return p.conv_general_dilated(

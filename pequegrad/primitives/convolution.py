@@ -5,7 +5,7 @@ from typing import NamedTuple
 from ..core.dtype import dt
 from ..core.errors import DtypeError, ShapeError
 from .base import is_linear, number, primitive
-from .elementwise import add, convert_to
+from .elementwise import add, complex_normal, convert_to
 from .shape import broadcast_in_dim, reshape, rev, transpose, zeros_like
 
 
@@ -43,10 +43,8 @@ class conv_general_dilated:
     def infer(x, w, *, stride, padding, x_dilation, w_dilation, feature_groups, batch_groups, axes, dtype):
         if x.dtype != w.dtype:
             raise DtypeError(f"conv: dtypes {x.dtype} and {w.dtype} differ.", fix="convert one: x.astype(dtype).")
-        if x.dtype.kind in "bc":
-            raise DtypeError(
-                f"conv takes integers and floats, got {x.dtype}.", fix="convert them: x.astype(dt.float32)."
-            )
+        if x.dtype.kind == "b":
+            raise DtypeError(f"conv takes numbers, got {x.dtype}.", fix="convert them: x.astype(dt.float32).")
         if dtype != x.dtype and not (dtype == dt.float32 and x.dtype in (dt.float16, dt.bfloat16)):
             raise DtypeError(
                 f"conv: the result of {x} cannot be {dtype}.", fix="convert the operands: x.astype(dtype)."
@@ -151,6 +149,13 @@ class conv_general_dilated:
         yield (f(4, 4, 2, 5), f(2, 6, 3, 2)), params(2, mixed, feature_groups=2, stride=(2, 1))
         yield (f(2, 3, 4, 4), f(3, 1, 3, 3)), params(2, plane, feature_groups=3, padding=((1, 1), (1, 1)))
         yield (f(2, 3), f(4, 3)), params(0, ConvAxes((0, 1), (0, 1), (0, 1)))
+        z = lambda *shape: complex_normal(rng, *shape)
+        yield (z(2, 4, 5), z(4, 2, 2)), params(1, first, feature_groups=2, padding=((1, 0),), dtype=dt.complex128)
+        yield (
+            (z(2, 4, 3, 2), z(2, 3, 2, 3)),
+            params(2, last, padding=((1, 1), (0, 1)), x_dilation=(2, 1), dtype=dt.complex128),
+        )
+        yield (z(2, 0, 4), z(2, 0, 3)), params(1, first, dtype=dt.complex128)
         yield (f(0, 3, 4), f(2, 3, 3)), params(1, first)
         yield (f(2, 0, 4), f(2, 0, 3)), params(1, first)
         yield (f(2, 3, 1), f(2, 3, 3)), params(1, first)

@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 
-from ..core.dtype import dt, is_complex
+from ..core.dtype import dt
 from ..core.errors import DtypeError, ShapeError
 from .base import number, primitive
 from .convolution import dilated, output_size
-from .elementwise import complex_, conversion_of, convert_to, imag, lt, mul, real, select, sub
+from .elementwise import complex_normal, convert_to, lt, mul, select, sub
 from .indexing import Places, gather
 from .shape import broadcast_in_dim, expand_leading, iota, pad, reshape, slice_
 
@@ -76,8 +76,9 @@ class WindowReduction:
         name = cls.__name__
 
         def infer(x, *, window, step, padding, base_dilation, dilation):
-            if x.dtype.kind == "c" or (name == "reduce_window_sum" and x.dtype.kind == "b"):
-                raise DtypeError(f"{name} does not take {x.dtype}.", fix="convert it: x.astype(dt.float32).")
+            if x.dtype.kind == ("b" if name == "reduce_window_sum" else "c"):
+                fix = "take the absolute value: abs(x)." if x.dtype.kind == "c" else "convert it: x.astype(dt.int32)."
+                raise DtypeError(f"{name} does not take {x.dtype}.", fix=fix)
             return x.update(shape=_infer_windows(name, x, window, step, padding, base_dilation, dilation))
 
         cls.infer = infer
@@ -97,6 +98,11 @@ class reduce_window_sum(WindowReduction):
     """
 
     linear = "together"
+
+    def samples(rng):
+        yield from WindowReduction.samples(rng)
+        ((x,), params), *_ = WindowReduction.samples(rng)
+        yield (complex_normal(rng, *x.shape),), params
 
     def jvp(primals, tangents, out, **params):
         return reduce_window_sum(tangents[0], **params)
@@ -245,8 +251,6 @@ class windows:
 
     def transpose(ct, x, *, axes, window, step, dilation):
         params = {"axes": axes, "sizes": tuple(x.shape[a] for a in axes), "step": step, "dilation": dilation}
-        if is_complex(ct.dtype):  # no kernel adds up complex windows
-            return (complex_(overlap_add(real(ct), **params), overlap_add(imag(ct), **params)),)
         return (overlap_add(ct, **params),)
 
     def batch(inputs, batched, *, axes, **params):
@@ -259,6 +263,7 @@ class windows:
         f = lambda *shape: rng.normal(size=shape)
         yield (f(2, 5, 6),), {"axes": (1, 2), "window": (2, 3), "step": (1, 2), "dilation": (2, 1)}
         yield (f(7, 2),), {"axes": (0,), "window": (3,), "step": (3,), "dilation": (1,)}
+        yield (complex_normal(rng, 7, 2),), {"axes": (0,), "window": (3,), "step": (2,), "dilation": (1,)}
         yield (f(3),), {"axes": (), "window": (), "step": (), "dilation": ()}
         yield (f(0, 4),), {"axes": (1,), "window": (4,), "step": (5,), "dilation": (1,)}
 
@@ -277,8 +282,8 @@ class overlap_add:
         ndim = x.ndim - n
         if not n == len(sizes) == len(step) == len(dilation) or list(axes) != sorted(set(axes)) or ndim < n:
             raise ShapeError(f"overlap_add: axes {axes} of {x} need one size, step and dilation each, and must ascend.")
-        if x.dtype.kind in "bc":
-            raise DtypeError(f"overlap_add takes integers and floats, got {x}.", fix=conversion_of(x.dtype))
+        if x.dtype.kind == "b":
+            raise DtypeError(f"overlap_add takes numbers, got {x}.", fix="convert it: x.astype(dt.int32).")
         shape = list(x.shape[:ndim])
         for a, size, s, d, w in zip(axes, sizes, step, dilation, x.shape[ndim:]):
             places = shape[a] if 0 <= a < ndim else 0
@@ -313,5 +318,6 @@ class overlap_add:
         f = lambda *shape: rng.normal(size=shape)
         yield (f(2, 3, 2, 2, 3),), {"axes": (1, 2), "sizes": (5, 8), "step": (1, 2), "dilation": (2, 1)}
         yield (f(3, 2, 2),), {"axes": (0,), "sizes": (9,), "step": (3,), "dilation": (1,)}
+        yield (complex_normal(rng, 3, 2, 2),), {"axes": (0,), "sizes": (6,), "step": (1,), "dilation": (2,)}
         yield (f(0, 2, 3),), {"axes": (1,), "sizes": (4,), "step": (1,), "dilation": (1,)}
         yield (f(3),), {"axes": (), "sizes": (), "step": (), "dilation": ()}

@@ -10,14 +10,15 @@
  * With feature groups, the g-th part of the output features sees the g-th part of the input features;
  * with batch groups, the g-th part of the batch. Not both.
  *
- * Numbers only. out has the dtype of the operands, or float32 for 16-bit floats, which are summed as such
+ * Not bool. out has the dtype of the operands, or float32 for 16-bit floats, which are summed as such
  * in any case; integers wrap around. NaN and infinity spread only to outputs whose window covers them
  * (zeros between elements and at the border are never multiplied by anything infinite in rhs: an output
  * may be NaN there). Inputs may have any strides; out is dense and new.
  *
  * Dilation of lhs is resolved first: outputs whose windows meet lhs at the same phase form a convolution
  * without it. A border, if windows reach over it, becomes part of a copy of lhs. What remains is a sum
- * over strided axes (conv.h). */
+ * over strided axes (conv.h). Of complex numbers the real and the imaginary parts are two such sums of real
+ * ones, where the parts of lhs are one more axis. */
 #include "conv.h"
 
 #include "block.h"
@@ -96,6 +97,12 @@ static pg_status check_spatial(const pg_op *op, const numbers *n)
     return PG_OK;
 }
 
+/* The real dtype that lhs and rhs are read as. */
+static pg_dtype summed(pg_dtype dtype)
+{
+    return dtype == PG_COMPLEX64 ? PG_FLOAT32 : dtype == PG_COMPLEX128 ? PG_FLOAT64 : dtype;
+}
+
 static pg_status conv_prepare(pg_op *op)
 {
     PG_REQUIRE(op->n_in == 2 && op->n_out == 1, "takes 2 inputs and gives 1 output, not %d and %d",
@@ -112,7 +119,7 @@ static pg_status conv_prepare(pg_op *op)
                    (out->dtype == lhs->dtype || (halves && out->dtype == PG_FLOAT32)),
                "lhs is %s, rhs %s and out %s", pg_dtype_name(lhs->dtype), pg_dtype_name(rhs->dtype),
                pg_dtype_name(out->dtype));
-    if (!PG_ISA_SELECT(pg_conv_loops)[lhs->dtype])
+    if (!PG_ISA_SELECT(pg_conv_loops)[summed(lhs->dtype)])
         return pg_fail(PG_EUNSUPPORTED, "not defined for %s", pg_dtype_name(lhs->dtype));
     numbers n = read_numbers(op);
     PG_TRY(check_permutation("lhs", n.lhs, ndim));
@@ -303,18 +310,25 @@ static bool worth_packing(const pg_conv *c)
            pg_axes_count(c->depth, c->n_depth) >= GEMM_DEPTH;
 }
 
+static pg_status sum_up(const pg_conv *c)
+{
+    return worth_packing(c) ? pg_conv_gemm(c) : pg_conv_direct(c);
+}
+
 /* The convolution of one phase along each spatial axis; lhs has `low` more elements before each axis than
- * the phases count from. */
+ * the phases count from. Complex: rhs is as expand_complex() makes it. */
 static pg_status run_phase(const pg_op *op, const numbers *n, const pg_array *lhs,
                            const pg_array *rhs, const pg_array *out, const phase *phases,
                            const int64_t *low)
 {
     pg_conv c = {.device = op->device,
-                 .dtype = lhs->dtype,
-                 .out_dtype = out->dtype,
+                 .dtype = summed(lhs->dtype),
+                 .out_dtype = summed(out->dtype),
                  .lhs = lhs->data,
                  .rhs = rhs->data,
                  .out = out->data};
+    int64_t part = c.dtype != lhs->dtype ? pg_dtype_size(c.dtype) : 0;
+    if (part) c.depth[c.n_depth++] = (pg_axis){2, {part, part, 0}};
     int64_t groups = n->feature_groups * n->batch_groups;
     int64_t rows = rhs->shape[n->rhs[0]] / groups, channels = rhs->shape[n->rhs[1]];
     int64_t batch = out->shape[n->out[0]];
@@ -342,7 +356,11 @@ static pg_status run_phase(const pg_op *op, const numbers *n, const pg_array *lh
     c.n_column = pg_axes_merge(c.column, c.n_column);
     bool empty = pg_axes_count(c.depth, c.n_depth) == 0;
     if (!empty) c.n_depth = pg_axes_merge(c.depth, c.n_depth);
-    return worth_packing(&c) ? pg_conv_gemm(&c) : pg_conv_direct(&c);
+    if (!part) return sum_up(&c);
+    PG_TRY(sum_up(&c));
+    c.rhs += pg_array_count(rhs) * pg_dtype_size(rhs->dtype);
+    c.out += part;
+    return sum_up(&c);
 }
 
 static pg_status run_phases(const pg_op *op, const numbers *n, const pg_array *lhs,
@@ -365,6 +383,39 @@ static pg_status run_phases(const pg_op *op, const numbers *n, const pg_array *l
         PG_TRY(run_phase(op, n, lhs, rhs, out, phases, low));
     }
     return PG_OK;
+}
+
+/* ---- complex numbers -------------------------------------------------------------------------- */
+
+/* A dense copy of rhs with (re, -im) for each element, which times (re, im) of lhs gives the real part, and
+ * behind it another one with (im, re). The array tells of the first only. */
+static pg_status expand_complex(const pg_array *rhs, pg_array **out)
+{
+    int64_t count = pg_array_count(rhs), shape[] = {2, count};
+    pg_array *memory;
+    PG_TRY(pg_array_new(rhs->buffer->device, rhs->dtype, 2, shape, &memory));
+    pg_axis axes[PG_MAX_NDIM];
+    int64_t strides[PG_MAX_NDIM], item = pg_dtype_size(rhs->dtype), bytes = item;
+    for (int32_t a = rhs->ndim; a-- > 0; bytes *= rhs->shape[a]) {
+        strides[a] = bytes;
+        axes[a] = (pg_axis){rhs->shape[a], {bytes, rhs->strides[a], 0}};
+    }
+    if (count) pg_block_copy(axes, pg_axes_merge(axes, rhs->ndim), item, memory->data, rhs->data);
+#define EXPAND(T)                                                          \
+    for (T *first = (T *)memory->data, *second = first + 2 * count;        \
+         first < (T *)memory->data + 2 * count; first += 2, second += 2) { \
+        second[0] = first[1];                                              \
+        second[1] = first[0];                                              \
+        first[1] = -first[1];                                              \
+    }
+    if (rhs->dtype == PG_COMPLEX64) {
+        EXPAND(float)
+    } else {
+        EXPAND(double)
+    }
+    pg_status status = pg_array_view(memory, memory->data, rhs->ndim, rhs->shape, strides, out);
+    pg_array_release(memory);
+    return status;
 }
 
 /* ---- slices of the batch ----------------------------------------------------------------------- */
@@ -428,9 +479,13 @@ static pg_status conv_run(const pg_op *op, pg_array *const *in, pg_dying dying, 
     if (aval->count == 0) return PG_OK;
     numbers n = read_numbers(op);
     int64_t low[PG_MAX_NDIM], high[PG_MAX_NDIM];
-    bool border = find_border(op, &n, low, high);
-    pg_status status = border ? run_slices(op, &n, in[0], in[1], out[0], low, high)
-                              : run_phases(op, &n, in[0], in[1], out[0], low);
+    bool border = find_border(op, &n, low, high), is_complex = pg_dtype_is_complex(aval->dtype);
+    pg_array *rhs = in[1];
+    pg_status status = is_complex ? expand_complex(in[1], &rhs) : PG_OK;
+    if (status == PG_OK)
+        status = border ? run_slices(op, &n, in[0], rhs, out[0], low, high)
+                        : run_phases(op, &n, in[0], rhs, out[0], low);
+    if (is_complex && rhs != in[1]) pg_array_release(rhs);
     if (status != PG_OK) pg_array_release(out[0]);
     return status;
 }

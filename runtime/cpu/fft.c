@@ -1,14 +1,13 @@
-/* fft.c - fft, rfft, irfft: discrete Fourier transforms over the last axis. A complex number is a pair
- * (real, imaginary) on a further axis of size 2.
+/* fft.c - fft, rfft, irfft: discrete Fourier transforms over the last axis.
  *
- *     fft     x[.., n, 2] -> X[.., n, 2]           X[k] = s sum over j of x[j] exp(-+ 2 pi i j k / n)
- *     rfft    x[.., n] -> X[.., n / 2 + 1, 2]      the first half of the same for real x
- *     irfft   X[.., n / 2 + 1, 2] -> x[.., n]      real x from such a half, with exp(+ ...); the
- *             imaginary parts of X[0], and of X[n / 2] if n is even, are not read
+ *     fft     x[.., n] -> X[.., n]             X[k] = s sum over j of x[j] exp(-+ 2 pi i j k / n)
+ *     rfft    x[.., n] -> X[.., n / 2 + 1]     the first half of the same for real x
+ *     irfft   X[.., n / 2 + 1] -> x[.., n]     real x from such a half, with exp(+ ...); the imaginary
+ *             parts of X[0], and of X[n / 2] if n is even, are not read
  *                              params: inverse (fft only: exp(+ ...)), scale: s = 1, 1 / n or n**-0.5 for
  *                              0, 1 and 2
  *
- * float32 or float64, n >= 1, any strides. NaN and infinities stay in their row. Outputs are dense and
+ * x is float32 or float64 where it is real, else complex64 or complex128, like X. n >= 1, any strides. NaN and infinities stay in their row. Outputs are dense and
  * new. The error is O(eps log n): mixed radices 2 to 61, and Bluestein's convolution where n has a
  * larger prime factor. Rows are transformed side by side, one in each lane of a vector, so that every
  * operation is on whole vectors; a row that is left alone goes through the same code for scalars.
@@ -28,7 +27,6 @@ typedef struct fft_job {
     bool inverse;
     double scale;
     const pg_array *x;
-    int32_t core;       /* axes of a row of x */
     int64_t step, part; /* strides in bytes: to the next number, to the imaginary part */
     char *out;
     int64_t out_row; /* bytes */
@@ -80,7 +78,7 @@ static const char *row_at(const fft_job *job, int64_t row)
 {
     const pg_array *x = job->x;
     const char *data = x->data;
-    for (int32_t i = x->ndim - job->core; i-- > 0 && row;) {
+    for (int32_t i = x->ndim - 1; i-- > 0 && row;) {
         data += row % x->shape[i] * x->strides[i];
         row /= x->shape[i];
     }
@@ -117,19 +115,24 @@ static void run_groups(void *context, int64_t begin, int64_t end)
     pg_cpu_free(job->op->device, memory, bytes);
 }
 
+static pg_dtype real_of(pg_dtype dtype)
+{
+    return dtype == PG_COMPLEX64 ? PG_FLOAT32 : dtype == PG_COMPLEX128 ? PG_FLOAT64 : dtype;
+}
+
 static pg_status fft_run(const pg_op *op, pg_array *const *in, pg_dying dying, pg_array **out)
 {
     (void)dying;
     const pg_aval *aval = &op->out[0];
     fft_kind kind = (fft_kind)op->scratch[0];
     const pg_array *x = in[0];
-    int64_t n = op->scratch[1], item = pg_dtype_size(x->dtype);
+    int64_t n = op->scratch[1];
+    pg_dtype real = real_of(x->dtype);
     PG_TRY(pg_array_new(op->device, aval->dtype, aval->ndim, aval->shape, out));
     if (aval->count == 0) return PG_OK;
 
-    pg_fft_plan *plan = pg_fft_plan_get(n, x->dtype);
+    pg_fft_plan *plan = pg_fft_plan_get(n, real);
     int64_t code = op->params[op->n_params - 1];
-    int32_t core = kind == FROM_REAL ? 1 : 2;
     bool even = kind != COMPLEX && n % 2 == 0;
     fft_job job = {.op = op,
                    .plan = plan,
@@ -139,14 +142,13 @@ static pg_status fft_run(const pg_op *op, pg_array *const *in, pg_dying dying, p
                             : code == 1 ? 1 / (double)n
                                         : 1 / sqrt((double)n),
                    .x = x,
-                   .core = core,
-                   .step = x->strides[x->ndim - core],
-                   .part = core == 2 ? x->strides[x->ndim - 1] : 0,
+                   .step = x->strides[x->ndim - 1],
+                   .part = pg_dtype_size(real),
                    .out = out[0]->data,
-                   .out_row = item * (kind == TO_REAL ? n : 2 * aval->shape[aval->ndim - 2])};
-    job.rows = aval->count * item / job.out_row;
+                   .out_row = pg_dtype_size(aval->dtype) * aval->shape[aval->ndim - 1]};
+    job.rows = aval->count / aval->shape[aval->ndim - 1];
     if (plan) {
-        int64_t lanes = x->dtype == PG_FLOAT32 ? (int64_t)lanes_f32s : (int64_t)lanes_f64s;
+        int64_t lanes = real == PG_FLOAT32 ? (int64_t)lanes_f32s : (int64_t)lanes_f64s;
         job.data = even ? n / 2 + 1 : n;
         job.elements = job.data + pg_fft_workspace(even ? plan->half : plan);
         pg_parallel_for((job.rows + lanes - 1) / lanes, 20000 / (lanes * n) + 1, run_groups, &job);
@@ -171,21 +173,19 @@ static pg_status fft_prepare(pg_op *op)
     const pg_aval *x = &op->in[0], *out = &op->out[0];
     int64_t code = op->params[n_params - 1];
     PG_REQUIRE(code >= 0 && code <= 2, "there is no scale %lld", (long long)code);
-    if (x->dtype != PG_FLOAT32 && x->dtype != PG_FLOAT64)
-        return pg_fail(PG_EUNSUPPORTED, "takes float32 or float64, not %s",
-                       pg_dtype_name(x->dtype));
-    PG_REQUIRE(out->dtype == x->dtype, "output is %s, but input is %s", pg_dtype_name(out->dtype),
-               pg_dtype_name(x->dtype));
-    int32_t in_core = kind == FROM_REAL ? 1 : 2, out_core = kind == TO_REAL ? 1 : 2;
-    int32_t lead = x->ndim - in_core;
-    PG_REQUIRE(lead >= 0 && out->ndim == lead + out_core, "input and output have %d and %d axes",
-               x->ndim, out->ndim);
+    pg_dtype real = real_of(x->dtype), in = real, complex = PG_COMPLEX64;
+    if (real == PG_FLOAT64) complex = PG_COMPLEX128;
+    if (kind != FROM_REAL) in = complex;
+    if ((real != PG_FLOAT32 && real != PG_FLOAT64) || x->dtype != in)
+        return pg_fail(PG_EUNSUPPORTED, "not defined for %s", pg_dtype_name(x->dtype));
+    PG_REQUIRE(out->dtype == (kind == TO_REAL ? real : complex), "output is %s, but input is %s",
+               pg_dtype_name(out->dtype), pg_dtype_name(x->dtype));
+    int32_t lead = x->ndim - 1;
+    PG_REQUIRE(lead >= 0 && out->ndim == x->ndim, "input and output have %d and %d axes", x->ndim,
+               out->ndim);
     for (int32_t i = 0; i < lead; i++)
         PG_REQUIRE(x->shape[i] == out->shape[i], "axis %d has size %lld, but %lld in the output", i,
                    (long long)x->shape[i], (long long)out->shape[i]);
-    PG_REQUIRE(kind == FROM_REAL || x->shape[lead + 1] == 2, "the last axis of the input is not 2");
-    PG_REQUIRE(kind == TO_REAL || out->shape[lead + 1] == 2,
-               "the last axis of the output is not 2");
     int64_t n = kind == TO_REAL ? out->shape[lead] : x->shape[lead];
     PG_REQUIRE(n >= 1 && n < (int64_t)1 << 40, "cannot transform rows of length %lld",
                (long long)n);

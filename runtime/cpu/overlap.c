@@ -3,7 +3,7 @@
  *     out[.. p ..] = sum of x[.. i .., k..] over the i and k with i * step + k * dilation = p
  *
  * params: for each windowed axis, ascending: the axis, step and dilation; their windows are the last axes
- * of x, in that order. Elements that no window covers are 0. Numbers only: 16-bit floats are summed in
+ * of x, in that order. Elements that no window covers are 0. Not bool: 16-bit floats are summed in
  * float32, integers wrap around. x may have any strides; out is dense and new.
  *
  * What lies before the first windowed axis is shared out over the threads; a part adds window place

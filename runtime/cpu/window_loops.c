@@ -1,7 +1,7 @@
 /* window_loops.c - the inner loops of window_argmax, window_argmin and overlap_add; windows.h says what they do.
  *
  * Compiled once per instruction set. A NaN is better than any number, and the first of equals is kept. */
-#include "pequegrad_scalar.h"
+#include "pequegrad_complex.h"
 #include "windows.h"
 
 #define SAME(x) (x)
@@ -96,11 +96,14 @@ ADD(float16, uint16_t, float, pg_half_to_float, float32)
 ADD(bfloat16, uint16_t, float, pg_bfloat16_to_float, float32)
 ADD(float32, float, float, SAME, float32)
 ADD(float64, double, double, SAME, float64)
+ADD(complex64, pg_complex64, pg_complex64, SAME, complex64)
+ADD(complex128, pg_complex128, pg_complex128, SAME, complex128)
 
 pg_window_add_table PG_ISA_NAME(pg_window_adds) = {
     /* signed sums have the bits of the unsigned ones */
-    [PG_INT8] = add_uint8,        [PG_INT16] = add_uint16,    [PG_INT32] = add_uint32,
-    [PG_INT64] = add_uint64,      [PG_UINT8] = add_uint8,     [PG_UINT16] = add_uint16,
-    [PG_UINT32] = add_uint32,     [PG_UINT64] = add_uint64,   [PG_FLOAT16] = add_float16,
-    [PG_BFLOAT16] = add_bfloat16, [PG_FLOAT32] = add_float32, [PG_FLOAT64] = add_float64,
+    [PG_INT8] = add_uint8,          [PG_INT16] = add_uint16,          [PG_INT32] = add_uint32,
+    [PG_INT64] = add_uint64,        [PG_UINT8] = add_uint8,           [PG_UINT16] = add_uint16,
+    [PG_UINT32] = add_uint32,       [PG_UINT64] = add_uint64,         [PG_FLOAT16] = add_float16,
+    [PG_BFLOAT16] = add_bfloat16,   [PG_FLOAT32] = add_float32,       [PG_FLOAT64] = add_float64,
+    [PG_COMPLEX64] = add_complex64, [PG_COMPLEX128] = add_complex128,
 };

@@ -6,7 +6,7 @@
  * may have any size along every axis. params: for each axis its window, step, low, high, base dilation and
  * window dilation; low and high may be negative, and high only matters for the size of out. A window
  * without elements gives 0 (sum), -inf or the lowest (max), inf or the highest (min). NaN: max and min return
- * it. 16-bit floats are summed in float32, integers wrap around.
+ * it; they do not take complex numbers. 16-bit floats are summed in float32, integers wrap around.
  *
  * window_argmax, window_argmin: out is int32 or int64, the row-major index in x of the window's first NaN, or else
  * of the first of its largest (smallest) elements, -1 for a window without elements. Base dilations must be 1.
@@ -253,13 +253,19 @@ static pg_status min_run(const pg_op *op, pg_array *const *in, pg_dying dying, p
     return reduce_window(op, in[0], PG_MIN, out);
 }
 
-static pg_status reduce_prepare(pg_op *op)
+static pg_status reduce_prepare(pg_op *op, int kind)
 {
     PG_TRY(pg_window_check(op));
+    if (!PG_ISA_SELECT(pg_reduce_loops)[kind][op->in[0].dtype])
+        return pg_fail(PG_EUNSUPPORTED, "not defined for %s", pg_dtype_name(op->in[0].dtype));
     PG_REQUIRE(op->in[0].dtype == op->out[0].dtype, "input is %s, but output is %s",
                pg_dtype_name(op->in[0].dtype), pg_dtype_name(op->out[0].dtype));
     return PG_OK;
 }
+
+static pg_status sum_prepare(pg_op *op) { return reduce_prepare(op, PG_SUM); }
+static pg_status max_prepare(pg_op *op) { return reduce_prepare(op, PG_MAX); }
+static pg_status min_prepare(pg_op *op) { return reduce_prepare(op, PG_MIN); }
 
 /* ---- window_argmax ----------------------------------------------------------------------------- */
 
@@ -395,6 +401,8 @@ static pg_status argmin_run(const pg_op *op, pg_array *const *in, pg_dying dying
 static pg_status search_prepare(pg_op *op)
 {
     PG_TRY(pg_window_check(op));
+    if (!PG_ISA_SELECT(pg_window_loops)[0][op->in[0].dtype])
+        return pg_fail(PG_EUNSUPPORTED, "not defined for %s", pg_dtype_name(op->in[0].dtype));
     pg_dtype out = op->out[0].dtype;
     PG_REQUIRE(out == PG_INT64 || (out == PG_INT32 && op->in[0].count <= INT32_MAX),
                "output must be int64, or int32 for fewer than 2**31 elements, not %s",
@@ -410,7 +418,7 @@ static pg_status search_prepare(pg_op *op)
 }
 
 const pg_kernel pg_cpu_windows_kernels[] = {
-    {"reduce_window_sum", reduce_prepare, sum_run}, {"reduce_window_max", reduce_prepare, max_run},
-    {"reduce_window_min", reduce_prepare, min_run}, {"window_argmax", search_prepare, argmax_run},
-    {"window_argmin", search_prepare, argmin_run},  {0},
+    {"reduce_window_sum", sum_prepare, sum_run},   {"reduce_window_max", max_prepare, max_run},
+    {"reduce_window_min", min_prepare, min_run},   {"window_argmax", search_prepare, argmax_run},
+    {"window_argmin", search_prepare, argmin_run}, {0},
 };
