@@ -5,6 +5,8 @@ from pequegrad.tensor import Tensor, dt, device
 from pequegrad.autodiff import grads
 """
 
+import importlib
+
 from .core import errors
 from .core.device import Device, device
 from .core.dtype import dt
@@ -88,112 +90,10 @@ from .ops.arithmetic import (
     trunc,
     where,
 )
-from .ops.attention import scaled_dot_product_attention
-from .ops.complex import angle, complex, conj, imag, real
-from .ops.convolution import (
-    col2im,
-    conv1d,
-    conv2d,
-    conv3d,
-    conv_general_dilated,
-    conv_transpose1d,
-    conv_transpose2d,
-    conv_transpose3d,
-    depthwise_conv2d,
-    fold,
-    im2col,
-    separable_conv2d,
-    unfold,
-)
 from .ops.creation import as_tensor
-from .ops.cumulative import cummax, cummin, cumprod, cumsum, diff, logcumsumexp
-from .ops.dynamic import (
-    bitcast_convert_type,
-    copy,
-    dynamic_index_in_dim,
-    dynamic_slice,
-    dynamic_slice_in_dim,
-    dynamic_update_index_in_dim,
-    dynamic_update_slice,
-    dynamic_update_slice_in_dim,
-)
-from .ops.einsum import einsum
-from .ops.gamma import clz, digamma, lgamma, nextafter, polygamma, population_count
-from .ops.image import interpolate, pixel_shuffle, pixel_unshuffle, resize
 from .ops.indexing import one_hot, take_along_axis
 from .ops.linalg import cross, dot, inner, kron, matmul, outer, tensordot, vdot
-from .ops.losses import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    cosine_similarity,
-    cross_entropy_loss_indices,
-    cross_entropy_loss_probs,
-    huber_loss,
-    kl_div,
-    l1_loss,
-    mse_loss,
-    nll_loss,
-    smooth_l1_loss,
-)
-from .ops.matrices import diag, diagonal, trace, tril, triu
-from .ops.nn import (
-    celu,
-    dropout,
-    elu,
-    gelu,
-    glu,
-    hard_sigmoid,
-    hard_swish,
-    hard_tanh,
-    leaky_relu,
-    log_sigmoid,
-    mish,
-    prelu,
-    relu,
-    relu6,
-    selu,
-    silu,
-    soft_sign,
-    softmin,
-    squareplus,
-)
-from .ops.normalization import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
-from .ops.norms import norm
-from .ops.pooling import (
-    avg_pool1d,
-    avg_pool2d,
-    avg_pool3d,
-    global_avg_pool,
-    global_max_pool,
-    local_response_norm,
-    max_pool1d,
-    max_pool2d,
-    max_pool3d,
-)
 from .ops.random import manual_seed, random_key
-from .ops.rearrange import (
-    argwhere,
-    atleast_1d,
-    atleast_2d,
-    atleast_3d,
-    broadcast_arrays,
-    choose,
-    chunk,
-    dstack,
-    hstack,
-    meshgrid,
-    nonzero,
-    put_along_axis,
-    ravel,
-    repeat,
-    roll,
-    rot90,
-    select,
-    take,
-    tile,
-    unstack,
-    vstack,
-)
 from .ops.reductions import (
     all,
     any,
@@ -226,61 +126,6 @@ from .ops.shape import (
     swapaxes,
     transpose,
 )
-from .ops.sorting import argsort, lexsort, median, percentile, quantile, searchsorted, sort, topk
-from .ops.special import (
-    copysign,
-    deg2rad,
-    float_power,
-    fmax,
-    fmin,
-    frexp,
-    heaviside,
-    hypot,
-    isclose,
-    isinf,
-    isneginf,
-    isposinf,
-    ldexp,
-    log2,
-    log10,
-    logaddexp,
-    logaddexp2,
-    logical_and,
-    logical_or,
-    logical_xor,
-    logit,
-    nan_to_num,
-    rad2deg,
-    reciprocal,
-    signbit,
-    sinc,
-    softplus,
-    square,
-    xlog1py,
-    xlogy,
-)
-from .ops.statistics import (
-    allclose,
-    array_equal,
-    average,
-    bincount,
-    corrcoef,
-    count_nonzero,
-    cov,
-    histogram,
-    histogram_bin_edges,
-    interp,
-    nanmax,
-    nanmean,
-    nanmin,
-    nanprod,
-    nanstd,
-    nansum,
-    nanvar,
-    polyval,
-    ptp,
-    trapezoid,
-)
 from .ops.tracked import (
     arange,
     eye,
@@ -300,27 +145,97 @@ from .ops.tracked import (
 )
 from .primitives.control import stop_gradient
 from .runtime.memory import empty_cache, memory_stats, num_threads, set_memory_limit, set_num_threads, sync_cuda_device
-from .test_util import check_grads
-from .transforms.callbacks import ShapeDtypeStruct, debug_callback, debug_print, io_callback, pure_callback
-from .transforms.checkpoint import checkpoint, checkpoint_name
-from .transforms.checkpoint import policies as checkpoint_policies
-from .transforms.collectives import all_gather, axis_index, axis_size, pmax, pmean, pmin, ppermute, psum
-from .transforms.control_flow import associative_scan, cond, fori_loop, scan, switch, while_loop
-from .transforms.control_flow import map_ as map
-from .transforms.custom import custom_jvp, custom_vjp
-from .transforms.gradients import fngrad, grad, grads, jvp, linear_transpose, linearize, no_grad, value_and_grad, vjp
-from .transforms.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
-from .transforms.jet import jet, taylor_expand
-from .transforms.jit import jit
-from .transforms.vmap import vmap
+
+# Names that are imported when they are first used, by module: `import pequegrad` then takes milliseconds. "a:b" is a as b.
+_LATER = {
+    "ops.attention": "scaled_dot_product_attention",
+    "ops.complex": "angle complex conj imag real",
+    "ops.convolution": (
+        "col2im conv1d conv2d conv3d conv_general_dilated conv_transpose1d conv_transpose2d "
+        "conv_transpose3d depthwise_conv2d fold im2col separable_conv2d unfold"
+    ),
+    "ops.cumulative": "cummax cummin cumprod cumsum diff logcumsumexp",
+    "ops.dynamic": (
+        "bitcast_convert_type copy dynamic_index_in_dim dynamic_slice dynamic_slice_in_dim "
+        "dynamic_update_index_in_dim dynamic_update_slice dynamic_update_slice_in_dim"
+    ),
+    "ops.einsum": "einsum",
+    "ops.gamma": "clz digamma lgamma nextafter polygamma population_count",
+    "ops.image": "interpolate pixel_shuffle pixel_unshuffle resize",
+    "ops.losses": (
+        "binary_cross_entropy binary_cross_entropy_with_logits cosine_similarity "
+        "cross_entropy_loss_indices cross_entropy_loss_probs huber_loss kl_div l1_loss mse_loss nll_loss "
+        "smooth_l1_loss"
+    ),
+    "ops.matrices": "diag diagonal trace tril triu",
+    "ops.nn": (
+        "celu dropout elu gelu glu hard_sigmoid hard_swish hard_tanh leaky_relu log_sigmoid mish prelu "
+        "relu relu6 selu silu soft_sign softmin squareplus"
+    ),
+    "ops.normalization": "batch_norm group_norm instance_norm layer_norm rms_norm",
+    "ops.norms": "norm",
+    "ops.pooling": (
+        "avg_pool1d avg_pool2d avg_pool3d global_avg_pool global_max_pool local_response_norm max_pool1d "
+        "max_pool2d max_pool3d"
+    ),
+    "ops.rearrange": (
+        "argwhere atleast_1d atleast_2d atleast_3d broadcast_arrays choose chunk dstack hstack meshgrid "
+        "nonzero put_along_axis ravel repeat roll rot90 select take tile unstack vstack"
+    ),
+    "ops.sorting": "argsort lexsort median percentile quantile searchsorted sort topk",
+    "ops.special": (
+        "copysign deg2rad float_power fmax fmin frexp heaviside hypot isclose isinf isneginf isposinf "
+        "ldexp log2 log10 logaddexp logaddexp2 logical_and logical_or logical_xor logit nan_to_num "
+        "rad2deg reciprocal signbit sinc softplus square xlog1py xlogy"
+    ),
+    "ops.statistics": (
+        "allclose array_equal average bincount corrcoef count_nonzero cov histogram histogram_bin_edges "
+        "interp nanmax nanmean nanmin nanprod nanstd nansum nanvar polyval ptp trapezoid"
+    ),
+    "test_util": "check_grads",
+    "transforms.callbacks": "ShapeDtypeStruct debug_callback debug_print io_callback pure_callback",
+    "transforms.checkpoint": "checkpoint checkpoint_name policies:checkpoint_policies",
+    "transforms.collectives": "all_gather axis_index axis_size pmax pmean pmin ppermute psum",
+    "transforms.control_flow": "associative_scan cond fori_loop scan switch while_loop map_:map",
+    "transforms.custom": "custom_jvp custom_vjp",
+    "transforms.gradients": "fngrad grad grads jvp linear_transpose linearize no_grad value_and_grad vjp",
+    "transforms.jacobians": "hessian hvp jacfwd jacobian jacrev",
+    "transforms.jet": "jet taylor_expand",
+    "transforms.jit": "jit",
+    "transforms.vmap": "vmap",
+}
+_MODULE_OF = {
+    entry.split(":")[-1]: (module, entry.split(":")[0]) for module, names in _LATER.items() for entry in names.split()
+}
+_SUBMODULES = (
+    "autodiff",
+    "compiler",
+    "fft",
+    "jax_api",
+    "linalg",
+    "nn",
+    "ops",
+    "optim",
+    "primitives",
+    "tensor",
+    "transforms",
+)
 
 cat = concatenate
 __version__ = "0.1.0"
 
 
 def __getattr__(name):
-    if name in ("nn", "optim", "jax_api", "autodiff", "linalg", "fft", "tensor"):  # imported when they are first used
-        import importlib
+    if name in _MODULE_OF:
+        module, name_there = _MODULE_OF[name]
+        found = getattr(importlib.import_module(f"{__name__}.{module}"), name_there)
+    elif name in _SUBMODULES:
+        found = importlib.import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module 'pequegrad' has no attribute {name!r}")
+    globals()[name] = found
+    return found
 
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module 'pequegrad' has no attribute {name!r}")
+
+def __dir__():
+    return sorted({*globals(), *_MODULE_OF, *_SUBMODULES})

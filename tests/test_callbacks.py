@@ -266,7 +266,9 @@ def test_there_is_no_derivative(tensor):
     assert (
         pg.grad(lambda x: pg.vmap(lambda r: r * f(pg.stop_gradient(r)))(x).sum())(x).numpy().tolist() == [np.sin(1)] * 2
     )
-    assert pg.grad(lambda x: (x * pg.pure_callback(lambda v: np.ones(2), F64(2), pg.stop_gradient(x))).sum())(x).numpy().tolist() == [1, 1]
+    assert pg.grad(lambda x: (x * pg.pure_callback(lambda v: np.ones(2), F64(2), pg.stop_gradient(x))).sum())(
+        x
+    ).numpy().tolist() == [1, 1]
 
 
 def test_inside_of_custom_jvp(tensor, rng):

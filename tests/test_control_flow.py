@@ -209,7 +209,10 @@ def test_every_dtype_can_be_carried(dtype, device):
 def test_weak_carries_give_way(tensor):
     c, _ = pg.scan(lambda c, x: (c + x, None), 0, tensor(np.ones(3, np.float32)))
     assert c.dtype == np.float32
-    assert pg.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + tensor(np.float64(1.5)), s[1]), (0.0, tensor(1)))[0].dtype == np.float64
+    assert (
+        pg.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + tensor(np.float64(1.5)), s[1]), (0.0, tensor(1)))[0].dtype
+        == np.float64
+    )
     found = pg.cond(tensor(1.0) > 0, lambda: 1, lambda: tensor(np.float32(2)))
     assert found.dtype == np.float32 and found.item() == 1
 

@@ -1,5 +1,7 @@
 """Gives Tensor its operators and methods: each is a function of pequegrad.ops."""
 
+import importlib
+
 from ..core.device import device as devices
 from ..core.dtype import is_complex
 from ..core.errors import DtypeError
@@ -8,25 +10,7 @@ from ..core.tensor import Tensor
 from ..primitives import elementwise as p
 from ..primitives.control import to_device
 from . import arithmetic as a
-from . import complex as c
-from . import (
-    convolution,
-    cumulative,
-    indexing,
-    linalg,
-    losses,
-    matrices,
-    nn,
-    norms,
-    pooling,
-    rearrange,
-    reductions,
-    shape,
-    sorting,
-    special,
-    statistics,
-)
-from .at import At
+from . import indexing, linalg, reductions, shape
 
 _OPERATORS = {
     "add": a.operator(p.add, a.add), "sub": a.operator(p.sub, a.subtract), "mul": a.operator(p.mul, a.multiply),
@@ -42,21 +26,24 @@ _GENERAL = {
 }  # fmt: skip
 _METHODS = {
     a: ("exp", "log", "sqrt", "rsqrt", "sin", "cos", "tan", "tanh", "sigmoid", "erf", "abs", "sign", "floor", "ceil", "round", "clip", "astype"),
-    c: ("conj",),
     shape: ("reshape", "transpose", "permute", "swapaxes", "expand_dims", "squeeze", "flatten", "broadcast_to", "flip", "split"),
-    rearrange: ("ravel", "repeat", "roll", "chunk", "take", "unstack", "nonzero"),
-    statistics: ("ptp", "count_nonzero"),
     reductions: ("sum", "prod", "max", "min", "any", "all", "mean", "var", "std", "argmax", "argmin", "logsumexp", "softmax", "log_softmax"),
-    cumulative: cumulative.__all__,
-    sorting: ("sort", "argsort", "topk", "quantile", "percentile", "median"),
-    convolution: ("conv2d",),
-    pooling: ("max_pool2d", "avg_pool2d"),
     linalg: ("matmul", "dot", "tensordot"),
-    matrices: ("diagonal", "trace", "tril", "triu"),
-    norms: ("norm",),
-    nn: ("relu", "silu", "gelu", "dropout", "leaky_relu"),
-    losses: ("cross_entropy_loss_indices", "cross_entropy_loss_probs", "mse_loss"),
-    special: ("square", "reciprocal", "log2", "log10", "nan_to_num"),
+}  # fmt: skip
+# by module, which is imported when one of them is first used
+_LATER = {
+    "complex": ("conj",),
+    "rearrange": ("ravel", "repeat", "roll", "chunk", "take", "unstack", "nonzero"),
+    "statistics": ("ptp", "count_nonzero"),
+    "cumulative": ("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "diff"),
+    "sorting": ("sort", "argsort", "topk", "quantile", "percentile", "median"),
+    "convolution": ("conv2d",),
+    "pooling": ("max_pool2d", "avg_pool2d"),
+    "matrices": ("diagonal", "trace", "tril", "triu"),
+    "norms": ("norm",),
+    "nn": ("relu", "silu", "gelu", "dropout", "leaky_relu"),
+    "losses": ("cross_entropy_loss_indices", "cross_entropy_loss_probs", "mse_loss"),
+    "special": ("square", "reciprocal", "log2", "log10", "nan_to_num"),
 }  # fmt: skip
 
 
@@ -131,6 +118,27 @@ def unknown_attribute(self, name):
     raise AttributeError(f"A Tensor has no attribute {name!r}" + (f": {hint}." if hint else "."))
 
 
+def _from(module, name):
+    """A function of pequegrad.ops by its names; the module is imported by the first call."""
+
+    def call(self, *args, **kwargs):
+        return getattr(importlib.import_module(f"pequegrad.ops.{module}"), name)(self, *args, **kwargs)
+
+    return call
+
+
+def _later(module, name):
+    """A method that makes room for the function itself when it is first used."""
+
+    def method(self, *args, **kwargs):
+        function = getattr(importlib.import_module(f"pequegrad.ops.{module}"), name)
+        setattr(Tensor, name, function)
+        return function(self, *args, **kwargs)
+
+    method.__name__, method.__doc__ = name, f"The function pequegrad.{name} of this tensor."
+    return method
+
+
 def _install():
     for name, general in _GENERAL.items():
         if name not in _OPERATORS:
@@ -151,10 +159,15 @@ def _install():
     for module, names in _METHODS.items():
         for name in names:
             setattr(Tensor, name, getattr(module, name))
+    for module, names in _LATER.items():
+        for name in names:
+            setattr(Tensor, name, _later(module, name))
     Tensor.to = to
-    Tensor.at = property(At, doc=At.__doc__)
-    Tensor.real = property(c.real, doc="The real part; of a real tensor a handle on the same value.")
-    Tensor.imag = property(c.imag, doc="The imaginary part; zeros for a real tensor.")
+    Tensor.at = property(
+        _from("at", "At"), doc="x.at[index].set(value), .add, .get, ...: a new tensor with that change."
+    )
+    Tensor.real = property(_from("complex", "real"), doc="The real part; of a real tensor a handle on the same value.")
+    Tensor.imag = property(_from("complex", "imag"), doc="The imaginary part; zeros for a real tensor.")
     Tensor.T = property(shape.transpose, doc="The axes reversed.")
     Tensor.mT = property(lambda self: shape.swapaxes(self, -1, -2), doc="The last two axes exchanged.")
     Tensor.one_hot = one_hot

@@ -1,57 +1,20 @@
-"""Every primitive with all its rules; `PRIMITIVES` lists them by name."""
+"""Every primitive with all its rules, one file per kind; `PRIMITIVES` lists them by name (and imports all files)."""
 
-from . import (
-    callbacks,
-    collectives,
-    contraction,
-    control,
-    control_flow,
-    convolution,
-    cumulative,
-    custom,
-    decompositions,
-    dynamic,
-    elementwise,
-    fourier,
-    indexing,
-    linalg,
-    mathematical,
-    matrices,
-    random,
-    reduction,
-    representation,
-    shape,
-    sorting,
-    special,
-    windows,
-)
-from .base import PRIMITIVES, Primitive, primitive
+import importlib
+import os
 
-__all__ = [
-    "PRIMITIVES",
-    "Primitive",
-    "primitive",
-    "callbacks",
-    "collectives",
-    "contraction",
-    "control",
-    "control_flow",
-    "convolution",
-    "cumulative",
-    "custom",
-    "decompositions",
-    "dynamic",
-    "elementwise",
-    "fourier",
-    "indexing",
-    "linalg",
-    "mathematical",
-    "matrices",
-    "random",
-    "reduction",
-    "representation",
-    "shape",
-    "sorting",
-    "special",
-    "windows",
-]
+from .base import Primitive, primitive
+
+__all__ = ["PRIMITIVES", "Primitive", "primitive"]
+
+
+def __getattr__(name):
+    if name != "PRIMITIVES":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    for file in sorted(os.listdir(os.path.dirname(__file__))):
+        if file.endswith(".py") and not file.startswith("_"):
+            importlib.import_module(f"{__name__}.{file[:-3]}")
+    from .base import PRIMITIVES
+
+    globals()[name] = PRIMITIVES
+    return PRIMITIVES

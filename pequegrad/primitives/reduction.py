@@ -5,7 +5,6 @@ import math
 from ..core.dtype import dt, is_complex, is_integer
 from ..core.errors import DtypeError, ShapeError
 from .base import primitive
-from .cumulative import cumprod, shifted
 from .elementwise import complex_normal, conversion_of, convert_to, div, eq, mul
 from .shape import broadcast_in_dim, reshape, transpose
 
@@ -92,6 +91,8 @@ class reduce_prod(Reduction):
     def jvp(primals, tangents, out, *, axes):
         # d prod = sum_i dx_i * prod_{j != i} x_j: what is before i times what is behind it, right for zeros, too
         (x,), (dx,) = primals, tangents
+        from .cumulative import cumprod, shifted
+
         if not axes:
             return dx
         kept = tuple(i for i in range(x.ndim) if i not in axes)
