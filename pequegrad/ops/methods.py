@@ -37,7 +37,7 @@ _LATER = {
     "statistics": ("ptp", "count_nonzero"),
     "cumulative": ("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "diff"),
     "sorting": ("sort", "argsort", "topk", "quantile", "percentile", "median"),
-    "convolution": ("conv2d",),
+    "convolution": ("conv2d", "unfold", "fold"),
     "pooling": ("max_pool2d", "avg_pool2d"),
     "matrices": ("diagonal", "trace", "tril", "triu"),
     "norms": ("norm",),

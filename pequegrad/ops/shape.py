@@ -29,7 +29,7 @@ def normalize_axes(axis, ndim, name):
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
     found = sorted(normalize_axis(a, ndim, name) for a in axes)
     if len(set(found)) != len(found):
-        raise ShapeError(f"{name}: axis {axis} names an axis twice.")
+        raise ShapeError(f"{name}: axis {axis} names an axis twice.", fix="name each axis once.")
     return tuple(found)
 
 
