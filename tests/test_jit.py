@@ -409,3 +409,20 @@ def test_more_shapes_than_the_table_of_avals_holds(tensor, monkeypatch):
     node._avals.clear()
     step(tensor([1.0, 1.0]))
     np.testing.assert_allclose(w.numpy(), [1 - 0.5 * (1 + 1.5 + 1.75), 2 - 0.5 * (1 + 1.5 + 1.75)])
+
+
+def test_a_training_step_is_traced_once(tensor, device):
+    """Handles that rules make and drop while tracing do not count as other names of a parameter."""
+    model = pg.nn.Sequential(pg.nn.Linear(4, 3), pg.nn.ReLU(), pg.nn.Linear(3, 2)).to(device)
+    optim = pg.optim.Adam(model.parameters())
+
+    @pg.jit
+    def step(x, y):
+        loss = model.forward(x).cross_entropy_loss_indices(y)
+        optim.step(pg.grads(model.parameters(), loss))
+        return loss
+
+    x, y = tensor(np.ones((5, 4), np.float32)), tensor(np.zeros(5, np.int32))
+    losses = [step(x, y).item() for _ in range(4)]
+    assert step.traces == 1
+    assert losses == sorted(losses, reverse=True)

@@ -1,5 +1,7 @@
 """GraphTrace: a closed graph, what tracing a function gives. jit, vmap, loop bodies and export work on it."""
 
+from sys import getrefcount
+
 from .node import constant, is_constant, replaced, stand_in, topological_order
 
 
@@ -13,6 +15,7 @@ class GraphTrace:
 
     def __init__(self, name, inputs, captures, outputs, rebound=(), effects=()):
         """captures: Node -> handles, as the trace found them. The nodes of the trace become the graph's own."""
+        captures = {node: _lasting(handles) for node, handles in captures.items()}
         stand_ins = {node: stand_in(node.aval) for node in captures}
         self.name = name
         self.inputs = inputs
@@ -84,6 +87,18 @@ class GraphTrace:
         heads = tuple(node.aval for node in self.placeholders)
         body = tuple((n.spec.primitive.name, _frozen(n.spec.params), tuple(map(at, n.inputs))) for n in self.nodes)
         return heads, body, tuple(map(at, self.results)), tuple(map(at, self.effects))
+
+
+def _lasting(handles):
+    """The handles that something besides the trace refers to: only those can be given new values. At least one."""
+    return [handles[i] for i in range(len(handles)) if _references(handles, i) > _ONE_REFERENCE] or handles[:1]
+
+
+def _references(items, i):
+    return getrefcount(items[i])
+
+
+_ONE_REFERENCE = _references([object()], 0)
 
 
 def _frozen(value):
