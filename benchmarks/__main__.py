@@ -13,7 +13,9 @@ from . import cases
 from .measure import import_milliseconds, interleaved
 
 PER_OPERATION = {"lazy_op": 100, "tracked_op": 100, "gradient_op": 100}
-ALL = [*PER_OPERATION, "mlp_adam_step", "matmul1024"]
+ALL = [
+    *PER_OPERATION, "mlp_adam_step", "matmul1024", "rnn_scan_gradient", "conv2d", "sort_million", "fft_batch"
+]  # fmt: skip
 PAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "docs", "performance.md")
 BEGIN, END = "<!-- measured -->", "<!-- end -->"
 

@@ -111,3 +111,75 @@ def matmul1024():
         "jax": lambda: jitted(ja, jb).block_until_ready(),
         "numpy": lambda: a @ b,
     }
+
+
+def rnn_scan_gradient():
+    """Gradient through a recurrent network of 64 units over 1,000 steps, batch 16: scan under jit; a loop in torch."""
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((1000, 16, 64)).astype(np.float32), rng.standard_normal((64, 64)).astype(np.float32) / 8
+
+    def loss(m, scan):
+        return lambda w, x: (scan(lambda h, x: (m.tanh(h @ w + x), None), x[0], x)[0] ** 2).sum()
+
+    ours, theirs = pg.jit(pg.grad(loss(pg, pg.scan))), jax.jit(jax.grad(loss(jnp, jax.lax.scan)))
+    pw, px, jw, jx = pg.Tensor(w), pg.Tensor(x), jnp.asarray(w), jnp.asarray(x)
+    tw, tx = torch.tensor(w, requires_grad=True), torch.tensor(x)
+
+    def torch_gradient():
+        h = tx[0]
+        for row in tx:
+            h = torch.tanh(h @ tw + row)
+        return torch.autograd.grad((h**2).sum(), tw)
+
+    return {
+        "pequegrad": lambda: ours(pw, px),
+        "torch": torch_gradient,
+        "jax": lambda: theirs(jw, jx).block_until_ready(),
+    }
+
+
+def conv2d():
+    """A 3x3 convolution of (32, 64, 32, 32) with 64 output channels."""
+    rng = np.random.default_rng(0)
+    x, w = (rng.standard_normal(s).astype(np.float32) for s in ((32, 64, 32, 32), (64, 64, 3, 3)))
+    ours = pg.jit(lambda x, w: pg.conv2d(x, w, padding=1))
+    theirs = jax.jit(lambda x, w: jax.lax.conv_general_dilated(x, w, (1, 1), "SAME"))
+    px, pw, tx, tw, jx, jw = (
+        pg.Tensor(x),
+        pg.Tensor(w),
+        torch.tensor(x),
+        torch.tensor(w),
+        jnp.asarray(x),
+        jnp.asarray(w),
+    )
+    return {
+        "pequegrad": lambda: ours(px, pw),
+        "torch": lambda: torch.nn.functional.conv2d(tx, tw, padding=1),
+        "jax": lambda: theirs(jx, jw).block_until_ready(),
+    }
+
+
+def sort_million():
+    """Sorting a million float32."""
+    x = np.random.default_rng(0).standard_normal(1_000_000).astype(np.float32)
+    ours, theirs = pg.jit(pg.sort), jax.jit(jnp.sort)
+    px, tx, jx = pg.Tensor(x), torch.tensor(x), jnp.asarray(x)
+    return {
+        "pequegrad": lambda: ours(px),
+        "torch": lambda: torch.sort(tx),
+        "jax": lambda: theirs(jx).block_until_ready(),
+        "numpy": lambda: np.sort(x, kind="stable"),
+    }
+
+
+def fft_batch():
+    """rfft of 256 rows of 4,096 float32."""
+    x = np.random.default_rng(0).standard_normal((256, 4096)).astype(np.float32)
+    ours, theirs = pg.jit(lambda x: pg.fft.rfft(x)), jax.jit(jnp.fft.rfft)
+    px, tx, jx = pg.Tensor(x), torch.tensor(x), jnp.asarray(x)
+    return {
+        "pequegrad": lambda: ours(px),
+        "torch": lambda: torch.fft.rfft(tx),
+        "jax": lambda: theirs(jx).block_until_ready(),
+        "numpy": lambda: np.fft.rfft(x),
+    }
