@@ -55,15 +55,14 @@ pg_isa pg_cpu_isa(void);
 
 /* A kernel file x.c defines `const pg_kernel pg_cpu_x_kernels[]`, ended by an entry without a name,
  * and is listed here; a file of ISA_SOURCES defines `const pg_kernel PG_ISA_NAME(pg_cpu_x_kernels)[]`. */
-#define PG_CPU_TABLES(X)                                                                        \
-    X(reduce)                                                                                   \
-    X(matmul) X(gather) X(scatter) X(shape) X(scan) X(sort) X(search) X(dynamic) X(conv)        \
-        X(windows) X(overlap) X(linalg_factor) X(linalg_spectral) X(linalg_solve) X(linalg_det) \
-            X(linalg_eig)
-#define PG_CPU_ISA_TABLES(X)  \
-    X(copy)                   \
-    X(elementwise_arithmetic) \
-    X(elementwise_compare)    \
-    X(elementwise_complex) X(elementwise_convert) X(elementwise_math) X(argreduce) X(random) X(fft)
+/* clang-format off */
+#define PG_CPU_TABLES(X) \
+    X(reduce) X(matmul) X(gather) X(scatter) X(shape) X(scan) X(sort) X(search) X(dynamic) \
+    X(conv) X(windows) X(overlap) \
+    X(linalg_factor) X(linalg_spectral) X(linalg_solve) X(linalg_det) X(linalg_eig)
+#define PG_CPU_ISA_TABLES(X) \
+    X(copy) X(elementwise_arithmetic) X(elementwise_compare) X(elementwise_complex) \
+    X(elementwise_convert) X(elementwise_math) X(argreduce) X(random) X(fft)
+/* clang-format on */
 
 #endif
