@@ -118,7 +118,21 @@ from .ops.dynamic import (
     dynamic_update_slice_in_dim,
 )
 from .ops.einsum import einsum
-from .ops.gamma import clz, digamma, lgamma, nextafter, polygamma, population_count
+from .ops.gamma import (
+    bessel_i0e,
+    bessel_i1e,
+    betainc,
+    clz,
+    digamma,
+    igamma,
+    igamma_grad_a,
+    igammac,
+    lgamma,
+    nextafter,
+    polygamma,
+    population_count,
+    zeta,
+)
 from .ops.image import interpolate, pixel_shuffle, pixel_unshuffle, resize
 from .ops.indexing import one_hot, take_along_axis
 from .ops.linalg import cross, dot, inner, kron, matmul, outer, tensordot, vdot
