@@ -160,7 +160,10 @@ _LATER = {
         "dynamic_update_index_in_dim dynamic_update_slice dynamic_update_slice_in_dim"
     ),
     "ops.einsum": "einsum",
-    "ops.gamma": "clz digamma lgamma nextafter polygamma population_count",
+    "ops.gamma": (
+        "bessel_i0e bessel_i1e betainc clz digamma igamma igamma_grad_a igammac lgamma nextafter polygamma "
+        "population_count zeta"
+    ),
     "ops.image": "interpolate pixel_shuffle pixel_unshuffle resize",
     "ops.losses": (
         "binary_cross_entropy binary_cross_entropy_with_logits cosine_similarity "

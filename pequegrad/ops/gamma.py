@@ -2,7 +2,7 @@
 
 from ..core.errors import ArgumentError
 from ..primitives import special as p
-from .arithmetic import floating, promoted
+from .arithmetic import floating, promoted, promoted_floats
 from .creation import as_tensor
 
 
@@ -40,4 +40,51 @@ def polygamma(n, x):
     return p.polygamma(floating(x), n=n)
 
 
-__all__ = ["population_count", "clz", "nextafter", "lgamma", "digamma", "polygamma"]
+def igamma(a, x):
+    """The regularised lower incomplete gamma function, elementwise: the integral of t^(a - 1) exp(-t) / gamma(a) from 0 to x.
+
+    NaN where a or x is negative; integers become float32. scipy.special calls it gammainc.
+    """
+    return p.igamma(*promoted_floats(a, x))
+
+
+def igammac(a, x):
+    """1 - igamma(a, x), elementwise, also where that is small. scipy.special calls it gammaincc."""
+    return p.igammac(*promoted_floats(a, x))
+
+
+def igamma_grad_a(a, x):
+    """The derivative of igamma(a, x) with respect to a, elementwise."""
+    return p.igamma_grad_a(*promoted_floats(a, x))
+
+
+def betainc(a, b, x):
+    """The regularised incomplete beta function, elementwise: the integral of t^(a - 1) (1 - t)^(b - 1) / B(a, b) from 0 to x.
+
+    NaN where a or b is negative, and outside of 0 <= x <= 1. It has a derivative with respect to x only.
+    """
+    return p.betainc(*promoted_floats(a, b, x))
+
+
+def zeta(x, q=1):
+    """Hurwitz's zeta function, elementwise: the sum of (q + i)**-x over i = 0, 1, ...; Riemann's for q = 1.
+
+    NaN for x < 1; infinite at q = 0, -1, ... It has a derivative with respect to q only.
+    """
+    return p.zeta(*promoted_floats(x, q))
+
+
+def bessel_i0e(x):
+    """exp(-|x|) I0(x), the modified Bessel function, elementwise; integers become float32."""
+    return p.bessel_i0e(floating(x))
+
+
+def bessel_i1e(x):
+    """exp(-|x|) I1(x), the modified Bessel function, elementwise; integers become float32."""
+    return p.bessel_i1e(floating(x))
+
+
+__all__ = [
+    "population_count", "clz", "nextafter", "lgamma", "digamma", "polygamma", "igamma", "igammac", "igamma_grad_a",
+    "betainc", "zeta", "bessel_i0e", "bessel_i1e",
+]  # fmt: skip

@@ -1,9 +1,12 @@
 """Functions on the bits of numbers, and the special functions of mathematics, elementwise."""
 
+import numpy as np
+
 from ..core.dtype import is_integer
-from ..core.errors import ArgumentError
-from .base import primitive
-from .elementwise import Bits, Floating, spread
+from ..core.errors import ArgumentError, GradientError
+from .base import number, primitive
+from .elementwise import Bits, Floating, abs_, add, div, gt, mul, neg, select, sign, spread, sub
+from .mathematical import exp, log, log1p
 
 # ---- bits --------------------------------------------------------------------------------------------
 
@@ -81,3 +84,120 @@ class polygamma(Floating):
         for n in (0, 1, 2, 5):
             yield (rng.uniform(0.5, 9, (2, 3)),), {"n": n}
         yield (rng.uniform(-2.7, -2.3, (3,)),), {"n": 2}
+
+
+# ---- incomplete gamma and beta functions, zeta -------------------------------------------------------
+
+
+def _without_derivative(name, operand):
+    raise GradientError(
+        f"{name} has no derivative with respect to {operand}.",
+        fix=f"stop_gradient({operand}), if it need not be differentiated.",
+    )
+
+
+class IncompleteGamma(Floating):
+    def samples(rng):
+        yield (rng.uniform(0.5, 5, (2, 3)), rng.uniform(0.5, 5, (2, 3))), {}
+        yield (rng.uniform(0.5, 5, (2, 1)), rng.uniform(0.5, 5, (3,))), {}
+        yield (rng.uniform(0.5, 5, (0, 3)), rng.uniform(0.5, 5, ())), {}
+
+
+def _gamma_density(a, x):
+    """The derivative of igamma with respect to x."""
+    return exp(sub(sub(mul(sub(a, number(1, a)), log(x)), x), lgamma(a)))
+
+
+@primitive
+class igamma(IncompleteGamma):
+    """The regularised lower incomplete gamma function of a and x"""
+
+    once_only = (0,)
+
+    def derivative(a, x, out):
+        return lambda: igamma_grad_a(a, x), lambda: _gamma_density(a, x)
+
+
+@primitive
+class igammac(IncompleteGamma):
+    """1 less igamma, without loss where that is nearly 1"""
+
+    once_only = (0,)
+
+    def derivative(a, x, out):
+        return lambda: neg(igamma_grad_a(a, x)), lambda: neg(_gamma_density(a, x))
+
+
+@primitive
+class igamma_grad_a(IncompleteGamma):
+    """The derivative of igamma with respect to a; its own derivative is known with respect to x only"""
+
+    without_derivative = (0,)
+
+    def derivative(a, x, out):
+        return (
+            lambda: _without_derivative("igamma_grad_a", "a"),
+            lambda: mul(_gamma_density(a, x), sub(log(x), digamma(a))),
+        )
+
+
+@primitive
+class betainc(Floating):
+    """The regularised incomplete beta function of a, b and x; as in JAX it has a derivative with respect to x only"""
+
+    without_derivative = (0, 1)
+
+    def derivative(a, b, x, out):
+        def density():
+            one = number(1, a)
+            logarithm = add(mul(sub(b, one), log1p(neg(x))), mul(sub(a, one), log(x)))
+            return exp(add(logarithm, sub(lgamma(add(a, b)), add(lgamma(a), lgamma(b)))))
+
+        return lambda: _without_derivative("betainc", "a"), lambda: _without_derivative("betainc", "b"), density
+
+    def samples(rng):
+        yield (rng.uniform(0.5, 5, (2, 3)), rng.uniform(0.5, 5, (2, 3)), rng.uniform(0.2, 0.8, (2, 3))), {}
+        yield (rng.uniform(0.5, 5, (2, 1)), rng.uniform(0.5, 5, ()), rng.uniform(0.2, 0.8, (3,))), {}
+
+
+@primitive
+class zeta(Floating):
+    """Hurwitz's zeta function: the sum of (q + i)**-s over i = 0, 1, ...; it has no derivative with respect to s"""
+
+    without_derivative = (0,)
+
+    def derivative(s, q, out):
+        return lambda: _without_derivative("zeta", "s"), lambda: mul(neg(s), zeta(add(s, number(1, s)), q))
+
+    def samples(rng):
+        yield (rng.uniform(1.5, 5, (2, 3)), rng.uniform(0.5, 3, (2, 3))), {}
+        yield (rng.uniform(1.5, 5, (2, 1)), rng.uniform(0.5, 3, (3,))), {}
+
+
+# ---- modified Bessel functions -----------------------------------------------------------------------
+
+
+class Bessel(Floating):
+    def samples(rng):
+        yield (rng.uniform(0.3, 12, (2, 3)),), {}
+        yield (rng.uniform(-12, -0.3, (3,)),), {}
+
+
+@primitive
+class bessel_i0e(Bessel):
+    """exp(-|x|) I0(x), the modified Bessel function"""
+
+    def derivative(x, out):
+        return sub(bessel_i1e(x), mul(sign(x), out))
+
+
+@primitive
+class bessel_i1e(Bessel):
+    """exp(-|x|) I1(x), the modified Bessel function"""
+
+    def derivative(x, out):
+        tiny = number(float(np.finfo(x.dtype).eps) if x.dtype.kind == "f" else 2.0**-7, x)
+        large = gt(abs_(x), tiny)
+        safe = select(large, x, tiny)
+        slope = sub(bessel_i0e(safe), mul(out, add(sign(safe), div(number(1, x), safe))))
+        return select(large, slope, number(0.5, x))  # what it tends to at 0, where 1 / x does not

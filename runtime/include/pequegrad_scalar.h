@@ -267,7 +267,7 @@ PG_FN double pg_digamma_float64(double x)
     return log(x) - 0.5 / x - series - shift;
 }
 
-/* Hurwitz's zeta, the sum of (q + i)^-s over i = 0, 1, ..., for whole s >= 2 and q > 0: terms up to
+/* Hurwitz's zeta, the sum of (q + i)^-s over i = 0, 1, ..., for s > 1 and q > 0: terms up to
  * q + i >= 10 + s / 2, then the Euler-Maclaurin formula (DLMF 25.11.5). */
 PG_FN double pg_zeta(double s, double q)
 {
@@ -284,14 +284,18 @@ PG_FN double pg_zeta(double s, double q)
                                        0x1.967e1f09c376fp-58,
                                        -0x1.497d9033a2b5cp-63};
     double sum = 0;
-    for (; q < 10 + s / 2; q += 1)
-        sum += pow(q, -s);
+    for (; q < 10 + s / 2; q += 1) {
+        double term = pow(q, -s);
+        sum += term;
+        if (term <= 0x1p-60 * sum) return sum; /* so is the rest of them */
+    }
     double last = pow(q, -s), factor = s / q, tail = 0;
+    if (last == 0) return sum + pow(q, 1 - s) / (s - 1);
     for (int j = 0; j < 12; j++) {
         tail += bernoulli[j] * factor;
         factor *= (s + 2 * j + 1) * (s + 2 * j + 2) / (q * q);
     }
-    return sum + last * (q / (s - 1) + 0.5 + tail);
+    return sum + pow(q, 1 - s) / (s - 1) + last * (0.5 + tail);
 }
 
 /* The n-th derivative of digamma, n >= 1: (-1)^(n + 1) n! zeta(n + 1, x) (DLMF 5.15). For x < 0 the sum

@@ -272,9 +272,9 @@ f, i, b = (F32, 2, 3), (I32, 2, 3), (BOOL, 2, 3)
 m, g = (F32, 2, 3, 3), (F32, 2, 4, 3)  # two square matrices, two others
 NAMES = {
     "float": "floor ceil round trunc exp exp2 expm1 log log1p sqrt rsqrt cbrt sin cos tan asin acos atan sinh cosh tanh asinh"
-    " acosh atanh logistic erf erfc erf_inv lgamma digamma neg abs sign copy alias",
+    " acosh atanh logistic erf erfc erf_inv lgamma digamma neg abs sign copy alias bessel_i0e bessel_i1e",
     "integer": "not popcount clz",
-    "floats": "pow atan2 nextafter add sub mul div rem max min",
+    "floats": "pow atan2 nextafter add sub mul div rem max min igamma igammac igamma_grad_a zeta",
     "integers": "and or xor shift_left shift_right_arithmetic shift_right_logical",
     "compare": "eq ne lt le gt ge",
     "reduce": "reduce_sum reduce_prod reduce_max reduce_min",
@@ -318,7 +318,7 @@ VALID = {
     "fft": ([(C64, 3, 10)], [(C64, 3, 10)], [1, 2]), "rfft": ([(F32, 3, 10)], [(C64, 3, 6)], [0]),
     "irfft": ([(C64, 3, 6)], [(F32, 3, 10)], [1]),
     "threefry2x32": ([(U32, 2), (U32, 7), (U32, 7)], [(U32, 7), (U32, 7)], []),
-    "polygamma": ([f], [f], [2]),
+    "polygamma": ([f], [f], [2]), "betainc": ([f, (F32,), f], [f], []),
     "real": ([(C64, 2, 3)], [f], []), "imag": ([(C128, 2, 3)], [(F64, 2, 3)], []),
     "conj": ([(C64, 2, 3)], [(C64, 2, 3)], []), "complex": ([f, (F32, 3)], [(C64, 2, 3)], []),
     "random_bits": ([(U32, 3, 2)], [(U64, 3, 5)], []),
