@@ -135,6 +135,7 @@ from .ops.gamma import (
 )
 from .ops.image import interpolate, pixel_shuffle, pixel_unshuffle, resize
 from .ops.indexing import one_hot, take_along_axis
+from .ops.integers import gcd, lcm
 from .ops.linalg import cross, dot, inner, kron, matmul, outer, tensordot, vdot
 from .ops.losses import (
     binary_cross_entropy,
@@ -240,6 +241,7 @@ from .ops.shape import (
     swapaxes,
     transpose,
 )
+from .ops.signal import convolve, correlate
 from .ops.sorting import argsort, lexsort, median, percentile, quantile, searchsorted, sort, topk
 from .ops.special import (
     copysign,
@@ -281,6 +283,7 @@ from .ops.statistics import (
     corrcoef,
     count_nonzero,
     cov,
+    digitize,
     histogram,
     histogram_bin_edges,
     interp,
