@@ -165,6 +165,7 @@ _LATER = {
         "population_count zeta"
     ),
     "ops.image": "interpolate pixel_shuffle pixel_unshuffle resize",
+    "ops.integers": "gcd lcm",
     "ops.losses": (
         "binary_cross_entropy binary_cross_entropy_with_logits cosine_similarity "
         "cross_entropy_loss_indices cross_entropy_loss_probs huber_loss kl_div l1_loss mse_loss nll_loss "
@@ -185,6 +186,7 @@ _LATER = {
         "argwhere atleast_1d atleast_2d atleast_3d broadcast_arrays choose chunk dstack hstack meshgrid "
         "nonzero put_along_axis ravel repeat roll rot90 select take tile unstack vstack"
     ),
+    "ops.signal": "convolve correlate",
     "ops.sorting": "argsort lexsort median percentile quantile searchsorted sort topk",
     "ops.special": (
         "copysign deg2rad float_power fmax fmin frexp heaviside hypot isclose isinf isneginf isposinf "
@@ -192,7 +194,7 @@ _LATER = {
         "rad2deg reciprocal signbit sinc softplus square xlog1py xlogy"
     ),
     "ops.statistics": (
-        "allclose array_equal average bincount corrcoef count_nonzero cov cov:covariance histogram histogram_bin_edges "
+        "allclose array_equal average bincount corrcoef count_nonzero cov cov:covariance digitize histogram histogram_bin_edges "
         "interp nanmax nanmean nanmin nanprod nanstd nansum nanvar polyval ptp trapezoid"
     ),
     "test_util": "check_grads",

@@ -157,7 +157,7 @@ def argmin(x, axis=None, keepdims=False, *, dtype=dt.int32, dim=None, keepdim=No
 
 
 def logsumexp(x, axis=None, keepdims=False, *, dim=None, keepdim=None):
-    """log(sum(exp(x))) over `axis`, without overflow."""
+    """log(sum(exp(x))) over `axis`, without overflow; of complex numbers the logarithm with an angle in (-pi, pi]."""
     axis, keepdims = _names(axis, keepdims, dim, keepdim)
     x = floating(x)
     axes = normalize_axes(axis, x.ndim, "logsumexp")
@@ -168,10 +168,10 @@ def logsumexp(x, axis=None, keepdims=False, *, dim=None, keepdim=None):
 
 
 def _finite_maximum(x, axes):
-    """The maximum with kept axes as a constant, 0 where it is infinite."""
-    largest = stop_gradient(p.reduce_max(stop_gradient(x), axes=axes))
+    """The maximum (of real parts) with kept axes as a constant, 0 where it is infinite."""
+    largest = stop_gradient(p.reduce_max(stop_gradient(e.real(x) if is_complex(x.dtype) else x), axes=axes))
     largest = e.select(m.is_finite(largest), largest, 0)
-    return reshape_to(largest, kept_shape(x.shape, axes))
+    return reshape_to(e.convert_to(largest, x.dtype, True), kept_shape(x.shape, axes))
 
 
 def softmax(x, axis=-1, *, dim=None):

@@ -15,7 +15,7 @@ from .arithmetic import divide, floating, promoted, promoted_floats, remainder
 from .creation import as_tensor
 from .indexing import getitem, update
 from .linalg import matmul
-from .shape import broadcast_to, concatenate, expand_dims, flatten, normalize_axes, normalize_axis
+from .shape import broadcast_to, concatenate, expand_dims, flatten, flip, normalize_axes, normalize_axis
 from .sorting import searchsorted
 from .special import isclose
 
@@ -321,6 +321,23 @@ def histogram(x, bins=10, range=None, weights=None, density=False):
     return counts, edges
 
 
+def digitize(x, bins, right=False):
+    """The number (int32) of the bin in which each x lies: i with bins[i - 1] <= x < bins[i] (right: < and <=).
+
+    bins: one axis, ascending or descending. 0 and len(bins) stand for what lies outside.
+    """
+    bins = as_tensor(bins)
+    if bins.ndim != 1:
+        raise ShapeError(f"digitize: bins {bins._node.aval} must have one axis.", fix="flatten them: bins.reshape(-1).")
+    side = "left" if right else "right"
+    up = searchsorted(bins, x, side)
+    n = bins.shape[0]
+    if n < 2:
+        return up
+    down = e.sub(n, searchsorted(flip(bins), x, side))
+    return e.select(e.ge(getitem(bins, -1), getitem(bins, 0)), up, down)
+
+
 def bincount(x, weights=None, minlength=0, *, length=None):
     """How often each of the integers 0 ... length - 1 occurs in x: int32, or sums of `weights` (of the shape of x).
 
@@ -357,4 +374,5 @@ def _counted(name, place, weights, n):
 __all__ = [
     "nansum", "nanprod", "nanmean", "nanvar", "nanstd", "nanmax", "nanmin", "count_nonzero", "ptp", "average", "allclose",
     "array_equal", "cov", "corrcoef", "trapezoid", "polyval", "interp", "histogram_bin_edges", "histogram", "bincount",
+    "digitize",
 ]  # fmt: skip
