@@ -16,8 +16,8 @@
 
 /* ---- functions --------------------------------------------------------------------------------- */
 
-static inline float _Complex to_complex64(pg_complex64 z) { return CMPLXF(z.re, z.im); }
-static inline double _Complex to_complex128(pg_complex128 z) { return CMPLX(z.re, z.im); }
+static inline float _Complex to_complex64(pg_complex64 z) { return __builtin_complex(z.re, z.im); }
+static inline double _Complex to_complex128(pg_complex128 z) { return __builtin_complex(z.re, z.im); }
 static inline pg_complex64 from_complex64(float _Complex z)
 {
     return pg_complex_complex64(crealf(z), cimagf(z));

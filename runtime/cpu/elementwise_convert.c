@@ -62,7 +62,7 @@
 #define VALUE_complex128_f64(x) pg_complex_complex128(x, 0)
 #define VALUE_complex128_c64(x) pg_complex_complex128((double)(x).re, (double)(x).im)
 #define VALUE_complex128_c128(x) (x)
-#define VALUE_bool_c64(x) ((uint8_t)(((x).re != 0) | ((x).im != 0)))
+#define VALUE_bool_c64(x) ((uint8_t)((int)((x).re != 0) | (int)((x).im != 0)))
 #define VALUE_bool_c128 VALUE_bool_c64
 
 #define CONVERT_LOOP(to, from, class)                                                              \
