@@ -161,17 +161,17 @@ def logsumexp(x, axis=None, keepdims=False, *, dim=None, keepdim=None):
     axis, keepdims = _names(axis, keepdims, dim, keepdim)
     x = floating(x)
     axes = normalize_axes(axis, x.ndim, "logsumexp")
-    largest = _finite_maximum(x, axes)
+    largest = e.convert_to(_finite_maximum(e.real(x) if is_complex(x.dtype) else x, axes), x.dtype)
     total = m.log(p.reduce_sum(m.exp(e.sub(x, largest)), axes=axes))
     out = e.add(total, reshape_to(largest, total.shape))
     return reshape_to(out, kept_shape(x.shape, axes)) if keepdims else out
 
 
 def _finite_maximum(x, axes):
-    """The maximum (of real parts) with kept axes as a constant, 0 where it is infinite."""
-    largest = stop_gradient(p.reduce_max(stop_gradient(e.real(x) if is_complex(x.dtype) else x), axes=axes))
+    """The maximum with kept axes as a constant, 0 where it is infinite."""
+    largest = stop_gradient(p.reduce_max(stop_gradient(x), axes=axes))
     largest = e.select(m.is_finite(largest), largest, 0)
-    return reshape_to(e.convert_to(largest, x.dtype, True), kept_shape(x.shape, axes))
+    return reshape_to(largest, kept_shape(x.shape, axes))
 
 
 def softmax(x, axis=-1, *, dim=None):
