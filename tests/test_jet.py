@@ -92,7 +92,8 @@ def test_all_elementwise_primitives_are_here():
     stated = {
         name for name, p in PRIMITIVES.items() if issubclass(p.rules, Elementwise) and "derivative" in vars(p.rules)
     }
-    assert stated <= UNARY.keys() | BINARY.keys() | {"integer_pow", "polygamma"}  # these take a parameter
+    special = {"igamma", "igammac", "igamma_grad_a", "betainc", "zeta", "bessel_i0e", "bessel_i1e"}  # in test_gamma.py
+    assert stated <= UNARY.keys() | BINARY.keys() | special | {"integer_pow", "polygamma"}  # these take a parameter
 
 
 @pytest.mark.parametrize("name", UNARY)

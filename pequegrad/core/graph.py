@@ -49,15 +49,13 @@ class GraphTrace:
         """The avals of the results."""
         return tuple(node.aval for node in self.results)
 
-    def closed(self):
-        """The same nodes as a graph without captures: captured values are further arguments."""
-        if not self.captures:
-            return self
-        found = self.derived.get("closed")
-        if found is None:
-            found = self.derived["closed"] = object.__new__(GraphTrace)
-            found.__dict__.update(self.__dict__, inputs=self.placeholders, captures=[], aliases=[], derived={})
-        return found
+    def rewired(self, inputs, outputs):
+        """The same nodes as a graph without captures or rebound handles, of these arguments and results."""
+        made = object.__new__(GraphTrace)
+        made.__dict__.update(
+            self.__dict__, inputs=inputs, captures=[], aliases=[], outputs=outputs, rebound=[], derived={}
+        )
+        return made
 
     def prepared(self, spec):
         """The program that an operation made for `spec` runs."""

@@ -245,15 +245,15 @@ class cond:
     def jvp(primals, tangents, out, *, branches):
         index, *operands = primals
         active, moving = present(tangents[1:]), given(tangents)
-        everywhere = tuple(range(len(out)))
         linear = any(map(is_linear, moving))
         derive = graphs.linearize_graph if linear else graphs.tangent_graph
         found = [derive(branch, active) for branch in branches]
         nonzero = tuple(map(any, zip(*(f.nonzero for f in found))))
         if not any(nonzero):
             return None
-        instantiate = tuple(i for i in everywhere if nonzero[i])
-        found = [derive(branch, active, instantiate) for branch in branches]
+        if any(f.nonzero != nonzero for f in found):  # what moves in one branch only is zero in the others
+            instantiate = tuple(i for i, n in enumerate(nonzero) if n)
+            found = [derive(branch, active, instantiate) for branch in branches]
         if not linear:
             merged = tuple(f.graph for f in found)
             outs = extended(out, cond, [*primals, *moving], branches=merged)

@@ -44,12 +44,7 @@ class Closure:
         inputs = [known.get(id(h)) or stand_in(h._node.aval) for h in (*self.constants, *self.state)]
         state = inputs[len(self.constants) :]
         outs = [new.get(id(h), node) for h, node in zip(self.state, state)]
-        made = object.__new__(type(graph))
-        made.__dict__.update(
-            graph.__dict__, inputs=inputs + graph.inputs, captures=[], aliases=[],
-            outputs=outs + graph.outputs, rebound=[], derived={},
-        )  # fmt: skip
-        return made
+        return graph.rewired(inputs + graph.inputs, outs + graph.outputs)
 
     def note_aliases(self):
         """A function that is traced around this one is right as long as these handles stand for the same values, too."""
@@ -319,10 +314,7 @@ def _with_state(closure, state):
     ids = {id(h) for h in state}
     kept = [placeholder[id(h)] for h in closure.constants if id(h) not in ids]
     carried = [placeholder.get(id(h)) or stand_in(h._node.aval) for h in state]
-    made = object.__new__(type(graph))
-    rest = graph.inputs[len(closure.constants) :]
-    made.__dict__.update(graph.__dict__, inputs=kept + carried + rest, derived={})
-    return made
+    return graph.rewired(kept + carried + graph.inputs[len(closure.constants) :], graph.outputs)
 
 
 def fori_loop(lower, upper, body_fun, init_val, unroll=1):

@@ -131,19 +131,13 @@ def graph_of(name, avals, function):
 def rearranged(graph, order, out_order=None):
     """The graph with its arguments, and its outputs, in another order: new[i] = old[order[i]]."""
     inputs, outs = graph.placeholders, graph.results
-    return _relabelled(graph, [inputs[i] for i in order], outs if out_order is None else [outs[i] for i in out_order])
+    return graph.rewired([inputs[i] for i in order], outs if out_order is None else [outs[i] for i in out_order])
 
 
 @kept
 def with_unused(graph, avals):
     """The graph with further arguments that it ignores."""
-    return _relabelled(graph, [*graph.placeholders, *map(stand_in, avals)], graph.results)
-
-
-def _relabelled(graph, inputs, outs):
-    made = object.__new__(GraphTrace)
-    made.__dict__.update(graph.__dict__, inputs=inputs, captures=[], outputs=outs, rebound=[], derived={})
-    return made
+    return graph.rewired([*graph.placeholders, *map(stand_in, avals)], graph.results)
 
 
 def silent(value):
