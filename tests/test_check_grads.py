@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import pequegrad as pg
-from pequegrad.primitives.base import PRIMITIVES, primitive
+from pequegrad.primitives import PRIMITIVES, primitive
 from pequegrad.primitives.mathematical import Floating
 
 

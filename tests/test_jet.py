@@ -9,7 +9,7 @@ import pytest
 
 import pequegrad as pg
 import pequegrad.jax_api as jnp
-from pequegrad.primitives.base import PRIMITIVES
+from pequegrad.primitives import PRIMITIVES
 from pequegrad.primitives.elementwise import Elementwise
 from pequegrad.transforms.tree import flatten
 

@@ -274,7 +274,7 @@ def test_modules_may_refer_to_each_other(device):
 
 def test_several_results(tensor, device):
     """A primitive with several results: values, derivatives, batches."""
-    from pequegrad.primitives.base import PRIMITIVES, primitive
+    from pequegrad.primitives import PRIMITIVES, primitive
     from pequegrad.primitives.elementwise import mul
 
     @primitive
