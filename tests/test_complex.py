@@ -51,8 +51,8 @@ def test_the_sign_of_zero_in_a_number_matters(tensor):
     x = tensor(np.array([-4.0 + 0j]))
     above, below = complex(0, 0.0), complex(-0.0, -0.0)
     for _ in range(2):
-        assert (pg.sqrt(x * 0 + pg.as_tensor(complex(-4, 0.0)))).item().imag == 2
-        found = pg.as_tensor(complex(-4, -0.0)).sqrt().item()
+        assert (pg.sqrt(x * 0 + pg.as_tensor(complex(-4, 0.0), x.device))).item().imag == 2
+        found = pg.as_tensor(complex(-4, -0.0), x.device).sqrt().item()
         assert found.imag == -2
     assert np.signbit(pg.as_tensor(below).numpy().imag) and not np.signbit(pg.as_tensor(above).numpy().imag)
 
