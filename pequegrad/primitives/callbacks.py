@@ -6,7 +6,7 @@ from ..core.errors import ArgumentError, GradientError
 from ..core.node import state
 from ..runtime import library
 from .base import primitive
-from .control_flow import zeros
+from .held import zeros
 from .shape import add_batch_axis, expand_leading
 
 VMAP_METHODS = ("sequential", "expand_dims", "broadcast_all")

@@ -5,7 +5,7 @@ import functools
 from ..core.errors import ArgumentError
 from ..core.tensor import Tensor
 from ..ops.creation import as_tensor
-from ..primitives import control_flow as p
+from ..primitives import calls as p
 from .control_flow import Closure
 from .graphs import save_all
 from .trace import place_of, trace

@@ -11,9 +11,11 @@ from ..core.errors import ArgumentError, DtypeError, ShapeError
 from ..core.node import constant, scalar_constant, stand_in, state
 from ..core.tensor import without_history, wrap
 from ..ops.creation import as_tensor
-from ..primitives import control_flow as p
+from ..primitives import loops
 from ..primitives.base import note_captures, number
+from ..primitives.branches import cond as cond_primitive
 from ..primitives.elementwise import add, convert, convert_to, ne
+from ..primitives.held import split
 from ..primitives.shape import concatenate, iota, reshape, rev, slice_, slice_axis, zeros_like
 from . import graphs
 from .trace import place_of, trace
@@ -159,21 +161,21 @@ def _bind_scan(closure, carry, x, length, reverse, unroll):
 def _unrolled_scan(body, operands, n_consts, n_carry, length, reverse, unroll):
     sizes = {"reverse": reverse, "n_consts": n_consts, "n_carry": n_carry}
     if unroll == 1:
-        return p.scan(*operands, body=body, length=length, **sizes)
-    consts, carry, x = p.split(operands, n_consts, n_carry)
+        return loops.scan(*operands, body=body, length=length, **sizes)
+    consts, carry, x = split(operands, n_consts, n_carry)
     whole, rest = divmod(length, unroll)
     several = _several_steps(body, n_consts, n_carry, unroll, reverse)
     # the rows left over are those the loop meets last
     begin = rest if reverse else 0
     grouped = [slice_axis(v, 0, begin, begin + whole * unroll) for v in x]
     grouped = [reshape(v, shape=(whole, unroll, *v.shape[1:])) for v in grouped]
-    outs = p.scan(*consts, *carry, *grouped, body=several, length=whole, **sizes)
-    carry, y = p.split(outs, n_carry)
+    outs = loops.scan(*consts, *carry, *grouped, body=several, length=whole, **sizes)
+    carry, y = split(outs, n_carry)
     y = [reshape(v, shape=(whole * unroll, *v.shape[2:])) for v in y]
     if rest:
         left = [slice_axis(v, 0, 0 if reverse else whole * unroll, rest if reverse else length) for v in x]
-        outs = p.scan(*consts, *carry, *left, body=body, length=rest, **sizes)
-        carry, more = p.split(outs, n_carry)
+        outs = loops.scan(*consts, *carry, *left, body=body, length=rest, **sizes)
+        carry, more = split(outs, n_carry)
         y = [concatenate(*((b, a) if reverse else (a, b)), axis=0) for a, b in zip(y, more)]
     return (*carry, *y)
 
@@ -181,10 +183,10 @@ def _unrolled_scan(body, operands, n_consts, n_carry, length, reverse, unroll):
 @graphs.kept
 def _several_steps(body, n_consts, n_carry, count, reverse):
     """A body that does `count` steps of another one."""
-    consts, carry, x = p.split([node.aval for node in body.placeholders], n_consts, n_carry)
+    consts, carry, x = split([node.aval for node in body.placeholders], n_consts, n_carry)
 
     def steps(*operands):
-        fixed, state, rows = p.split(operands, n_consts, n_carry)
+        fixed, state, rows = split(operands, n_consts, n_carry)
         y = [None] * count
         for i in reversed(range(count)) if reverse else range(count):
             here = [reshape(slice_axis(v, 0, i, i + 1), shape=v.shape[1:]) for v in rows]
@@ -299,7 +301,7 @@ def while_loop(cond_fun, body_fun, init_val):
     body_graph = _with_types(body_closure.graphs[0], len(changed), carry)
     test_graph = _with_state(test_closure, changed)
     constants = [h for h in test_closure.constants if not any(h is s for s in changed)]
-    outs = p.while_loop(
+    outs = loops.while_loop(
         *constants, *body_closure.constants, *changed, *carry,
         test=test_graph, body=body_graph, n_test=len(constants), n_body=len(body_closure.constants),
     )  # fmt: skip
@@ -415,7 +417,7 @@ def _branches(what, index, functions, operands):
     closure = Closure(traced)
     index = _beside(index, [*closure.constants, *closure.state, *tensors])
     branches = tuple(_converted(graph, len(closure.state), dtypes) for graph in closure.graphs)
-    outs = p.cond(index, *closure.constants, *closure.state, *tensors, branches=branches)
+    outs = cond_primitive(index, *closure.constants, *closure.state, *tensors, branches=branches)
     closure.change_state(outs[: len(closure.state)])
     return structures[0].unflatten(outs[len(closure.state) :])
 

@@ -11,8 +11,8 @@ from ..core.node import LINEAR, TRACKED, GradientFrame, make_aval, placeholder_n
 from ..core.tensor import Tensor, without_history, wrap
 from ..ops.creation import as_tensor
 from ..primitives.control import identity
-from ..primitives.control_flow import zeros as zeros_of
 from ..primitives.elementwise import convert_to
+from ..primitives.held import zeros as zeros_of
 from ..primitives.shape import filled_like, zeros_like
 from .derivative import backward, forward, transpose_linear
 from .trace import place_of

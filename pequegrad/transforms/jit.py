@@ -13,7 +13,7 @@ from ..core.locks import stateful
 from ..core.node import TRACKED, Cut, leaf, make_aval, same_aval, state
 from ..core.tensor import Tensor, tensor_from_numpy, wrap
 from ..ops.creation import scalar
-from ..primitives.control_flow import call
+from ..primitives.calls import call
 from ..runtime import library
 from .control_flow import Closure
 from .signatures import argument_names, signature
