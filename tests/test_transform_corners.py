@@ -279,3 +279,29 @@ def test_a_callback_may_wait_for_another_thread(tensor):
 
     x = tensor(np.ones(2, np.float32))
     assert pg.pure_callback(waits, pg.ShapeDtypeStruct((2,), "float32"), x).numpy().tolist() == [2, 2]
+
+
+# ---- what a new user did ---------------------------------------------------------------------------------
+
+
+def test_tensors_in_lists_keep_their_derivatives(tensor, x):
+    three = tensor(np.float32(3))
+    for f in (
+        lambda x: pg.as_tensor([x, 2 * x]).sum(),
+        lambda x: pg.sum([x, 2 * x]),
+        lambda x: pg.sum([[x, 1.0], [2, 2 * x]]),
+        lambda x: pg.zeros(2, device=x.device).at[:].set([x, 2 * x]).sum(),
+    ):
+        assert pg.grad(f)(three).item() == 3
+        assert pg.jit(pg.grad(f))(three).item() == 3
+
+
+def test_floor_divide_is_piecewise_constant(tensor):
+    a, b = tensor([-3.0, -2.0, 0.0, 2.0, 3.0]), tensor([2.0, -2.0, 0.0, 0.0, -2.0])
+    for g in pg.grad(lambda a, b: (a // b).sum(), (0, 1))(a, b):
+        assert g.numpy().tolist() == [0] * 5
+
+
+def test_hvp_asks_for_tuples(tensor, x):
+    with pytest.raises(pg.ArgumentError, match="must be a tuple"):
+        pg.hvp(lambda x: x**3, x, x)

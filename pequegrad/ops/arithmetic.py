@@ -13,6 +13,7 @@ from ..core.tensor import Tensor, wrap
 from ..primitives import elementwise as p
 from ..primitives import mathematical as m
 from ..primitives.base import note_captures, number
+from ..primitives.control import stop_gradient
 from ..primitives.elementwise import convert_to
 from .creation import NUMBERS, as_tensor, scalar
 
@@ -225,6 +226,7 @@ def floor_divide(x, y):
     """x // y, rounded toward minus infinity. Integers by 0, as in JAX: all bits set, and one less where signed x != 0."""
     x, y = promoted(x, y)
     if not is_integer(x.dtype):  # through the exact remainder: x == (x // y) * y + x % y
+        x, y = stop_gradient(x), stop_gradient(y)  # piecewise constant
         r = m.rem(x, y)
         q = p.div(p.sub(x, r), y)
         q = m.round_(p.select(p.and_(p.ne(r, 0), p.ne(p.lt(r, 0), p.lt(y, 0))), p.sub(q, 1), q))

@@ -36,10 +36,18 @@ def as_tensor(x, device=None):
         data = np.asarray(x)
         return tensor_from_numpy(data.astype(dtypes.canonical(data.dtype), copy=False), place)
     if isinstance(x, (list, tuple)):
+        if _holds_tensors(x):  # they keep their history, and their device
+            from .shape import stack
+
+            return stack(list(x))
         return Tensor(x, device=place)
     raise ArgumentError(
         f"Cannot make a tensor from {type(x).__name__}.", fix="pass a tensor, an array, a number or a list."
     )
+
+
+def _holds_tensors(x):
+    return any(isinstance(v, Tensor) or (isinstance(v, (list, tuple)) and _holds_tensors(v)) for v in x)
 
 
 def scalar(value, dtype, device, weak_type=False):
@@ -131,6 +139,7 @@ def arange(start, stop=None, step=1, dtype=None, device=None):
 def linspace(start, stop, num=50, endpoint=True, dtype=None, device=None):
     """`num` evenly spaced numbers from start to stop."""
     dtype = dtypes.canonical(dtype or dt.float32)
+    start, stop = (convert_to(v, dt.float64) if isinstance(v, Tensor) else v for v in (start, stop))
     steps = max(num - 1 if endpoint else num, 1)
     x = arange(num, dtype=dt.float64, device=device)
     x = add(mul(x, (stop - start) / steps), start)

@@ -84,6 +84,9 @@ def hvp(function, primals, vectors):
 
     Returns a tuple with one pytree per primal; costs a few evaluations of the function, whatever its size.
     """
+    for what, given in (("primals", primals), ("vectors", vectors)):
+        if not isinstance(given, (tuple, list)):
+            raise ArgumentError(f"hvp: {what} must be a tuple, got {type(given).__name__}.", fix="hvp(f, (x,), (v,))")
     positions = tuple(range(len(primals)))
     return jvp(grad(function, positions), tuple(primals), tuple(vectors))[1]
 
