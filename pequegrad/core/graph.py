@@ -2,7 +2,7 @@
 
 from sys import getrefcount
 
-from .node import constant, is_constant, replaced, stand_in, topological_order
+from .node import constant, detached, is_constant, replaced, stand_in, topological_order
 
 
 class GraphTrace:
@@ -56,6 +56,32 @@ class GraphTrace:
             self.__dict__, inputs=inputs, captures=[], aliases=[], outputs=outputs, rebound=[], derived={}
         )
         return made
+
+    def rewritten(self, replacement):
+        """The graph in which `replacement(node, inputs)` stands for each node: a node, or None to keep it.
+
+        `inputs` are what its inputs became. Results of several results' nodes follow: `output` nodes are visited, too. The
+        graph must be closed: no captures, nothing rebound (`Closure` makes such graphs). Nodes that did not change are shared.
+        """
+        became = {}
+        for node in self.nodes:
+            inputs = tuple([became.get(source, source) for source in map(replaced, node.inputs)])
+            made = replacement(node, inputs)
+            if made is None:
+                made = node if inputs == node.inputs else detached(node.spec, inputs)
+            became[node] = made
+        at = lambda node: became.get(node, node)  # noqa: E731
+        made = self.rewired(self.inputs, [at(node) for node in self.outputs])
+        made.effects = [at(node) for node in self.effects]
+        made._collect()
+        return made
+
+    def _collect(self):
+        """Finds the nodes that the results and effects need."""
+        boundary = set(self.inputs)
+        self.nodes = topological_order(
+            [*self.outputs, *self.effects], lambda node: node in boundary or is_constant(node)
+        )
 
     def prepared(self, spec):
         """The program that an operation made for `spec` runs."""

@@ -375,6 +375,13 @@ def stand_in(aval):
     return _bare(placeholder.spec(aval), None, TRACKED)
 
 
+def detached(spec, inputs):
+    """A node outside of all frames and history, for graphs that are rewritten."""
+    node = _bare(spec, None, TRACKED)
+    node.inputs = inputs
+    return node
+
+
 def _bare(spec, value, flags):
     node = object.__new__(Node)
     node.spec, node.aval, node.inputs, node.value = spec, spec.aval, (), value
