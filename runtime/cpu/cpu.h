@@ -12,6 +12,7 @@
  * number of threads: results must not. Choose `grain` so that it takes 20 us or more. */
 void pg_parallel_for(int64_t n, int64_t grain,
                      void (*body)(void *context, int64_t begin, int64_t end), void *context);
+int32_t pg_parallel_threads(void); /* that a pg_parallel_for here would use: 1 inside another */
 
 /* ---- memory (memory.c) and limits (cgroup.c) --------------------------------------------------- */
 

@@ -8,8 +8,8 @@
  * which everything is computed. An empty sum is 0. Inputs may have any strides; out is dense and new.
  *
  * Each group of axes (batch, m, n, k) becomes one axis where the strides allow it, else the operand is
- * copied. A complex product becomes a real one (contraction_complex.c). The product is then cut into units by its shape alone, and threads share out the units: the
- * result does not depend on their number. */
+ * copied. A complex product becomes a real one (contraction_complex.c). The order in which an element of
+ * out is summed depends on the shapes alone: the number of threads does not change the result. */
 #include "contraction.h"
 #include "gemm.h"
 #include "reduce.h"
@@ -25,7 +25,7 @@ enum {
 
 /* ---- the units --------------------------------------------------------------------------------- */
 
-typedef enum method { TIMES_VECTOR, BLAS, TILED, INTEGER } method;
+typedef enum method { TIMES_VECTOR, TILED, INTEGER } method;
 
 typedef struct plan {
     pg_device *device;
@@ -40,41 +40,13 @@ typedef struct plan {
     atomic_int status;
 } plan;
 
-/* Whether BLAS takes a matrix with these strides; then how, and its leading dimension. */
-static bool blas_layout(int64_t row, int64_t column, int64_t rows, int64_t columns, int64_t item,
-                        pg_transpose *transpose, int64_t *leading)
-{
-    if (rows == 1) row = columns * item;
-    if (columns == 1) column = item;
-    if (column == item && row >= columns * item && row % item == 0) {
-        *transpose = PG_NO_TRANSPOSE;
-        *leading = row / item;
-        return true;
-    }
-    if (rows == 1) row = item;
-    if (columns == 1) column = rows * item;
-    *transpose = PG_TRANSPOSE;
-    *leading = column / item;
-    return row == item && column >= rows * item && column % item == 0;
-}
-
-static bool multiply_by_blas(const pg_product *p)
-{
-    int64_t item = pg_dtype_size(p->dtype), lda, ldb;
-    pg_transpose ta, tb;
-    return blas_layout(p->a_row, p->a_column, p->m, p->k, item, &ta, &lda) &&
-           blas_layout(p->b_row, p->b_column, p->k, p->n, item, &tb, &ldb) &&
-           pg_blas_gemm(p->dtype, ta, tb, p->m, p->n, p->k, p->a, lda, p->b, ldb, p->c,
-                        p->c_row / item);
-}
-
 static void multiply_by_vector(const pg_product *p)
 {
-    const pg_gemm_loops *loops = PG_ISA_SELECT(pg_gemm_loops)[p->dtype];
+    pg_times_vector *times_vector = PG_ISA_SELECT(pg_times_vector);
     if (p->n == 1)
-        loops->times_vector(p->m, p->k, p->a, p->a_row, p->a_column, p->b, p->b_row, p->c);
+        times_vector(p->dtype, p->m, p->k, p->a, p->a_row, p->a_column, p->b, p->b_row, p->c);
     else
-        loops->times_vector(p->n, p->k, p->b, p->b_column, p->b_row, p->a, p->a_column, p->c);
+        times_vector(p->dtype, p->n, p->k, p->b, p->b_column, p->b_row, p->a, p->a_column, p->c);
 }
 
 static pg_status multiply(const plan *plan, const pg_product *p)
@@ -82,10 +54,7 @@ static pg_status multiply(const plan *plan, const pg_product *p)
     switch (plan->method) {
     case TIMES_VECTOR: multiply_by_vector(p); return PG_OK;
     case INTEGER: PG_ISA_SELECT(pg_gemm_integer)(p); return PG_OK;
-    case BLAS:
-        if (multiply_by_blas(p)) return PG_OK;
-        return pg_gemm(plan->device, p);
-    default: return pg_gemm(plan->device, p);
+    default: return pg_gemm(plan->device, p, NULL);
     }
 }
 
@@ -118,8 +87,6 @@ static void run_units(void *context, int64_t begin, int64_t end)
     }
 }
 
-/* Chunks for BLAS, which packs its operands anew for each: few large ones, cut along the longer side
- * of C. */
 static void choose_chunks(plan *plan)
 {
     pg_product *p = &plan->whole;
@@ -133,14 +100,6 @@ static void choose_chunks(plan *plan)
             plan->chunk_columns = least(chunk, p->n);
     } else if (plan->method == INTEGER) {
         plan->chunk_rows = least(64, p->m);
-    } else if (plan->method == BLAS && plan->batches * plan->pieces < 16) {
-        int64_t longer = p->m >= p->n ? p->m : p->n;
-        int64_t chunk = ((longer + 7) / 8 + 63) / 64 * 64;
-        if (chunk < 256) chunk = 256;
-        if (p->m >= p->n)
-            plan->chunk_rows = least(chunk, p->m);
-        else
-            plan->chunk_columns = least(chunk, p->n);
     }
     plan->row_chunks = (p->m + plan->chunk_rows - 1) / plan->chunk_rows;
     plan->column_chunks = (p->n + plan->chunk_columns - 1) / plan->chunk_columns;
@@ -154,7 +113,7 @@ static pg_status run_plan(plan *plan)
                     least(plan->whole.k / plan->pieces, 1 << 20);
     int64_t grain = PARALLEL_FLOPS / (flops + 1) + 1;
     /* a few large products: one after another, each by all threads */
-    if (plan->method == TILED && units < 16 && plan->pieces == 1) grain = units;
+    if (plan->method == TILED && units < 4 * pg_parallel_threads()) grain = units;
     pg_parallel_for(units, grain, run_units, plan);
     if (atomic_load(&plan->status) != PG_OK)
         return pg_fail(atomic_load(&plan->status), "no memory for packed operands");
@@ -193,7 +152,7 @@ static method choose_method(pg_dtype dtype, const pg_operand o[2], int64_t m, in
     int64_t item = pg_dtype_size(dtype);
     bool plain = matrix->free_stride == item || matrix->contract_stride == item;
     if ((m == 1 || n == 1) && plain) return TIMES_VECTOR;
-    return pg_blas_loaded() ? BLAS : TILED;
+    return TILED;
 }
 
 /* lhs and rhs already have the dtype to compute in; `out` is dense and not empty. */
@@ -232,16 +191,8 @@ static pg_status multiply_arrays(const pg_op *op, const pg_array *lhs, const pg_
     }
     if (status == PG_OK) {
         plan.method = choose_method(dtype, o, m, n);
-        pg_transpose transpose;
-        int64_t leading;
-        for (int side = 0; side < 2 && status == PG_OK; side++) {
-            bool fits =
-                plan.method == BLAS
-                    ? blas_layout(o[side].free_stride, o[side].contract_stride, side ? n : m, k,
-                                  item, &transpose, &leading)
-                    : plan.method != INTEGER || side == 0 || n == 1 || o[1].free_stride == item;
-            if (!fits) status = pg_operand_copy(op, &o[side], plan.method == BLAS);
-        }
+        if (plan.method == INTEGER && n > 1 && o[1].free_stride != item)
+            status = pg_operand_copy(op, &o[1], false);
     }
     if (status == PG_OK) {
         plan.whole = (pg_product){.dtype = dtype,
