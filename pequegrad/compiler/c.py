@@ -462,9 +462,9 @@ class Code:
         plan, taken, found = self.plan, set(), []
         for node in plan.results:
             choice = -1
-            if node in plan.writes and plan.inner_of[node]:
-                write = plan.writes[node]
-                level = max(p.level for p in plan.passes if node in p.results)
+            levels = [current.level for current in plan.passes if node in current.results]
+            if levels:
+                write, level = plan.writes[node], levels[0]
                 for k, array in enumerate(plan.inputs):
                     reads = self.last_read.get(array, ())
                     same = all(
