@@ -87,7 +87,7 @@ class Code:
         for node in plan.members:
             if self._is_scalar(node):
                 self._row_value(node)
-        if not plan.inner and not plan.rows:
+        if all(map(self._is_scalar, plan.members)):
             return
         partials = [node for node in plan.members if node.spec.primitive.form == "partial"]
         if plan.chunks is not None:
@@ -164,7 +164,9 @@ class Code:
 
     def _row_value(self, node):
         """Computes a member that does not depend on inner axes; stores it if it is a result."""
-        if node not in self.names:
+        if node.spec.primitive.form == "reduction":  # of a single element
+            self._declare_reduced(node, self._operand(node, 0, None))
+        elif node not in self.names:
             self._compute(node, None)
         if node in self.plan.writes:
             access = self.plan.writes[node]
@@ -300,7 +302,7 @@ class Code:
         plan = self.plan
         rows_at = {}
         for node in plan.members:
-            if not plan.inner_of[node] and node.spec.primitive.form not in ("reduction", "partial"):
+            if not plan.inner_of[node] and node.spec.primitive.form != "partial":
                 rows_at.setdefault(plan.level[node], []).append(node)
         levels = sorted({*rows_at, *(p.level for p in plan.passes)})
         if plan.row_partials:
