@@ -64,6 +64,8 @@ def can_fuse(node):
         kernel, params = node.spec.primitive.lower(*node.spec.inputs, **node.spec.params)
         dtypes = [aval.dtype for aval in node.spec.inputs]
         return expression(kernel, params, ["x"] * len(dtypes), dtypes, node.aval.dtype) is not None
+    if form == "gather":
+        return len(node.spec.params["places"].index_map) == 1
     return form in ("reduction", "partial", "iota")
 
 
