@@ -206,6 +206,28 @@ class Operation:
             destroy(self.pointer)
 
 
+class Code:
+    """A shared object with generated kernels. Must outlive the operations that were made with its addresses."""
+
+    __slots__ = ("pointer",)
+
+    def __init__(self, path):
+        """Raises ArgumentError with the reason if `path` cannot be loaded."""
+        out = ffi.new("pg_code **")
+        check(lib.pg_code_open(os.fsencode(os.path.abspath(path)), out), invalid=ArgumentError)
+        self.pointer = out[0]
+
+    def address(self, name):
+        """The address of a function, as a parameter of the kernel `generated`. Raises ArgumentError if there is none."""
+        out = ffi.new("int64_t *")
+        check(lib.pg_code_symbol(self.pointer, name.encode(), out), invalid=ArgumentError)
+        return out[0]
+
+    def __del__(self, close=lib.pg_code_close):
+        if hasattr(self, "pointer"):
+            close(self.pointer)
+
+
 def _int64(numbers):
     return ffi.from_buffer("int64_t[]", array("q", numbers))
 

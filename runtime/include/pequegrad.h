@@ -6,8 +6,8 @@
  *
  * Errors     A function that can fail returns a pg_status; pg_last_error() then tells the calling
  *            thread why. Output arguments are written only on PG_OK.
- * Ownership  What pg_X_create / pg_X_from_... gives, pg_X_destroy or pg_array_release takes back;
- *            both accept NULL. Devices are opened once and live as long as the process.
+ * Ownership  What pg_X_create / pg_X_from_... gives, pg_X_destroy or pg_array_release takes back,
+ *            what pg_code_open gives pg_code_close; all accept NULL. Devices are opened once and live as long as the process.
  *            Arrays are counted: pg_array_retain adds an owner, pg_array_release removes one.
  *            An array's contents never change once it is returned.
  *            Pointers must not be NULL unless a function says so.
@@ -136,6 +136,17 @@ pg_status pg_op_create(pg_device *device, const char *name, int32_t n_in, int32_
                        const int64_t *avals, int64_t n_avals, const int64_t *params,
                        int64_t n_params, pg_op **out);
 void pg_op_destroy(pg_op *op); /* only when no program that uses it is left */
+
+/* ---- generated code ---------------------------------------------------------------------------- */
+
+typedef struct pg_code pg_code; /* opaque: an open shared object */
+
+/* Loads the shared object at `path`, which must name a folder, too. PG_EINVAL with the reason if that
+ * cannot be done. Its functions are parameters of the kernel `generated`. */
+pg_status pg_code_open(const char *path, pg_code **out);
+/* The address of a function, valid until the code is closed. PG_EINVAL if there is none. */
+pg_status pg_code_symbol(pg_code *code, const char *name, int64_t *address);
+void pg_code_close(pg_code *code); /* only when no operation that uses it is left; accepts NULL */
 
 /* ---- programs ---------------------------------------------------------------------------------- */
 
