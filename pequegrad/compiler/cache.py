@@ -14,7 +14,6 @@ is removed and compiled anew. Files appear by renaming, so processes may share t
 
 import os
 import stat
-import tempfile
 import time
 from hashlib import blake2b
 
@@ -98,22 +97,27 @@ class Cache:
         return False
 
     def add(self, keys, path):
-        """Moves a shared object, from a folder that `build_folder` made, into the cache; returns where it is now."""
-        with open(path, "rb") as file:
-            content = file.read()
-        name = _name_of(content)
-        kept = os.path.join(self.folder, name)
-        os.chmod(path, 0o700)
-        os.rename(path, kept)
-        for key in keys:
-            link = f"{path}.{key}"
-            os.symlink(name, link)
-            os.rename(link, os.path.join(self.folder, key))
-        self.until_trimmed -= len(content)
-        if self.until_trimmed < 0:
-            self.until_trimmed = self.limit // 16
-            self._trim()
-        return kept
+        """Moves a shared object, from a folder that `build_folder` made, into the cache; returns where it is then."""
+        try:
+            with open(path, "rb") as file:
+                content = file.read()
+            name = _name_of(content)
+            os.chmod(path, 0o700)
+            os.rename(path, os.path.join(self.folder, name))
+        except OSError:
+            return path
+        try:
+            for key in keys:
+                link = f"{path}.{key}"
+                os.symlink(name, link)
+                os.rename(link, os.path.join(self.folder, key))
+            self.until_trimmed -= len(content)
+            if self.until_trimmed < 0:
+                self.until_trimmed = self.limit // 16
+                self._trim()
+        except OSError:  # no room, or a file system without links: the next process compiles again
+            pass
+        return os.path.join(self.folder, name)
 
     def _trim(self):
         """If the folder is too large, removes the files that were not used for the longest time, and links to them."""
@@ -145,6 +149,8 @@ class Cache:
 
 def build_folder(cache):
     """A new private folder to compile in, from which files can be moved to the cache."""
+    import tempfile  # only compiling needs it
+
     return tempfile.mkdtemp(prefix="build-" if cache else "pequegrad-", dir=cache.folder if cache else None)
 
 
