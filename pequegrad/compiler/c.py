@@ -9,8 +9,8 @@ from .c_scalars import c_type, expression, load_expression, register_type, round
 from .loops import Access, is_kept
 
 BLOCK = 2048  # terms of a float sum that are added in registers; sums of blocks are added in double
+LANES = 64  # rows that are reduced side by side
 STACK = 1 << 14  # most bytes of a row's buffers on the stack
-LONG_ROW = 1 << 14  # elements beyond which a flat loop is worth cutting
 _HALVES = ("float16", "bfloat16")
 
 
@@ -52,7 +52,7 @@ class Code:
             self.grain = max(1024, int(20000 / (work * 0.25)))
         else:
             self.units = plan.n_rows
-            self.grain = max(1, int(20000 / self.row_cost))
+            self.grain = max(LANES if plan.columns else 1, int(20000 / self.row_cost))
 
     # ---- text ------------------------------------------------------------------------------------------
 
@@ -87,7 +87,7 @@ class Code:
         for node in plan.members:
             if self._is_scalar(node):
                 self._row_value(node)
-        if not plan.inner and not plan.rows:
+        if all(map(self._is_scalar, plan.members)):
             return
         partials = [node for node in plan.members if node.spec.primitive.form == "partial"]
         if plan.chunks is not None:
@@ -102,6 +102,8 @@ class Code:
             self.line("const int64_t first = begin, last = end;")
         if plan.flat:
             self._passes()
+        elif plan.columns:
+            self._columns()
         else:
             self.open("for (int64_t r = first; r < last; r++)")
             self._row_indices()
@@ -164,7 +166,9 @@ class Code:
 
     def _row_value(self, node):
         """Computes a member that does not depend on inner axes; stores it if it is a result."""
-        if node not in self.names:
+        if node.spec.primitive.form == "reduction":  # of a single element
+            self._declare_reduced(node, self._operand(node, 0, None))
+        elif node not in self.names:
             self._compute(node, None)
         if node in self.plan.writes:
             access = self.plan.writes[node]
@@ -300,7 +304,7 @@ class Code:
         plan = self.plan
         rows_at = {}
         for node in plan.members:
-            if not plan.inner_of[node] and node.spec.primitive.form not in ("reduction", "partial"):
+            if not plan.inner_of[node] and node.spec.primitive.form != "partial":
                 rows_at.setdefault(plan.level[node], []).append(node)
         levels = sorted({*rows_at, *(p.level for p in plan.passes)})
         if plan.row_partials:
@@ -363,6 +367,46 @@ class Code:
                     self.line(f"{self.output[node]}[{self._offset(plan.writes[node], ())}] = {self._stored(node)};")
             else:
                 self._add_to_partial(node, accumulator.total, None)
+
+    def _columns(self):
+        """Several rows at a time, side by side in vectors: each element of the row is visited for all of them."""
+        plan = self.plan
+        (current,) = plan.passes
+        self.row_index = {plan.rows[0]: "r"}
+        self.open(f"for (int64_t r0 = first; r0 < last; r0 += {LANES})")
+        self.line(f"const int64_t lanes = last - r0 < {LANES} ? last - r0 : {LANES};")
+        sums = {}
+        for node in current.reductions:
+            sums[node] = self.new("s")
+            kind, start = register_type(node.aval.dtype), identity(node.spec.primitive.combine, node.aval.dtype)
+            self.line(f"{kind} {sums[node]}[{LANES}];")
+            self.line(f"for (int64_t l = 0; l < {LANES}; l++) {sums[node]}[l] = {start};")
+        for k, loop in enumerate(current.loops):
+            self.open(f"for (int64_t c{k} = 0; c{k} < {loop.size}; c{k}++)")
+        self._open_lanes()
+        for node, name in sums.items():
+            value = self._operand(node, 0, current)
+            kind = register_type(node.aval.dtype)
+            combined = _combined(node.spec.primitive.combine, node.aval.dtype, f"{name}[l]", value, kind)
+            self.line(f"{name}[l] = {combined};")
+        self.close()
+        for _ in current.loops:
+            self.close()
+        self._open_lanes()
+        for node in plan.members:
+            if node in sums:
+                self._declare_reduced(node, f"{sums[node]}[l]")
+                if node in plan.writes:
+                    self.line(f"{self.output[node]}[{self._offset(plan.writes[node], ())}] = {self._stored(node)};")
+            elif not plan.inner_of[node] and (plan.level[node] or node in plan.writes):
+                self._row_value(node)
+        self.close()
+        self.close()
+
+    def _open_lanes(self):
+        self.line("#pragma omp simd")
+        self.open("for (int64_t l = 0; l < lanes; l++)")
+        self.line("const int64_t r = r0 + l;")
 
     def _declare_reduced(self, node, text):
         kind = register_type(node.aval.dtype)
@@ -462,9 +506,9 @@ class Code:
         plan, taken, found = self.plan, set(), []
         for node in plan.results:
             choice = -1
-            if node in plan.writes and plan.inner_of[node]:
-                write = plan.writes[node]
-                level = max(p.level for p in plan.passes if node in p.results)
+            levels = [current.level for current in plan.passes if node in current.results]
+            if levels:
+                write, level = plan.writes[node], levels[0]
                 for k, array in enumerate(plan.inputs):
                     reads = self.last_read.get(array, ())
                     same = all(

@@ -6,6 +6,8 @@ float, as in the kernels of the runtime, and are to be rounded after each operat
 Which dtypes a kernel takes is stated as in runtime/cpu/elementwise_*.c. Complex numbers are not offered.
 """
 
+import functools
+
 SIGNED = ("int8", "int16", "int32", "int64")
 UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
 HALVES = ("float16", "bfloat16")
@@ -37,12 +39,14 @@ _LONGEST_PRODUCT = 64  # powers up to this are written out
 # ---- values in memory and in registers -----------------------------------------------------------------
 
 
+@functools.cache
 def c_type(dtype):
     """The C type of an element in memory; None for complex dtypes."""
     name = dtype.name
     return {"bool": "uint8_t", "float16": "uint16_t", "bfloat16": "uint16_t"}.get(name, register_type(dtype))
 
 
+@functools.cache
 def register_type(dtype):
     """The C type in which values of `dtype` are computed; None for complex dtypes."""
     name = dtype.name

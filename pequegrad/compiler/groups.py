@@ -21,11 +21,12 @@ ROWS = 8  # fewer rows do not keep the threads busy
 class Group:
     """Nodes of one kernel, last ones first, with the index at which each is computed.
 
-    index: node -> index of its result. operand: reduction -> index of what it reduces.
+    index: node -> index of its result. operand: reduction -> index of what it reduces. shapes: sets of axes on which
+    members may depend, as far as they have been checked.
     """
 
     def __init__(self):
-        self.members, self.index, self.operand = [], {}, {}
+        self.members, self.index, self.operand, self.shapes = [], {}, {}, set()
 
     def merged(self, other):
         made = Group()
@@ -137,6 +138,7 @@ class Grouping:
                 merged = merged.merged(group)
             if len(groups) == 1:
                 merged = merged.merged(Group())
+                merged.shapes = set() if attempt.bound() else set(groups[0].shapes)
             merged.index[node] = first
             self.add(node, merged)
             ok = self.is_possible(node, merged, groups)
@@ -154,11 +156,16 @@ class Grouping:
         leaves = node in self.kept or any(reader not in members for reader, _, _ in self.uses[node])
         if leaves and not is_whole(merged.index[node], node.aval.shape):
             return False
-        for index in (*merged.index.values(), *merged.operand.values()):
-            if has_repeated_axis(index):
-                return False
-        if rows_of(merged) is None:
+        axes = axes_of(merged.operand.get(node) or merged.index[node])
+        shape = frozenset(axes)
+        if len(shape) != len(axes):
             return False
+        if node in merged.operand or shape not in merged.shapes:
+            if any(map(has_repeated_axis, (*merged.index.values(), *merged.operand.values()))):
+                return False
+            if rows_of(merged) is None:
+                return False
+            merged.shapes.add(shape)
         return not (leaves or len(groups) > 1) or not self.is_cyclic(members)
 
     def is_cyclic(self, members):

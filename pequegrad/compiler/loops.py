@@ -225,6 +225,19 @@ def _find_passes(plan):
                 continue
             stack += [plan.reads[node, i] for i in range(len(node.inputs))]
     plan.passes = [passes[key] for key in sorted(passes, key=lambda key: (key[0], len(key[1])))]
+    plan.columns = _goes_by_columns(plan)
+
+
+def _goes_by_columns(plan):
+    """True if rows, not the elements of a row, lie side by side in memory, and all there is to do is to reduce each."""
+    if len(plan.rows) != 1 or plan.chunks is not None or len(plan.passes) != 1:
+        return False
+    (only,) = plan.passes
+    if only.results or only.buffers or only.partials:
+        return False
+    reads = [read for read in plan.reads.values() if type(read) is Access]
+    side_by_side = lambda loop: sum(r.node.aval.size for r in reads if r.strides.get(loop.last) == 1)  # noqa: E731
+    return side_by_side(plan.rows[0]) > side_by_side(only.loops[-1])
 
 
 def _is_readable(plan, node):

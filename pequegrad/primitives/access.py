@@ -42,7 +42,10 @@ class Place:
 
     def expanded(self):
         """The terms in axes that are not split."""
-        if all(axis.parts is None for axis, _ in self.terms):
+        for axis, _ in self.terms:
+            if axis.parts is not None:
+                break
+        else:
             return self.terms
         found = []
         for axis, stride in self.terms:
@@ -73,7 +76,7 @@ def fresh(shape):
 
 def axes_of(index):
     """The axes that `index` depends on, outermost first."""
-    return [axis for place in index for axis, _ in place.expanded()]
+    return [axis for place in index if place.terms for axis, _ in place.expanded()]
 
 
 def is_whole(index, shape):
@@ -195,12 +198,15 @@ def split(axis, inner):
 
 
 class trial:
-    """Context manager: bindings of unify() inside are undone unless keep() is called."""
+    """Context manager: bindings of unify() inside are undone unless keep() is called. bound(): whether there are any."""
 
     def __enter__(self):
         global _log
         self.outer, _log = _log, []
         return self
+
+    def bound(self):
+        return bool(_log)
 
     def keep(self):
         if self.outer is not None:
