@@ -1,8 +1,7 @@
 """One element of an elementwise kernel as a C expression over the functions of pequegrad_scalar.h.
 
 What an array stores (`c_type`) is not always what is computed with (`register_type`): values of the 16-bit floats are
-float, as in the kernels of the runtime. They are rounded where they are stored, converted or tested for overflow; a
-chain of operations in between has excess precision, which `round_expression` takes away where that is unwanted.
+float, as in the kernels of the runtime, and are to be rounded after each operation (`round_expression`).
 
 Which dtypes a kernel takes is stated as in runtime/cpu/elementwise_*.c. Complex numbers are not offered.
 """
@@ -27,7 +26,7 @@ _FUNCTIONS = {
         ("neg abs sign div rem clamp", NUMBER),
         ("not and or xor", LOGICAL),
         ("popcount clz shift_left shift_right_logical shift_right_arithmetic", INTEGER),
-        ("floor ceil round trunc sqrt rsqrt", FLOAT),
+        ("floor ceil round trunc sqrt rsqrt is_finite", FLOAT),
         ("exp exp2 expm1 log log1p cbrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc", FLOAT),
         ("pow atan2 nextafter logistic erf_inv lgamma digamma polygamma", FLOAT),
         ("igamma igammac igamma_grad_a betainc zeta bessel_i0e bessel_i1e", FLOAT),
@@ -91,12 +90,9 @@ def expression(kernel, params, operands, operand_dtypes, result_dtype):
     name, compute = dtype.name, "float32" if dtype.name in HALVES else dtype.name
     if kernel == "integer_pow":
         return _power(operands[0], params[0], compute) if name in NUMBER else None
-    if kernel == "is_finite":  # of the value that the dtype holds: too large a half is infinite
-        return f"pg_is_finite_{compute}({round_expression(dtype, operands[0])})" if name in FLOAT else None
     if kernel == "nextafter" and name in HALVES:
         bits = [store_expression(dtype, text) for text in operands]
-        values = [round_expression(dtype, text) for text in operands]
-        return load_expression(dtype, f"pg_nextafter16({', '.join(bits + values)})")
+        return load_expression(dtype, f"pg_nextafter16({', '.join((*bits, *operands))})")
     if name in _FUNCTIONS.get(kernel, ()):
         return f"pg_{kernel}_{compute}({', '.join((*operands, *map(str, params)))})"
     return None

@@ -4,7 +4,7 @@ from ..core.evaluate import assemble
 from ..core.node import is_constant
 from ..runtime import library
 from .fuse import fuse, loop
-from .toolchain import build
+from .toolchain import Unavailable, build, warn
 
 
 def program_of(graph, device):
@@ -32,8 +32,12 @@ def compiled_graph(graph, device):
     if found is None:
         found = fuse(graph)
         kernels = [node.spec.params["kernel"] for node in found.nodes if node.spec.primitive is loop]
-        for kernel, (address, code) in zip(kernels, build([(kernel.name, kernel.text) for kernel in kernels])):
-            kernel.params, kernel.code = [address], code
+        try:
+            for kernel, address in zip(kernels, build([(kernel.name, kernel.text) for kernel in kernels])):
+                kernel.params = [address]
+        except Unavailable as error:
+            warn(error)
+            found = graph
         graph.derived["compiled"] = found
     return found
 

@@ -90,6 +90,9 @@ pg_status pg_device_synchronize(pg_device *device); /* waits for all work given 
 int32_t pg_num_threads(void);
 pg_status pg_set_num_threads(int32_t n); /* 1 to 1024 */
 
+/* The instruction set that kernels use: "base", "v3" or "v4" (x86-64-v3, -v4); see PG_ISA. */
+const char *pg_cpu_isa_name(void);
+
 /* Sets the BLAS at `path` to one thread, for its other users in the process, too: threads are ours.
  * Takes cblas_sgemm/dgemm (with or without the prefix "scipy_") from the shared library at `path`
  * for matrix products on the CPU. Until this succeeds an own tiled kernel is used. */

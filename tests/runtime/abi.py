@@ -28,7 +28,7 @@ class Info(c.Structure):
 
 
 lib = c.CDLL(PATH)
-lib.pg_last_error.restype = lib.pg_cpu_blas.restype = c.c_char_p
+lib.pg_last_error.restype = lib.pg_cpu_blas.restype = lib.pg_cpu_isa_name.restype = c.c_char_p
 for name in ("pg_array_release", "pg_array_retain", "pg_op_destroy", "pg_program_destroy", "pg_code_close"):
     getattr(lib, name).argtypes, getattr(lib, name).restype = [c.c_void_p], None
 
