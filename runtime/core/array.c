@@ -34,31 +34,35 @@ void pg_dense_strides(pg_dtype dtype, int32_t ndim, const int64_t *shape, int64_
     }
 }
 
-/* An array header without memory. */
-static pg_array *new_header(pg_dtype dtype, int32_t ndim, const int64_t *shape)
+static void describe(pg_array *array, pg_dtype dtype, int32_t ndim, const int64_t *shape)
 {
-    size_t axes = (size_t)ndim;
-    pg_array *array = malloc(sizeof *array + 2 * axes * sizeof(int64_t));
-    if (!array) return NULL;
     atomic_init(&array->owners, 1);
     array->dtype = dtype;
     array->ndim = ndim;
     array->shape = array->dims;
-    array->strides = array->dims + axes;
+    array->strides = array->dims + ndim;
     for (int32_t i = 0; i < ndim; i++)
         array->shape[i] = shape[i];
-    return array;
 }
 
-static pg_status no_header_memory(void)
+static size_t array_bytes(int32_t ndim)
+{
+    return sizeof(pg_array) + 2 * (size_t)ndim * sizeof(int64_t);
+}
+
+static pg_status no_host_memory(void)
 {
     return pg_fail(PG_ENOMEM, "no host memory left for the description of an array");
 }
 
-static pg_status new_buffer(pg_device *device, int64_t bytes, pg_buffer **out)
+/* The array that a buffer is made with lies behind it, in the same block. */
+static pg_array *first_array(pg_buffer *buffer) { return (pg_array *)(buffer + 1); }
+
+pg_status pg_array_of(pg_device *device, const pg_aval *aval, pg_array **out)
 {
-    pg_buffer *buffer = malloc(sizeof *buffer);
-    if (!buffer) return no_header_memory();
+    pg_buffer *buffer = malloc(sizeof *buffer + array_bytes(aval->ndim));
+    if (!buffer) return no_host_memory();
+    int64_t bytes = aval->count * pg_dtype_size(aval->dtype);
     pg_status status = device->backend->alloc(device, bytes, &buffer->data);
     if (status != PG_OK) {
         free(buffer);
@@ -67,35 +71,29 @@ static pg_status new_buffer(pg_device *device, int64_t bytes, pg_buffer **out)
     atomic_init(&buffer->owners, 1);
     buffer->device = device;
     buffer->bytes = bytes;
-    *out = buffer;
+    pg_array *array = first_array(buffer);
+    describe(array, aval->dtype, aval->ndim, aval->shape);
+    array->buffer = buffer;
+    array->data = buffer->data;
+    pg_dense_strides(aval->dtype, aval->ndim, aval->shape, array->strides);
+    *out = array;
     return PG_OK;
 }
 
 pg_status pg_array_new(pg_device *device, pg_dtype dtype, int32_t ndim, const int64_t *shape,
                        pg_array **out)
 {
-    int64_t count;
-    PG_TRY(pg_shape_count(dtype, ndim, shape, &count));
-    pg_buffer *buffer = NULL;
-    PG_TRY(new_buffer(device, count * pg_dtype_size(dtype), &buffer));
-    pg_array *array = new_header(dtype, ndim, shape);
-    if (!array) {
-        device->backend->free(device, buffer->data, buffer->bytes);
-        free(buffer);
-        return no_header_memory();
-    }
-    array->buffer = buffer;
-    array->data = buffer->data;
-    pg_dense_strides(dtype, ndim, shape, array->strides);
-    *out = array;
-    return PG_OK;
+    pg_aval aval = {dtype, ndim, shape, 0};
+    PG_TRY(pg_shape_count(dtype, ndim, shape, &aval.count));
+    return pg_array_of(device, &aval, out);
 }
 
 pg_status pg_array_view(const pg_array *base, char *data, int32_t ndim, const int64_t *shape,
                         const int64_t *strides, pg_array **out)
 {
-    pg_array *array = new_header(base->dtype, ndim, shape);
-    if (!array) return no_header_memory();
+    pg_array *array = malloc(array_bytes(ndim));
+    if (!array) return no_host_memory();
+    describe(array, base->dtype, ndim, shape);
     atomic_fetch_add_explicit(&base->buffer->owners, 1, memory_order_relaxed);
     array->buffer = base->buffer;
     array->data = data;
@@ -121,7 +119,7 @@ void pg_array_release(pg_array *array)
 {
     if (!array || !drop_owner(&array->owners)) return;
     pg_buffer *buffer = array->buffer;
-    free(array);
+    if (array != first_array(buffer)) free(array); /* a view */
     if (!drop_owner(&buffer->owners)) return;
     buffer->device->backend->free(buffer->device, buffer->data, buffer->bytes);
     free(buffer);
