@@ -340,6 +340,8 @@ class Cut:
 class LeafPrimitive:
     """What a node without inputs is called; leaves have no rules."""
 
+    form = None
+
     def __init__(self, title):
         self.title = self.name = title
         self.specs = {}
