@@ -152,6 +152,57 @@ bool pg_array_is_dense(const pg_array *array)
     return dense;
 }
 
+int64_t pg_arrays_dense(pg_array *const *arrays, int64_t n)
+{
+    int64_t i = 0;
+    while (i < n && pg_array_is_dense(arrays[i]))
+        i++;
+    return i;
+}
+
+/* Bytes from one element of an axis to the next; the most there are if memory does not depend on it. */
+static int64_t axis_step(const pg_array *array, int32_t i)
+{
+    return array->shape[i] == 1 || array->strides[i] == 0 ? INT64_MAX : array->strides[i];
+}
+
+/* The axes by descending step; those with equal ones stay in order. */
+static void sort_axes(const pg_array *array, int32_t *order)
+{
+    for (int32_t i = 0; i < array->ndim; i++) {
+        int32_t at = i;
+        for (; at > 0 && axis_step(array, order[at - 1]) < axis_step(array, i); at--)
+            order[at] = order[at - 1];
+        order[at] = i;
+    }
+}
+
+pg_status pg_array_dense_base(pg_array *array, pg_array **base, int32_t *permutation)
+{
+    PG_REQUIRE(array && base && permutation, "pg_array_dense_base: a pointer is NULL");
+    if (pg_array_is_dense(array)) {
+        for (int32_t i = 0; i < array->ndim; i++)
+            permutation[i] = i;
+        pg_array_retain(array);
+        *base = array;
+        return PG_OK;
+    }
+    int32_t order[PG_MAX_NDIM];
+    int64_t shape[PG_MAX_NDIM], strides[PG_MAX_NDIM];
+    sort_axes(array, order);
+    for (int32_t i = 0; i < array->ndim; i++) {
+        permutation[order[i]] = i;
+        shape[i] = array->strides[order[i]] == 0 ? 1 : array->shape[order[i]];
+    }
+    pg_dense_strides(array->dtype, array->ndim, shape, strides);
+    for (int32_t i = 0; i < array->ndim; i++) {
+        if (shape[i] == 1 || strides[i] == array->strides[order[i]]) continue;
+        *base = NULL;
+        return PG_OK;
+    }
+    return pg_array_view(array, array->data, array->ndim, shape, strides, base);
+}
+
 pg_status pg_array_dense(pg_array *array, pg_array **out)
 {
     if (pg_array_is_dense(array)) {
