@@ -178,6 +178,26 @@ def array_from_number(number, dtype, device):
     return array_from_host(data, device)
 
 
+def are_dense(values):
+    """True if all these values lie dense and row-major in memory, as generated kernels read them."""
+    return lib.pg_arrays_dense([value.pointer for value in values], len(values)) == len(values)
+
+
+def dense_base(value):
+    """(base, permutation) of a value that is a transposed or broadcast view of a dense one; None of any other.
+
+    base: a DeviceArray, dense, on the same memory, its axes in the order in which they lie there, of size 1 where the
+    value repeats itself. Axis i of the value is axis permutation[i] of base, broadcast to the size it has. Of a dense
+    value they are the value again and 0, 1, 2, ...
+    """
+    info, base, permutation = ffi.new("pg_array_info *"), ffi.new("pg_array **"), ffi.new("int32_t[]", lib.PG_MAX_NDIM)
+    lib.pg_array_describe(value.pointer, info)
+    check(lib.pg_array_dense_base(value.pointer, base, permutation))
+    if not base[0]:
+        return None
+    return DeviceArray(base[0]), tuple(permutation[0 : info.ndim])
+
+
 # ---- operations and programs -----------------------------------------------------------------------
 
 
