@@ -7,8 +7,8 @@ Creation numbers are a topological order of the graph: a node is always newer th
 
 import itertools
 import threading
-import weakref
 from operator import attrgetter
+from weakref import ref as reference
 
 from .device import device as devices
 from .errors import TracerError
@@ -315,23 +315,34 @@ class Cut:
     def __init__(self, reason, nodes):
         """nodes: those whose history, themselves included, is dropped."""
         self.reason = reason
-        self.sources = sources = set()
-        seen, stack, cuts = set(nodes), list(nodes), set()
-        while stack:
-            node = stack.pop()
-            if not node.flags & TRACKED:
-                continue
-            sources.add(weakref.ref(node))
-            if node.cut is not None and node.cut not in cuts:
-                cuts.add(node.cut)
-                sources.update([ref for ref in node.cut.sources if ref() is not None])
-            for source in node.inputs:
-                if source not in seen:
-                    seen.add(source)
-                    stack.append(source)
+        for node in nodes:
+            if node.inputs or node.cut is not None:
+                self.sources = _history(nodes)
+                return
+        self.sources = [reference(node) for node in nodes if node.flags & TRACKED]
 
     def depends_on(self, node):
-        return weakref.ref(node) in self.sources
+        if type(self.sources) is list:
+            self.sources = set(self.sources)
+        return reference(node) in self.sources
+
+
+def _history(nodes):
+    """Weak references to the tracked nodes among `nodes` and all that they depend on: a set."""
+    sources, seen, stack, cuts = set(), set(nodes), list(nodes), set()
+    while stack:
+        node = stack.pop()
+        if not node.flags & TRACKED:
+            continue
+        sources.add(reference(node))
+        if node.cut is not None and node.cut not in cuts:
+            cuts.add(node.cut)
+            sources.update([source for source in node.cut.sources if source() is not None])
+        for source in node.inputs:
+            if source not in seen:
+                seen.add(source)
+                stack.append(source)
+    return sources
 
 
 # ---- nodes without inputs --------------------------------------------------------------------------

@@ -273,7 +273,7 @@ def execute(device, code, n_slots, inputs, output_refs, n_owned):
 class Program:
     """Code that is run again and again. `owner` keeps its operations alive; the last inputs may be `constants`."""
 
-    __slots__ = ("pointer", "owner", "n_outputs")
+    __slots__ = ("pointer", "owner", "n_outputs", "_outputs")
 
     def __init__(self, device, code, n_slots, n_inputs, output_refs, owner, constants=()):
         out = ffi.new("pg_program **")
@@ -283,6 +283,7 @@ class Program:
             )
         )
         self.pointer, self.owner, self.n_outputs = out[0], owner, len(output_refs)
+        self._outputs = ffi.typeof(f"pg_array *[{len(output_refs)}]")  # a type made once: ffi.new is faster
         if constants:
             check(lib.pg_program_bind(self.pointer, [value.pointer for value in constants], len(constants)))
 
@@ -296,11 +297,11 @@ class Program:
 
         donated: for each input whether the program may have it; those DeviceArrays are empty afterwards.
         """
-        outputs = ffi.new("pg_array *[]", self.n_outputs)
+        outputs = ffi.new(self._outputs)
+        pointers = [value.pointer for value in inputs]
         if donated is None:
-            status = lib.pg_program_run(self.pointer, [value.pointer for value in inputs], outputs)
+            status = lib.pg_program_run(self.pointer, pointers, outputs)
         else:
-            pointers = [value.pointer for value in inputs]
             for value, gone in zip(inputs, donated):
                 if gone:
                     value.pointer = ffi.NULL
