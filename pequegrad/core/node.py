@@ -415,7 +415,8 @@ def scalar_constant(number, dtype, device, weak_type=False):
     """The node of a Python number as a 0-d array. Kept in a table: numbers recur in programs."""
     key = number, type(number), dtype, device, weak_type
     node = _constants.get(key)
-    if node is None or number == 0:  # 0.0 and -0.0 are equal keys but different numbers
+    # 0.0 and -0.0 are equal keys but different numbers; so are complex numbers with such parts
+    if node is None or number == 0 or (type(number) is complex and not (number.real and number.imag)):
         from ..runtime import library
 
         aval = make_aval((), dtype, device, weak_type)
