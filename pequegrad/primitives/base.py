@@ -45,6 +45,7 @@ class Primitive:
         self.vjp = getattr(rules, "vjp", None)
         self.made = _take_effect if hasattr(rules, "effects") else getattr(rules, "made", None)
         self.holds_graphs = getattr(rules, "holds_graphs", False)
+        self.commutative = getattr(rules, "commutative", False)  # operands may change places
         self.transient = getattr(rules, "transient", False)  # its params hold objects made for one call
         self.can_transpose = hasattr(rules, "transpose")
         self.specs = {}  # avals, params -> Spec: inference is done once
