@@ -5,6 +5,7 @@ from ..core.node import is_constant
 from ..runtime import library
 from . import simplify
 from .fuse import fuse, loop
+from .patterns import apply_patterns
 from .toolchain import Unavailable, build, warn
 
 
@@ -32,6 +33,9 @@ def simplified_graph(graph):
     found = graph.derived.get("simplified")
     if found is None:
         found = simplify.simplify(graph) if simplify.enabled else graph
+        matched = apply_patterns(found)
+        if matched is not found:
+            found = simplify.simplify(matched) if simplify.enabled else matched
         graph.derived["simplified"] = found
     return found
 
