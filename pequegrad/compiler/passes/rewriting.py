@@ -131,7 +131,8 @@ class Builder:
         return x if x.aval.shape == to else self.make(shape.reshape, x, shape=to)
 
     def transpose(self, x, permutation):
-        return self.make(shape.transpose, x, permutation=permutation)
+        in_order = list(permutation) == sorted(permutation)
+        return x if in_order else self.make(shape.transpose, x, permutation=permutation)
 
     def broadcast(self, x, to, axes):
         return x if x.aval.shape == to else self.make(shape.broadcast_in_dim, x, shape=to, axes=axes)
@@ -176,7 +177,7 @@ def _same_kind(a, b):
 
 
 def kind(aval):
-    """"float", "complex", "integer" or "bool"."""
+    """Of what kind the numbers are: "float", "complex", "integer" or "bool"."""
     dtype = aval.dtype
     if is_float(dtype):
         return "float"
