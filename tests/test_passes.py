@@ -12,6 +12,7 @@ from pequegrad.compiler.passes.broadcasts import broadcasts
 from pequegrad.compiler.passes.converts import converts, holds
 from pequegrad.compiler.passes.cse import cse
 from pequegrad.compiler.passes.folding import folding
+from pequegrad.compiler.passes.gathers import gathers
 from pequegrad.compiler.passes.joins import joins
 from pequegrad.compiler.passes.pad_sums import pad_sums
 from pequegrad.compiler.passes.products import products
@@ -83,6 +84,12 @@ def scatter(x, indices, updates, combine="add", mode="drop", **places):
     places = places or {"collapsed": (1,), "batch": (0,), "indices_batch": (0,), "index_map": (1,)}
     places = indexing.Places(**places)
     return indexing.scatter(x, indices, updates, places=places, combine=combine, mode=mode, unique=False)
+
+
+def gather(x, indices, mode="fill", **places):
+    """Single elements; places as for scatter."""
+    places = places or {"collapsed": (1,), "batch": (0,), "indices_batch": (0,), "index_map": (1,)}
+    return indexing.gather(x, indices, places=indexing.Places(**places), sizes=(1,) * x.ndim, mode=mode)
 
 
 # ---- views -------------------------------------------------------------------------------------------------------------
@@ -678,8 +685,105 @@ case(
     """,
 )
 
-# ---- scatter -----------------------------------------------------------------------------------------------------------
+# ---- gather, scatter ---------------------------------------------------------------------------------------------------
 
+case(
+    gathers,
+    "gathered before it is computed",
+    ["float32[3,9]", "float32[3]", "int32[3,1,1]"],
+    lambda x, y, k: [gather(m.exp(e.sub(e.mul(x, 2), reshape(y, 3, 1))), k)],
+    """
+        d: float32[3,9] = mul(a, 2)
+        e: float32[3,1] = reshape(b, shape=(3, 1))
+        f: float32[3,9] = sub(d, e)
+        g: float32[3,9] = exp(f)
+        h: float32[3,1] = gather(g, c, places=Places(window=(), collapsed=(1,), batch=(0,), indices_batch=(0,), index_map=(1,)), sizes=(1, 1), mode=fill)
+        return h
+    """,
+    """
+        d: float32[3,1] = reshape(b, shape=(3, 1))
+        e: float32[3,1] = gather(a, c, places=Places(window=(), collapsed=(1,), batch=(0,), indices_batch=(0,), index_map=(1,)), sizes=(1, 1), mode=fill)
+        f: float32[3,1] = mul(e, 2)
+        g: float32[3] = reshape(d, shape=(3,))
+        h: float32[3,1] = reshape(g, shape=(3, 1))
+        i: float32[3,1] = sub(f, h)
+        j: float32[3,1] = exp(i)
+        return j
+    """,
+)
+case(
+    gathers,
+    "not what is nowhere nan, if places outside are filled with nan",
+    ["float32[3,9]", "int32[3,1,1]"],
+    lambda x, k: [gather(e.max_(x, 0), k), gather(e.max_(x, 0), k, "clip")],
+    """
+        c: float32[3,9] = max(a, 0)
+        d: float32[3,1] = gather(c, b, places=Places(window=(), collapsed=(1,), batch=(0,), indices_batch=(0,), index_map=(1,)), sizes=(1, 1), mode=fill)
+        e: float32[3,9] = max(a, 0)
+        f: float32[3,1] = gather(e, b, places=Places(window=(), collapsed=(1,), batch=(0,), indices_batch=(0,), index_map=(1,)), sizes=(1, 1), mode=clip)
+        return d, f
+    """,
+    """
+        c: float32[3,9] = max(a, 0)
+        d: float32[3,1] = gather(c, b, places=Places(window=(), collapsed=(1,), batch=(0,), indices_batch=(0,), index_map=(1,)), sizes=(1, 1), mode=fill)
+        e: float32[3,1] = gather(a, b, places=Places(window=(), collapsed=(1,), batch=(0,), indices_batch=(0,), index_map=(1,)), sizes=(1, 1), mode=clip)
+        f: float32[3,1] = max(e, 0)
+        return d, f
+    """,
+)
+case(
+    simplify,
+    "rows that are numbered",
+    ["float32[3,9]", "float32[9]", "int32[3]"],
+    lambda x, y, k: [
+        gather(
+            e.add(x, 1),
+            shape.concatenate(reshape(iota(3), 3, 1), reshape(k, 3, 1), axis=1),
+            collapsed=(0, 1),
+            index_map=(0, 1),
+        ),
+        gather(e.mul(x, y), reshape(k, 3, 1, 1)),
+    ],
+    """
+        d: float32[3,9] = add(a, 1)
+        e: int32[3] = iota(shape=(3,), dtype=int32, axis=0, device=CPU)
+        f: int32[3,1] = reshape(e, shape=(3, 1))
+        g: int32[3,1] = reshape(c, shape=(3, 1))
+        h: int32[3,2] = concatenate(f, g, axis=1)
+        i: float32[3] = gather(d, h, places=Places(window=(), collapsed=(0, 1), batch=(), indices_batch=(), index_map=(0, 1)), sizes=(1, 1), mode=fill)
+        j: float32[3,9] = mul(a, b)
+        k: int32[3,1,1] = reshape(c, shape=(3, 1, 1))
+        l: float32[3,1] = gather(j, k, places=Places(window=(), collapsed=(1,), batch=(0,), indices_batch=(0,), index_map=(1,)), sizes=(1, 1), mode=fill)
+        return i, l
+    """,
+    """
+        d: int32[3,1] = reshape(c, shape=(3, 1))
+        e: float32[3] = gather(a, d, places=Places(window=(), collapsed=(1,), batch=(0,), indices_batch=(0,), index_map=(1,)), sizes=(1, 1), mode=fill)
+        f: float32[3] = add(e, 1)
+        g: float32[3,9] = mul(a, b)
+        h: int32[3,1,1] = reshape(c, shape=(3, 1, 1))
+        i: float32[3,1] = gather(g, h, places=Places(window=(), collapsed=(1,), batch=(0,), indices_batch=(0,), index_map=(1,)), sizes=(1, 1), mode=fill)
+        return f, i
+    """,
+)
+case(
+    gathers,
+    "paired axes in another order",
+    ["float32[2,5,9]", "float32[2,1,9]", "int32[9,2,1]"],
+    lambda x, y, k: [gather(e.mul(x, y), k, collapsed=(1,), batch=(0, 2), indices_batch=(1, 0), index_map=(1,))],
+    """
+        d: float32[2,5,9] = mul(a, b)
+        e: float32[9,2] = gather(d, c, places=Places(window=(), collapsed=(1,), batch=(0, 2), indices_batch=(1, 0), index_map=(1,)), sizes=(1, 1, 1), mode=fill)
+        return e
+    """,
+    """
+        d: float32[9,2] = gather(a, c, places=Places(window=(), collapsed=(1,), batch=(0, 2), indices_batch=(1, 0), index_map=(1,)), sizes=(1, 1, 1), mode=fill)
+        e: float32[2,9] = reshape(b, shape=(2, 9))
+        f: float32[9,2] = transpose(e, permutation=(1, 0))
+        g: float32[9,2] = mul(d, f)
+        return g
+    """,
+)
 case(
     simplify,
     "one update per row",

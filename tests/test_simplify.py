@@ -287,8 +287,22 @@ def test_cross_entropy_has_no_scatter(tensor, rng):
         f = pg.value_and_grad(loss)
         graph = traced(f, tensor(x), tensor(y, "int32"))
         assert "scatter" in names(inline(graph)) and "scatter" not in names(simplify(graph))
+        read = next(node for node in simplify(graph).nodes if node.spec.primitive.name == "gather")
+        assert read.inputs[0] in graph.inputs  # the scores, not their logarithms
         for found, wanted in zip(pg.jit(f)(tensor(x), tensor(y, "int32")), f(tensor(x), tensor(y, "int32"))):
             np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-6, atol=1e-7)
+
+
+def test_a_gather_is_moved_through_a_long_chain_only_a_bit(tensor, rng):
+    def f(x, k):
+        for i in range(3000):
+            x = x * x + i if i % 2 else x - 0.5
+        return pg.take_along_axis(x, k, 1)
+
+    x, k = tensor(rng.normal(size=(3, 9))), tensor(rng.integers(0, 9, (3, 1)), "int32")
+    made = simplify(traced(f, x, k))
+    (index,) = (i for i, name in enumerate(names(made)) if name == "gather")
+    assert 5 < len(made.nodes) - index < 80
 
 
 def test_the_gradient_of_an_embedding_scatters(tensor, rng):
