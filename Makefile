@@ -32,7 +32,7 @@ test-full: $(VENV)/.test lib ## The test-suite with many more generated cases
 	@$(MAKE) -s --no-print-directory $(BINDING) PYTHON=$(VENV_PYTHON)
 	PG_TEST_FULL=1 $(VENV_PYTHON) -m pytest -n $(JOBS) $(ARGS)
 
-bench: $(VENV)/.test lib ## Measure against PyTorch and JAX (ARGS=--write: into docs/performance.md)
+bench: $(VENV)/.test lib ## Measure against PyTorch and JAX (ARGS=--write: into docs/performance.md; --held-out; --cases ...)
 	@$(MAKE) -s --no-print-directory $(BINDING) PYTHON=$(VENV_PYTHON)
 	$(VENV_PYTHON) -m benchmarks $(ARGS)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..core.dtype import is_float
 from .c_scalars import c_type, expression, load_expression, register_type, round_expression, store_expression
-from .loops import Access, is_kept
+from .loops import Access, Target, is_kept
 
 BLOCK = 2048  # terms of a float sum that are added in registers; sums of blocks are added in double
 LANES = 64  # rows that are reduced side by side
@@ -152,7 +152,7 @@ class Code:
         if plan.inner_of[node] or plan.level[node] or node.spec.primitive.form in ("reduction", "partial"):
             return False
         return not any(place.terms for place in plan.group.index[node]) and all(
-            type(read) is Access or self._is_scalar(read)
+            isinstance(read, Access) or self._is_scalar(read)
             for read in (plan.reads[node, i] for i in range(len(node.inputs)))
         )
 
@@ -206,7 +206,7 @@ class Code:
             waiting = []
             for i in range(len(top.inputs)):
                 read = plan.reads[top, i]
-                if type(read) is not Access and read not in self.names:
+                if not isinstance(read, Access) and read not in self.names:
                     if self._is_kept_now(read, current):
                         self.value(read, current)
                     else:
@@ -220,11 +220,35 @@ class Code:
                 count = self._counted(place, current)
                 self._declare(top, f"({register_type(top.aval.dtype)})({count})")
                 continue
+            if top.spec.primitive.form == "gather":
+                self._gather(top, current)
+                continue
             operands = [self._operand(top, i, current) for i in range(len(top.inputs))]
             kernel, params = top.spec.primitive.lower(*top.spec.inputs, **top.spec.params)
             dtypes = [aval.dtype for aval in top.spec.inputs]
             self._declare(top, expression(kernel, params, operands, dtypes, top.aval.dtype))
         return self.names[node]
+
+    def _gather(self, node, current):
+        """An element at a computed place: moved inside, or replaced if it is outside."""
+        target, start = self.plan.reads[node, 0], self._operand(node, 1, current)
+        params, dtype = node.spec.params, node.aval.dtype
+        (axis,) = params["places"].index_map
+        array = target.node.aval
+        last = array.shape[axis] - params["sizes"][axis]
+        i = self.new("i")
+        if params["mode"] == "clip":
+            self.line(f"const int64_t {i} = {start} < 0 ? 0 : (int64_t){start} > {last} ? {last} : (int64_t){start};")
+        else:
+            inside = self.new("n")
+            self.line(f"const int {inside} = (int64_t){start} >= 0 && (int64_t){start} <= {last};")
+            self.line(f"const int64_t {i} = {inside} ? (int64_t){start} : 0;")
+        stride = math.prod(array.shape[axis + 1 :])
+        offset = f"{self._offset(target, current.loops if current else ())} + {_times(i, stride)}"
+        text = load_expression(dtype, f"{self.pointer[target.node]}[{offset}]")
+        if params["mode"] != "clip":
+            text = f"{inside} ? {text} : {_outside(params['mode'], dtype)}"
+        self._declare(node, text)
 
     def _is_kept_now(self, node, current):
         plan = self.plan
@@ -234,7 +258,7 @@ class Code:
 
     def _operand(self, node, position, current):
         read = self.plan.reads[node, position]
-        if type(read) is not Access:
+        if not isinstance(read, Access):
             return self.value(read, current)
         array = read.node
         if array not in self.pointer:
@@ -437,9 +461,9 @@ class Code:
                 continue
             for i in range(len(node.inputs)):
                 read = plan.reads[node, i]
-                if type(read) is not Access:
+                if not isinstance(read, Access):
                     stack.append(read)
-                elif read.node in self.pointer and not self._inner_axes(read):
+                elif not isinstance(read, Target) and read.node in self.pointer and not self._inner_axes(read):
                     self._operand(node, i, None)
 
     def _body(self, current, sums):
@@ -511,6 +535,8 @@ class Code:
                 write, level = plan.writes[node], levels[0]
                 for k, array in enumerate(plan.inputs):
                     reads = self.last_read.get(array, ())
+                    if any(isinstance(read, Target) and read.node is array for read in plan.reads.values()):
+                        continue
                     same = all(
                         read.strides == write.strides and read.constant == write.constant and at <= level
                         for read, at in reads
@@ -614,6 +640,16 @@ def identity(combine, dtype):
     if combine == "and":
         return f"({register_type(dtype)})-1"
     return number_text(info.min if combine == "max" else info.max, dtype)
+
+
+def _outside(mode, dtype):
+    """What gather gives for a place outside of the array."""
+    if mode == "zero" or dtype.kind == "b":
+        return "0" if mode == "zero" else "1"
+    if is_float(dtype):
+        return number_text(math.nan, dtype)
+    info = np.iinfo(dtype)
+    return number_text(info.min if info.min else info.max, dtype)
 
 
 def literal(node):

@@ -64,6 +64,8 @@ def can_fuse(node):
         kernel, params = node.spec.primitive.lower(*node.spec.inputs, **node.spec.params)
         dtypes = [aval.dtype for aval in node.spec.inputs]
         return expression(kernel, params, ["x"] * len(dtypes), dtypes, node.aval.dtype) is not None
+    if form == "gather":
+        return len(node.spec.params["places"].index_map) == 1
     return form in ("reduction", "partial", "iota")
 
 
@@ -135,8 +137,12 @@ def _rebuilt(graph, grouping, plans):
         made[item] = True
 
     given = set(graph.inputs)
-    for root in (*graph.outputs, *graph.effects):
-        stack = [group_of.get(root, root)]
+    last = {plan: plan.members[-1] for plan in plans.values()}
+    for root in graph.nodes:
+        group = group_of.get(root)
+        if group is not None and last[plans[group]] is not root:
+            continue
+        stack = [group or root]
         while stack:
             item = stack[-1]
             if item in made or item in given or (item not in plans and is_constant(item)):
@@ -154,10 +160,7 @@ def _rebuilt(graph, grouping, plans):
                 emit(item)
                 stack.pop()
     at = lambda node: became.get(node, node)  # noqa: E731
-    fused = graph.rewired(graph.inputs, [at(node) for node in graph.outputs])
-    fused.effects = [at(node) for node in graph.effects]
-    fused._collect()
-    return fused
+    return graph.remade(map(at, graph.outputs), map(at, graph.effects), became.values())
 
 
 def _loop_node(plan, became):

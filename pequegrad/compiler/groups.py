@@ -39,6 +39,8 @@ class Group:
         """The index at which member `node` reads its operand."""
         if node in self.operand:
             return self.operand[node]
+        if node.spec.primitive.form == "gather":
+            return node.spec.primitive.accesses(self.index[node], *node.spec.inputs, **node.spec.params)[position]
         aval, index = node.spec.inputs[position], self.index[node]
         if aval.shape == node.aval.shape:
             return index
@@ -56,6 +58,11 @@ def read_through(index, views):
     return index, len(views)
 
 
+def is_addressed(node, position):
+    """True for an operand that is read at computed places: it must be in memory."""
+    return position == 0 and node.spec.primitive.form == "gather"
+
+
 class Grouping:
     """The groups of one graph. can_fuse(node): whether code can be generated for it."""
 
@@ -70,7 +77,7 @@ class Grouping:
         for node in graph.nodes:
             for position, source in enumerate(node.inputs):
                 self.readers.setdefault(source, []).append(node)
-                if node in self.members:
+                if node in self.members and not is_addressed(node, position):
                     base, views = self.source(source)
                     self.uses.setdefault(base, []).append((node, position, views))
                 elif not self.is_view(node):

@@ -14,7 +14,7 @@ import math
 
 from ..core.node import is_constant
 from ..primitives.access import axes_of
-from .groups import read_through, rows_of
+from .groups import is_addressed, read_through, rows_of
 
 CHEAP = 6  # cost up to which a value is computed again rather than kept for a later pass
 
@@ -32,6 +32,10 @@ class Access:
                 self.strides[axis] = self.strides.get(axis, 0) + stride * reach
             reach *= size
         self.key = node, self.constant, tuple(sorted((a.number, s) for a, s in self.strides.items()))
+
+
+class Target(Access):
+    """The operand of a gather: to the element comes a start that the kernel computes."""
 
 
 class Loop:
@@ -69,6 +73,9 @@ def plan_of(group, grouping):
     plan.reads = {}  # (member, position) -> member or Access
     for node in plan.members:
         for position, operand in enumerate(node.inputs):
+            if is_addressed(node, position):
+                plan.reads[node, position] = Target(operand, group.operand_index(node, position))
+                continue
             base, views = grouping.source(operand)
             if base in inside:
                 plan.reads[node, position] = base
@@ -81,7 +88,7 @@ def plan_of(group, grouping):
     }
     plan.inputs = list(
         dict.fromkeys(
-            read.node for read in plan.reads.values() if type(read) is Access and not _is_number(read.node)
+            read.node for read in plan.reads.values() if isinstance(read, Access) and not _is_number(read.node)
         )
     )
     _find_loops(plan)
@@ -99,7 +106,7 @@ def _is_number(node):
 def _find_loops(plan):
     group = plan.group
     partials = [node for node in plan.members if node.spec.primitive.form == "partial"]
-    accesses = [read for read in plan.reads.values() if type(read) is Access] + list(plan.writes.values())
+    accesses = [read for read in plan.reads.values() if isinstance(read, Access)] + list(plan.writes.values())
     indices = [*(group.index[n] for n in plan.members if n not in partials), *group.operand.values()]
     axes = list(dict.fromkeys(axis for index in sorted(indices, key=len, reverse=True) for axis in axes_of(index)))
     main = max(accesses, key=lambda access: (len(access.strides), access.node.aval.size), default=None)
@@ -171,7 +178,7 @@ def _find_passes(plan):
         found = 0
         for position in range(len(node.inputs)):
             read = plan.reads[node, position]
-            if type(read) is not Access:
+            if not isinstance(read, Access):
                 found = max(found, level[read] + (read.spec.primitive.form == "reduction"))
         level[node] = found
         index = group.operand.get(node) or group.index[node]
@@ -211,7 +218,7 @@ def _find_passes(plan):
         seen = set()
         while stack:
             node = stack.pop()
-            if type(node) is Access or node in seen or not plan.inner_of[node]:
+            if isinstance(node, Access) or node in seen or not plan.inner_of[node]:
                 continue
             if node.spec.primitive.form == "reduction":
                 continue
@@ -235,7 +242,7 @@ def _goes_by_columns(plan):
     (only,) = plan.passes
     if only.results or only.buffers or only.partials:
         return False
-    reads = [read for read in plan.reads.values() if type(read) is Access]
+    reads = [read for read in plan.reads.values() if isinstance(read, Access)]
     side_by_side = lambda loop: sum(r.node.aval.size for r in reads if r.strides.get(loop.last) == 1)  # noqa: E731
     return side_by_side(plan.rows[0]) > side_by_side(only.loops[-1])
 
@@ -254,7 +261,7 @@ def _is_worth_keeping(plan, node):
     total, stack, seen = 0, [node], set()
     while stack and total <= CHEAP:
         current = stack.pop()
-        if type(current) is Access:
+        if isinstance(current, Access):
             total += 1
             continue
         if current in seen or not plan.inner_of[current] or current.spec.primitive.form == "reduction":

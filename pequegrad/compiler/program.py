@@ -3,7 +3,9 @@
 from ..core.evaluate import assemble
 from ..core.node import is_constant
 from ..runtime import library
+from . import simplify
 from .fuse import fuse, loop
+from .patterns import apply_patterns
 from .toolchain import Unavailable, build, warn
 
 
@@ -11,7 +13,7 @@ def program_of(graph, device):
     """The program that computes graph.results from the values of graph.placeholders; made once, kept with the graph."""
     found = graph.derived.get("program")
     if found is None:
-        compiled = compiled_graph(graph, device)
+        compiled = compiled_graph(graph)
         code, inputs, slots, n_slots = assemble(compiled.nodes, compiled.placeholders, inline=True)
         for node in compiled.results:
             if node not in slots:  # a constant that no instruction reads
@@ -26,18 +28,31 @@ def program_of(graph, device):
     return found
 
 
-def compiled_graph(graph, device):
-    """What is run for `graph`: the same results from fewer, larger steps."""
+def simplified_graph(graph):
+    """The closed `graph` after all passes that change what is computed where, but not how."""
+    found = graph.derived.get("simplified")
+    if found is None:
+        found = simplify.simplify(graph) if simplify.enabled else graph
+        matched = apply_patterns(found)
+        if matched is not found:
+            found = simplify.simplify(matched) if simplify.enabled else matched
+        graph.derived["simplified"] = found
+    return found
+
+
+def compiled_graph(graph):
+    """What is run for the closed `graph`: the same results from fewer, larger steps."""
     found = graph.derived.get("compiled")
     if found is None:
-        found = fuse(graph)
+        simplified = simplified_graph(graph)
+        found = fuse(simplified)
         kernels = [node.spec.params["kernel"] for node in found.nodes if node.spec.primitive is loop]
         try:
             for kernel, address in zip(kernels, build([(kernel.name, kernel.text) for kernel in kernels])):
                 kernel.params = [address]
         except Unavailable as error:
             warn(error)
-            found = graph
+            found = simplified
         graph.derived["compiled"] = found
     return found
 

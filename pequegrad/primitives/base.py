@@ -21,6 +21,7 @@
 A class that states `linear = "together"` (linear in all floating operands as one, like add) or "each" (in each of
 them with the others fixed, like mul) is its own jvp, and reverse mode asks its transpose rule directly. `vjp` is
 generated beside the jvp for elementwise primitives that state partial derivatives; it saves reverse mode the detour.
+`forwards = True`: the result is the operand, and matters to transforms only.
 """
 
 from ..core.errors import ArgumentError, DeviceMismatchError
@@ -47,7 +48,9 @@ class Primitive:
         self.made = _take_effect if hasattr(rules, "effects") else getattr(rules, "made", None)
         self.holds_graphs = getattr(rules, "holds_graphs", False)
         self.form = getattr(rules, "form", None)  # what the compiler may fuse: elementwise, reduction, view, iota
+        self.commutative = getattr(rules, "commutative", False)  # operands may change places
         self.transient = getattr(rules, "transient", False)  # its params hold objects made for one call
+        self.forwards = getattr(rules, "forwards", False)
         self.can_transpose = hasattr(rules, "transpose")
         self.specs = {}  # avals, params -> Spec: inference is done once
         PRIMITIVES[self.name] = self

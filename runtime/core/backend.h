@@ -51,7 +51,19 @@ struct pg_array {
     int64_t dims[];   /* storage of both */
 };
 
+/* What is known of an array before it is computed. Its shape has been checked. */
+typedef struct pg_aval {
+    pg_dtype dtype;
+    int32_t ndim;
+    const int64_t *shape;
+    int64_t count; /* elements */
+} pg_aval;
+
+bool pg_same_aval(const pg_aval *a, const pg_aval *b);
+
 /* A dense row-major array with fresh, uninitialised memory. */
+pg_status pg_array_of(pg_device *device, const pg_aval *aval, pg_array **out);
+/* The same for a shape that has not been checked. */
 pg_status pg_array_new(pg_device *device, pg_dtype dtype, int32_t ndim, const int64_t *shape,
                        pg_array **out);
 /* A view on the memory of `base`; `data` points into its buffer. */
@@ -66,13 +78,6 @@ pg_status pg_array_dense(pg_array *array, pg_array **out);
 pg_status pg_array_copy(pg_array *array, pg_array **out); /* a dense copy in memory of its own */
 
 /* ---- operations -------------------------------------------------------------------------------- */
-
-typedef struct pg_aval {
-    pg_dtype dtype;
-    int32_t ndim;
-    const int64_t *shape;
-    int64_t count; /* elements */
-} pg_aval;
 
 typedef struct pg_kernel pg_kernel;
 

@@ -98,6 +98,11 @@ static pg_status call_all(const pg_op *op, void *const *buffers)
 static pg_status take_memory(const pg_op *op, int32_t i, pg_array *input, pg_array **out)
 {
     const pg_aval *aval = &op->out[i];
+    if (pg_same_aval(aval, &op->in[op->params[TAKEN + i]])) {
+        pg_array_retain(input);
+        *out = input;
+        return PG_OK;
+    }
     int64_t strides[PG_MAX_NDIM];
     pg_dense_strides(aval->dtype, aval->ndim, aval->shape, strides);
     PG_TRY(pg_array_view(input, input->data, aval->ndim, aval->shape, strides, out));
@@ -118,7 +123,7 @@ static pg_status make_output(const pg_op *op, int32_t i, pg_array *const *in,
         if (ours && dense[from]->buffer->bytes == bytes_of(aval))
             return take_memory(op, i, dense[from], out);
     }
-    return pg_array_new(op->device, aval->dtype, aval->ndim, aval->shape, out);
+    return pg_array_of(op->device, aval, out);
 }
 
 static void release_copies(const pg_op *op, pg_array *const *in, pg_array *const *dense)

@@ -125,6 +125,14 @@ typedef struct pg_array_info {
 } pg_array_info;
 void pg_array_describe(const pg_array *array, pg_array_info *out);
 
+/* How many of n arrays, counted from the first, lie dense and row-major in memory: n if all do. */
+int64_t pg_arrays_dense(pg_array *const *arrays, int64_t n);
+/* A transposed or broadcast array without what makes it one: *base is a dense, row-major array in the same
+ * memory, its axes in the order in which they lie there, of size 1 where `array` repeats itself. Axis i of
+ * `array` is axis permutation[i] of *base (ndim numbers). *base is NULL if there is no such array: reversed
+ * axes, gaps. */
+pg_status pg_array_dense_base(pg_array *array, pg_array **base, int32_t *permutation);
+
 /* ---- operations -------------------------------------------------------------------------------- */
 
 typedef struct pg_op pg_op; /* opaque; immutable, may be used by many programs and threads */
