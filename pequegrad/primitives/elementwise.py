@@ -33,6 +33,7 @@ def broadcast_shapes(name, *avals):
 class Elementwise:
     """Shape, batching and lowering of f(x, y, ...) on operands of one dtype."""
 
+    form = "elementwise"
     accepts = staticmethod(lambda dtype: True)
     accepted = "any dtype"
 
