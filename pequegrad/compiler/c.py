@@ -6,8 +6,8 @@ import numpy as np
 
 from ..core.dtype import is_float
 from .c_scalars import c_type, expression, load_expression, register_type, round_expression, store_expression
-from .groups import Inlined, operand_index, read_through, same_places
-from .loops import Access, _is_number, is_kept
+from .groups import operand_index, read_through
+from .loops import Access, Inlined, is_kept, is_number
 
 BLOCK = 2048  # terms of a float sum that are added in registers; sums of blocks are added in double
 LANES = 64  # rows that are reduced side by side
@@ -48,7 +48,9 @@ class Code:
         if plan.chunks is not None:
             whole = plan.n_rows if not plan.flat else self.elements
             self.units, self.per_unit = plan.chunks, -(-whole // plan.chunks)
-            self.grain = max(1, int(20000 / (self.row_cost * (self.per_unit if not plan.flat else 1 / plan.chunks) + 1)))
+            self.grain = max(
+                1, int(20000 / (self.row_cost * (self.per_unit if not plan.flat else 1 / plan.chunks) + 1))
+            )
         elif plan.flat:
             self.units = self.elements
             self.grain = max(1024, int(20000 / (work * 0.25)))
@@ -205,9 +207,7 @@ class Code:
             waiting = []
             for i in range(len(top.inputs)):
                 read = plan.reads[top, i]
-                if isinstance(read, Inlined):
-                    waiting += [member for member in read.members if member not in self.names]
-                elif not isinstance(read, Access) and read not in self.names:
+                if not isinstance(read, (Access, Inlined)) and read not in self.names:
                     if self._is_kept_now(read, current):
                         self.value(read, current)
                     else:
@@ -243,11 +243,8 @@ class Code:
 
     def _inlined(self, node, index, current):
         """The C name of a value at an index of its own; see Inlined."""
-        plan = self.plan
-        if _is_number(node):
+        if is_number(node):
             return literal(node)
-        if node in plan.group.index and same_places(index, plan.group.index[node]):
-            return self.value(node, current)
         form = node.spec.primitive.form
         if form == "view":
             below, passed = read_through(index, [node])
@@ -278,9 +275,7 @@ class Code:
 
     def _is_kept_now(self, node, current):
         plan = self.plan
-        return (
-            current is not None and plan.inner_of[node] and plan.level[node] < current.level and is_kept(plan, node)
-        )
+        return current is not None and plan.inner_of[node] and plan.level[node] < current.level and is_kept(plan, node)
 
     def _operand(self, node, position, current):
         read = self.plan.reads[node, position]
@@ -491,11 +486,9 @@ class Code:
                 continue
             for i in range(len(node.inputs)):
                 read = plan.reads[node, i]
-                if isinstance(read, Inlined):
-                    stack += read.members
-                elif not isinstance(read, Access):
+                if not isinstance(read, (Access, Inlined)):
                     stack.append(read)
-                elif read.node in self.pointer and not self._inner_axes(read):
+                elif isinstance(read, Access) and read.node in self.pointer and not self._inner_axes(read):
                     self._operand(node, i, None)
 
     def _body(self, current, sums):
@@ -535,7 +528,9 @@ class Code:
             return
         count = node.aval.size // node.aval.shape[0]
         self.line(f"{c_type(node.aval.dtype)} *const w{self.output[node]} = {self.output[node]} + u * {count};")
-        self.line(f"for (int64_t k = 0; k < {count}; k++) w{self.output[node]}[k] = {identity(combine, node.aval.dtype)};")
+        self.line(
+            f"for (int64_t k = 0; k < {count}; k++) w{self.output[node]}[k] = {identity(combine, node.aval.dtype)};"
+        )
 
     def _add_to_partial(self, node, value, current):
         combine = node.spec.params["combine"]
@@ -636,7 +631,7 @@ class Accumulator:
 
     def end_block(self, code):
         if self.nan:
-            code.line(f"{self.name} = {self.nan} ? ({self.kind})__builtin_nan(\"\") : {self.name};")
+            code.line(f'{self.name} = {self.nan} ? ({self.kind})__builtin_nan("") : {self.name};')
         if self.long:
             code.line(f"{self.total} = {_combined(self.combine, self.dtype, self.total, self.name, self.wide)};")
 
@@ -701,7 +696,7 @@ def number_text(value, dtype):
     if is_float(dtype):
         kind, number = register_type(dtype), float(value)
         if math.isnan(number):
-            return f"({kind})__builtin_nan(\"\")"
+            return f'({kind})__builtin_nan("")'
         if math.isinf(number):
             return f"({'-' if number < 0 else ''}({kind})__builtin_inf())"
         text = number.hex() if kind == "double" else np.float32(number).item().hex() + "f"
