@@ -202,7 +202,7 @@ static void run_unit(const plan *p, int64_t unit, bool zeroed, char *slab, char 
     int64_t first = rest % p->slabs * p->slab.count, batch = rest / p->slabs % image->batch.size;
     int64_t group = rest / p->slabs / image->batch.size;
     int64_t count = least(p->slab.count, image->space[0].many - first);
-    pg_conv_slab_fill(&p->slab, group, batch, first, count, zeroed, slab);
+    const char *filled = pg_conv_slab_fill(&p->slab, group, batch, first, count, zeroed, slab);
     char *out = image->out + group * image->group.stride[2] + batch * image->batch.stride[2] +
                 first * image->space[0].many_stride;
     int32_t last = image->n_space - 1;
@@ -216,7 +216,7 @@ static void run_unit(const plan *p, int64_t unit, bool zeroed, char *slab, char 
         for (int64_t part = 0; part < parts; part++) {
             int64_t place = part * length / parts, end = (part + 1) * length / parts;
             find_block(p, line, least(at_once, lines - line), place, end - place, &b);
-            run_block(p, &b, group, panel, slab, sums, out);
+            run_block(p, &b, group, panel, filled, sums, out);
         }
 }
 
@@ -224,16 +224,16 @@ static void run_units(void *context, int64_t begin, int64_t end)
 {
     plan *p = context;
     int64_t sums = PLACES * p->panel_rows * p->loops->size, bytes = sums + p->slab.bytes;
-    bool whole = pg_conv_slab_is_whole(&p->slab);
+    bool alike = pg_conv_slabs_alike(&p->slab);
     void *memory;
     if (pg_cpu_alloc(p->image->device, bytes, &memory) != PG_OK) {
         atomic_store(&p->no_memory, true);
         return;
     }
     char *slab = (char *)memory + sums;
-    if (whole) memset(slab, 0, (size_t)p->slab.bytes);
+    if (alike) memset(slab, 0, (size_t)p->slab.bytes);
     for (int64_t unit = begin; unit < end; unit++)
-        run_unit(p, unit, whole, slab, memory);
+        run_unit(p, unit, alike, slab, memory);
     pg_cpu_free(p->image->device, memory, bytes);
 }
 
@@ -261,8 +261,9 @@ static void choose_units(plan *p)
     p->panel_blocks = ceil_divide(p->panels, p->panel_block);
 }
 
-pg_status pg_conv_pixels(const pg_conv_image *image)
+pg_status pg_conv_pixels(const pg_conv_image *given)
 {
+    pg_conv_image folded = pg_conv_with_batch(given, false), *image = &folded;
     plan p = {.image = image,
               .loops = PG_ISA_SELECT(pg_conv_tile_loops)[image->dtype],
               .store = PG_ISA_SELECT(pg_conv_stores)[image->out_dtype],
