@@ -114,6 +114,8 @@ static void sum_block(const plan *p, const block *b, int64_t group, int64_t pane
     int64_t width = vectors * p->loops->lanes * size;
     int64_t parts = ceil_divide(b->length, p->loops->width);
     const char *w = packed_panel(p, group, panel);
+    /* lhs in place may be far away: the end of the next tile is fetched meanwhile */
+    int64_t ahead = p->slab.in_place ? 2 * p->loops->width * size - 1 : 0;
     for (int64_t d = 0; d < p->depth; d += p->depth_block) {
         int64_t depth = least(p->depth_block, p->depth - d);
         char *to = sums;
@@ -121,7 +123,7 @@ static void sum_block(const plan *p, const block *b, int64_t group, int64_t pane
             for (int64_t part = 0, j = 0, next; part < parts; part++, j = next) {
                 next = (part + 1) * b->length / parts;
                 p->loops->multiply(next - j, vectors, depth, slab + b->from[line] + j * size,
-                                   p->at + d, w + d * width, to, d > 0);
+                                   p->at + d, ahead, w + d * width, to, d > 0);
                 to += (next - j) * width;
             }
     }

@@ -76,9 +76,9 @@ typedef struct pg_conv_tile_loops {
     void (*copy)(char *to, int64_t to_row, const char *from, int64_t from_row, int64_t from_column,
                  int64_t rows, int64_t columns);
     /* sums[j][r] = sum over d < depth of x[at[d] + j * size] * w[d][r], plus what sums holds if `add`;
-     * j < width, r < vectors * lanes */
+     * j < width, r < vectors * lanes. What lies `ahead` bytes behind each x[at[d]] is fetched into L1. */
     void (*multiply)(int64_t width, int64_t vectors, int64_t depth, const char *x,
-                     const int64_t *at, const char *w, char *sums, bool add);
+                     const int64_t *at, int64_t ahead, const char *w, char *sums, bool add);
 } pg_conv_tile_loops;
 
 /* By dtype of lhs and rhs; NULL for all but floats. */

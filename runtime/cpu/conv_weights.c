@@ -112,7 +112,7 @@ static void sum_places(const plan *p, int64_t panel, int64_t count, const int64_
         const char *from = slab + find_run(p, run);
         for (int64_t part = 0, j = 0, next; part < parts; part++, j = next) {
             next = (part + 1) * p->run / parts;
-            p->loops->multiply(next - j, vectors, count, from + j * size, at, packed, sums, add);
+            p->loops->multiply(next - j, vectors, count, from + j * size, at, 0, packed, sums, add);
             sums += (next - j) * width;
         }
     }
