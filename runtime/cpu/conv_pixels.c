@@ -15,6 +15,7 @@ enum {
     PLACES = 128,             /* of a block, at most */
     PANEL_BYTES = 20 << 10,   /* of a panel's weights in a block of depth: fits L1 with the rest */
     SLAB_BYTES = 512 << 10,   /* fits L2 with the weights */
+    MANY_WEIGHTS = 1 << 20,   /* bytes that do not stay in L2 while slabs pass by */
     UNITS = 16,               /* wanted, where the work is worth it */
     UNIT_PLACES = 64,         /* in a unit, at least */
     PARALLEL_FLOPS = 1 << 21, /* work worth a thread */
@@ -252,9 +253,13 @@ static void choose_units(plan *p)
     int64_t many = image->space[0].many, images = image->group.size * image->batch.size, line = 1;
     for (int32_t a = 1; a < image->n_space; a++)
         line *= image->space[a].many;
-    int64_t count = many; /* halved until a slab fits and there are enough of them */
+    /* Many weights are rather shared out by panels than read once more for another slab. */
+    int64_t weights = p->panels * p->panel_rows * p->depth * p->loops->size;
+    int64_t spread = weights > MANY_WEIGHTS ? p->panels : 1;
+    int64_t count = many; /* halved until a slab fits and there are enough units */
     while (count > 1 && count * line > UNIT_PLACES &&
-           (slab_bytes(image, count) > SLAB_BYTES || images * ceil_divide(many, count) < UNITS))
+           (slab_bytes(image, count) > SLAB_BYTES ||
+            images * ceil_divide(many, count) * spread < UNITS))
         count = ceil_divide(count, 2);
     p->slab = pg_conv_slab_plan(image, ceil_divide(many, ceil_divide(many, count)), false);
     p->slabs = ceil_divide(many, p->slab.count);

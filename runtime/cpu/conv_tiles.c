@@ -56,14 +56,15 @@ enum { VECTOR_BYTES = 16, WIDTH = 6 };
     case J * 2: A##_tile(J, 1, depth, x, at, ahead, w, sums, add); return; \
     case J * 2 + 1: A##_tile(J, 2, depth, x, at, ahead, w, sums, add); return;
 #if defined(__AVX512F__)
-#define WIDTHS(A)                                                                          \
-    CASES(A, 1)                                                                            \
-    CASES(A, 2)                                                                            \
-    CASES(A, 3)                                                                            \
-    CASES(A, 4)                                                                            \
-    CASES(A, 5)                                                                            \
-    CASES(A, 6) CASES(A, 7) CASES(A, 8) CASES(A, 9) CASES(A, 10) CASES(A, 11) CASES(A, 12) \
-        CASES(A, 13) CASES(A, 14)
+#define WIDTHS(A)                                                                           \
+    CASES(A, 1)                                                                             \
+    CASES(A, 2)                                                                             \
+    CASES(A, 3)                                                                             \
+    CASES(A, 4)                                                                             \
+    CASES(A, 5)                                                                             \
+    CASES(A, 6)                                                                             \
+    CASES(A, 7) CASES(A, 8) CASES(A, 9) CASES(A, 10) CASES(A, 11) CASES(A, 12) CASES(A, 13) \
+        CASES(A, 14)
 #else
 #define WIDTHS(A) CASES(A, 1) CASES(A, 2) CASES(A, 3) CASES(A, 4) CASES(A, 5) CASES(A, 6)
 #endif
