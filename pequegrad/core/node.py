@@ -7,8 +7,8 @@ Creation numbers are a topological order of the graph: a node is always newer th
 
 import itertools
 import threading
-import weakref
 from operator import attrgetter
+from weakref import ref as reference
 
 from .device import device as devices
 from .errors import TracerError
@@ -315,23 +315,34 @@ class Cut:
     def __init__(self, reason, nodes):
         """nodes: those whose history, themselves included, is dropped."""
         self.reason = reason
-        self.sources = sources = set()
-        seen, stack, cuts = set(nodes), list(nodes), set()
-        while stack:
-            node = stack.pop()
-            if not node.flags & TRACKED:
-                continue
-            sources.add(weakref.ref(node))
-            if node.cut is not None and node.cut not in cuts:
-                cuts.add(node.cut)
-                sources.update([ref for ref in node.cut.sources if ref() is not None])
-            for source in node.inputs:
-                if source not in seen:
-                    seen.add(source)
-                    stack.append(source)
+        for node in nodes:
+            if node.inputs or node.cut is not None:
+                self.sources = _history(nodes)
+                return
+        self.sources = [reference(node) for node in nodes if node.flags & TRACKED]
 
     def depends_on(self, node):
-        return weakref.ref(node) in self.sources
+        if type(self.sources) is list:
+            self.sources = set(self.sources)
+        return reference(node) in self.sources
+
+
+def _history(nodes):
+    """Weak references to the tracked nodes among `nodes` and all that they depend on: a set."""
+    sources, seen, stack, cuts = set(), set(nodes), list(nodes), set()
+    while stack:
+        node = stack.pop()
+        if not node.flags & TRACKED:
+            continue
+        sources.add(reference(node))
+        if node.cut is not None and node.cut not in cuts:
+            cuts.add(node.cut)
+            sources.update([source for source in node.cut.sources if source() is not None])
+        for source in node.inputs:
+            if source not in seen:
+                seen.add(source)
+                stack.append(source)
+    return sources
 
 
 # ---- nodes without inputs --------------------------------------------------------------------------
@@ -339,6 +350,8 @@ class Cut:
 
 class LeafPrimitive:
     """What a node without inputs is called; leaves have no rules."""
+
+    form = None
 
     def __init__(self, title):
         self.title = self.name = title
@@ -402,7 +415,8 @@ def scalar_constant(number, dtype, device, weak_type=False):
     """The node of a Python number as a 0-d array. Kept in a table: numbers recur in programs."""
     key = number, type(number), dtype, device, weak_type
     node = _constants.get(key)
-    if node is None or number == 0:  # 0.0 and -0.0 are equal keys but different numbers
+    # 0.0 and -0.0 are equal keys but different numbers; so are complex numbers with such parts
+    if node is None or number == 0 or (type(number) is complex and not (number.real and number.imag)):
         from ..runtime import library
 
         aval = make_aval((), dtype, device, weak_type)

@@ -7,9 +7,13 @@
 #ifndef PEQUEGRAD_SCALAR_H
 #define PEQUEGRAD_SCALAR_H
 
+#ifdef PG_FREESTANDING
+#include "pequegrad_freestanding.h"
+#else
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#endif
 
 #ifdef __CUDACC__
 #define PG_FN static __host__ __device__ inline
@@ -116,6 +120,10 @@ PG_FN uint16_t pg_nextafter16(uint16_t a, uint16_t b, float x, float y)
     PG_FN T pg_neg_##name(T a) { return (T)(0 - (W)a); }                                       \
     PG_FN T pg_max_##name(T a, T b) { return a > b ? a : b; }                                  \
     PG_FN T pg_min_##name(T a, T b) { return a < b ? a : b; }                                  \
+    PG_FN T pg_clamp_##name(T lo, T a, T hi)                                                   \
+    {                                                                                          \
+        return pg_min_##name(pg_max_##name(a, lo), hi);                                        \
+    }                                                                                          \
     PG_FN T pg_not_##name(T a) { return (T)~a; }                                               \
     PG_FN T pg_and_##name(T a, T b) { return (T)(a & b); }                                     \
     PG_FN T pg_or_##name(T a, T b) { return (T)(a | b); }                                      \
@@ -192,6 +200,23 @@ PG_FN uint8_t pg_xor_bool(uint8_t a, uint8_t b) { return a ^ b; }
 
 /* ---- floating point ---------------------------------------------------------------------------- */
 
+/* The functions of libm that have vector forms. */
+#ifndef PG_VECTOR_FUNCTIONS /* which pequegrad_freestanding.h declares */
+#define PG_SCALAR_LIBM_1(op)                                  \
+    PG_FN float pg_##op##_float32(float x) { return op##f(x); } \
+    PG_FN double pg_##op##_float64(double x) { return op(x); }
+#define PG_SCALAR_LIBM_2(op)                                               \
+    PG_FN float pg_##op##_float32(float x, float y) { return op##f(x, y); } \
+    PG_FN double pg_##op##_float64(double x, double y) { return op(x, y); }
+/* clang-format off */
+PG_SCALAR_LIBM_1(exp) PG_SCALAR_LIBM_1(exp2) PG_SCALAR_LIBM_1(expm1) PG_SCALAR_LIBM_1(log) PG_SCALAR_LIBM_1(log1p)
+PG_SCALAR_LIBM_1(cbrt) PG_SCALAR_LIBM_1(sin) PG_SCALAR_LIBM_1(cos) PG_SCALAR_LIBM_1(tan) PG_SCALAR_LIBM_1(asin)
+PG_SCALAR_LIBM_1(acos) PG_SCALAR_LIBM_1(atan) PG_SCALAR_LIBM_1(sinh) PG_SCALAR_LIBM_1(cosh) PG_SCALAR_LIBM_1(tanh)
+PG_SCALAR_LIBM_1(asinh) PG_SCALAR_LIBM_1(acosh) PG_SCALAR_LIBM_1(atanh) PG_SCALAR_LIBM_1(erf) PG_SCALAR_LIBM_1(erfc)
+PG_SCALAR_LIBM_2(pow) PG_SCALAR_LIBM_2(atan2)
+/* clang-format on */
+#endif
+
 /* F(f) is the libm function for this type: expf or exp. max and min: NaN if either is NaN. */
 #define PG_SCALAR_FLOATING(name, T, F)                                                        \
     PG_SCALAR_COMPARE(name, T)                                                                \
@@ -212,9 +237,14 @@ PG_FN uint8_t pg_xor_bool(uint8_t a, uint8_t b) { return a ^ b; }
     PG_FN T pg_round_##name(T a) { return F(rint)(a); } /* halves to even */                  \
     PG_FN T pg_sqrt_##name(T a) { return F(sqrt)(a); }                                        \
     PG_FN T pg_rsqrt_##name(T a) { return 1 / F(sqrt)(a); }                                   \
+    PG_FN T pg_clamp_##name(T lo, T a, T hi)                                                  \
+    {                                                                                         \
+        return pg_min_##name(pg_max_##name(a, lo), hi);                                       \
+    }                                                                                         \
+    PG_FN T pg_nextafter_##name(T a, T b) { return F(nextafter)(a, b); }                      \
     PG_FN T pg_logistic_##name(T a) /* exp of a negative number: no overflow, no lost tail */ \
     {                                                                                         \
-        T e = F(exp)(-F(fabs)(a));                                                            \
+        T e = pg_exp_##name(-F(fabs)(a));                                                     \
         return (a >= 0 ? (T)1 : e) / (1 + e);                                                 \
     }                                                                                         \
     PG_FN T pg_integer_pow_##name(T x, int64_t exponent)                                      \
@@ -327,7 +357,7 @@ PG_FN float pg_digamma_float32(float x) { return (float)pg_digamma_float64((doub
  * w = -log(1 - x^2). (1 - x)(1 + x) instead of 1 - x^2 keeps w exact near |x| = 1. */
 PG_FN float pg_erf_inv_float32(float x)
 {
-    float w = -logf((1 - x) * (1 + x));
+    float w = -pg_log_float32((1 - x) * (1 + x));
     float c = w - 2.5f;
     float p = 2.81022636e-08f;
     p = 3.43273939e-07f + p * c;
