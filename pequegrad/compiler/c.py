@@ -6,7 +6,8 @@ import numpy as np
 
 from ..core.dtype import is_float
 from .c_scalars import c_type, expression, load_expression, register_type, round_expression, store_expression
-from .loops import Access, Target, is_kept
+from .groups import Inlined, operand_index, read_through, same_places
+from .loops import Access, _is_number, is_kept
 
 BLOCK = 2048  # terms of a float sum that are added in registers; sums of blocks are added in double
 LANES = 64  # rows that are reduced side by side
@@ -27,6 +28,7 @@ class Code:
         self.names = {}  # member -> C name of its value, in the scopes that are open
         self.offsets = {}  # row part of an offset -> its name
         self.scopes = []
+        self.starts = {}  # axis that stands for a computed place -> its C name
         self.last_read = {}  # array -> [(access, level)]
         self.scratch = 0
         self.counter = 0
@@ -152,16 +154,13 @@ class Code:
         if plan.inner_of[node] or plan.level[node] or node.spec.primitive.form in ("reduction", "partial"):
             return False
         return not any(place.terms for place in plan.group.index[node]) and all(
-            isinstance(read, Access) or self._is_scalar(read)
+            isinstance(read, Access) or (not isinstance(read, Inlined) and self._is_scalar(read))
             for read in (plan.reads[node, i] for i in range(len(node.inputs)))
         )
 
     def _declare(self, node, text):
-        name = self.new("v")
-        if node.aval.dtype.name in _HALVES and node.spec.primitive.name != "convert":
-            text = round_expression(node.aval.dtype, f"({text})")
+        name = self.names[node] = self.new("v")
         self.line(f"const {register_type(node.aval.dtype)} {name} = {text};")
-        self.names[node] = name
         return name
 
     def _row_value(self, node):
@@ -195,7 +194,7 @@ class Code:
         return self._compute(node, current)
 
     def _compute(self, node, current):
-        """Declares the value of an elementwise member (or iota), its operands first, without recursion."""
+        """Declares the value of an elementwise member its operands first, without recursion."""
         plan = self.plan
         stack = [node]
         while stack:
@@ -206,7 +205,9 @@ class Code:
             waiting = []
             for i in range(len(top.inputs)):
                 read = plan.reads[top, i]
-                if not isinstance(read, Access) and read not in self.names:
+                if isinstance(read, Inlined):
+                    waiting += [member for member in read.members if member not in self.names]
+                elif not isinstance(read, Access) and read not in self.names:
                     if self._is_kept_now(read, current):
                         self.value(read, current)
                     else:
@@ -215,18 +216,11 @@ class Code:
                 stack.extend(waiting)
                 continue
             stack.pop()
-            if top.spec.primitive.form == "iota":
-                place = plan.group.index[top][top.spec.params["axis"]]
-                count = self._counted(place, current)
-                self._declare(top, f"({register_type(top.aval.dtype)})({count})")
-                continue
             if top.spec.primitive.form == "gather":
                 self._gather(top, current)
                 continue
             operands = [self._operand(top, i, current) for i in range(len(top.inputs))]
-            kernel, params = top.spec.primitive.lower(*top.spec.inputs, **top.spec.params)
-            dtypes = [aval.dtype for aval in top.spec.inputs]
-            self._declare(top, expression(kernel, params, operands, dtypes, top.aval.dtype))
+            self._declare(top, self._expression(top, operands))
         return self.names[node]
 
     def _gather(self, node, current):
@@ -234,21 +228,53 @@ class Code:
         target, start = self.plan.reads[node, 0], self._operand(node, 1, current)
         params, dtype = node.spec.params, node.aval.dtype
         (axis,) = params["places"].index_map
-        array = target.node.aval
-        last = array.shape[axis] - params["sizes"][axis]
-        i = self.new("i")
+        last = node.spec.inputs[0].shape[axis] - params["sizes"][axis]
+        i = self.starts[target.start] = self.new("i")
         if params["mode"] == "clip":
             self.line(f"const int64_t {i} = {start} < 0 ? 0 : (int64_t){start} > {last} ? {last} : (int64_t){start};")
         else:
             inside = self.new("n")
             self.line(f"const int {inside} = (int64_t){start} >= 0 && (int64_t){start} <= {last};")
             self.line(f"const int64_t {i} = {inside} ? (int64_t){start} : 0;")
-        stride = math.prod(array.shape[axis + 1 :])
-        offset = f"{self._offset(target, current.loops if current else ())} + {_times(i, stride)}"
-        text = load_expression(dtype, f"{self.pointer[target.node]}[{offset}]")
+        text = self._inlined(target.node, target.index, current)
         if params["mode"] != "clip":
             text = f"{inside} ? {text} : {_outside(params['mode'], dtype)}"
         self._declare(node, text)
+
+    def _inlined(self, node, index, current):
+        """The C name of a value at an index of its own; see Inlined."""
+        plan = self.plan
+        if _is_number(node):
+            return literal(node)
+        if node in plan.group.index and same_places(index, plan.group.index[node]):
+            return self.value(node, current)
+        form = node.spec.primitive.form
+        if form == "view":
+            below, passed = read_through(index, [node])
+            if passed:
+                return self._inlined(node.inputs[0], below, current)
+        access = Access(node, index)
+        if access.key in self.names:
+            return self.names[access.key]
+        if form == "iota":
+            count = self._counted(index[node.spec.params["axis"]], current)
+            text = f"({register_type(node.aval.dtype)})({count})"
+        elif node in self.pointer:
+            text = self._load_text(self.pointer[node], access, current, node.aval.dtype)
+            self.last_read.setdefault(node, []).append((access, math.inf))
+        else:
+            operands = [
+                self._inlined(source, operand_index(node, i, index), current) for i, source in enumerate(node.inputs)
+            ]
+            text = self._expression(node, operands)
+        name = self.names[access.key] = self.new("v")
+        self.line(f"const {register_type(node.aval.dtype)} {name} = {text};")
+        return name
+
+    def _expression(self, node, operands):
+        kernel, params = node.spec.primitive.lower(*node.spec.inputs, **node.spec.params)
+        dtypes = [aval.dtype for aval in node.spec.inputs]
+        return rounded(node, expression(kernel, params, operands, dtypes, node.aval.dtype))
 
     def _is_kept_now(self, node, current):
         plan = self.plan
@@ -258,6 +284,8 @@ class Code:
 
     def _operand(self, node, position, current):
         read = self.plan.reads[node, position]
+        if isinstance(read, Inlined):
+            return self._inlined(read.node, read.index, current)
         if not isinstance(read, Access):
             return self.value(read, current)
         array = read.node
@@ -275,7 +303,7 @@ class Code:
         return name
 
     def _inner_axes(self, access):
-        return [axis for axis in access.strides if axis not in self.plan.row_axes]
+        return [axis for axis in access.strides if axis not in self.plan.row_axes and axis not in self.starts]
 
     def _load_text(self, pointer, access, current, dtype):
         return load_expression(dtype, f"{pointer}[{self._offset(access, current.loops if current else ())}]")
@@ -289,6 +317,7 @@ class Code:
             stride = access.strides.get(loop.last, 0)
             if stride:
                 terms.append(_times(self.row_index[loop], stride))
+        terms += [_times(name, access.strides[axis]) for axis, name in self.starts.items() if axis in access.strides]
         if access.constant or not terms:
             terms.append(str(access.constant))
         base = " + ".join(terms)
@@ -320,6 +349,7 @@ class Code:
         for k, loop in enumerate(current.loops if current else ()):
             if strides.get(loop.last):
                 terms.append(_times(f"c{k}", strides[loop.last]))
+        terms += [_times(name, strides[axis]) for axis, name in self.starts.items() if axis in strides]
         return " + ".join(terms) or "0"
 
     # ---- passes ----------------------------------------------------------------------------------------
@@ -461,9 +491,11 @@ class Code:
                 continue
             for i in range(len(node.inputs)):
                 read = plan.reads[node, i]
-                if not isinstance(read, Access):
+                if isinstance(read, Inlined):
+                    stack += read.members
+                elif not isinstance(read, Access):
                     stack.append(read)
-                elif not isinstance(read, Target) and read.node in self.pointer and not self._inner_axes(read):
+                elif read.node in self.pointer and not self._inner_axes(read):
                     self._operand(node, i, None)
 
     def _body(self, current, sums):
@@ -535,8 +567,6 @@ class Code:
                 write, level = plan.writes[node], levels[0]
                 for k, array in enumerate(plan.inputs):
                     reads = self.last_read.get(array, ())
-                    if any(isinstance(read, Target) and read.node is array for read in plan.reads.values()):
-                        continue
                     same = all(
                         read.strides == write.strides and read.constant == write.constant and at <= level
                         for read, at in reads
@@ -609,6 +639,13 @@ class Accumulator:
             code.line(f"{self.name} = {self.nan} ? ({self.kind})__builtin_nan(\"\") : {self.name};")
         if self.long:
             code.line(f"{self.total} = {_combined(self.combine, self.dtype, self.total, self.name, self.wide)};")
+
+
+def rounded(node, text):
+    """The C text of a value of `node`, without more digits than its dtype has: later kernels may recompute it."""
+    if node.aval.dtype.name in _HALVES and node.spec.primitive.name != "convert":
+        return round_expression(node.aval.dtype, f"({text})")
+    return text
 
 
 def _combined(combine, dtype, a, b, kind):

@@ -94,7 +94,5 @@ def _rebuilt(graph, stands_for):
         stack.pop()
         inputs = tuple([became.get(source, source) for source in inputs])
         became[node] = node if inputs == node.inputs else detached(node.spec, inputs)
-    found = graph.rewired(graph.inputs, [became.get(at(node), at(node)) for node in graph.outputs])
-    found.effects = [became.get(at(node), at(node)) for node in graph.effects]
-    found._collect()
-    return found
+    final = lambda node: became.get(at(node), at(node))  # noqa: E731
+    return graph.remade(map(final, graph.outputs), map(final, graph.effects), became.values())

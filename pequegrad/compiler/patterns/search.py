@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...core.graph import _frozen
+from ...core.graph import frozen
 from ...core.node import constant, is_constant
 from ...core.tensor import wrap
 from ...primitives.base import Primitive
@@ -41,7 +41,7 @@ def same_application(wanted, node):
         a.primitive is b.primitive
         and len(wanted.inputs) == len(node.inputs)
         and _same_type(wanted.aval, node.aval)
-        and (a.params == b.params or (_holds_graphs(a.primitive) and _frozen(a.params) == _frozen(b.params)))
+        and (a.params == b.params or (_holds_graphs(a.primitive) and frozen(a.params) == frozen(b.params)))
     )
 
 
