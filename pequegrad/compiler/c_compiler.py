@@ -168,7 +168,7 @@ def _run(commands, folder):
         for number, command in enumerate(commands):
             with open(os.path.join(folder, f"messages{number}"), "wb") as messages:
                 process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages, env=environment, cwd=folder,
+                    command, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages, env=environment,
                     start_new_session=True,  # Ctrl-C is for us, and killing it kills what it has started
                 )  # fmt: skip
                 processes.append(process)
