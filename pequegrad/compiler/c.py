@@ -46,7 +46,9 @@ class Code:
         if plan.chunks is not None:
             whole = plan.n_rows if not plan.flat else self.elements
             self.units, self.per_unit = plan.chunks, -(-whole // plan.chunks)
-            self.grain = max(1, int(20000 / (self.row_cost * (self.per_unit if not plan.flat else 1 / plan.chunks) + 1)))
+            self.grain = max(
+                1, int(20000 / (self.row_cost * (self.per_unit if not plan.flat else 1 / plan.chunks) + 1))
+            )
         elif plan.flat:
             self.units = self.elements
             self.grain = max(1024, int(20000 / (work * 0.25)))
@@ -252,9 +254,7 @@ class Code:
 
     def _is_kept_now(self, node, current):
         plan = self.plan
-        return (
-            current is not None and plan.inner_of[node] and plan.level[node] < current.level and is_kept(plan, node)
-        )
+        return current is not None and plan.inner_of[node] and plan.level[node] < current.level and is_kept(plan, node)
 
     def _operand(self, node, position, current):
         read = self.plan.reads[node, position]
@@ -503,7 +503,9 @@ class Code:
             return
         count = node.aval.size // node.aval.shape[0]
         self.line(f"{c_type(node.aval.dtype)} *const w{self.output[node]} = {self.output[node]} + u * {count};")
-        self.line(f"for (int64_t k = 0; k < {count}; k++) w{self.output[node]}[k] = {identity(combine, node.aval.dtype)};")
+        self.line(
+            f"for (int64_t k = 0; k < {count}; k++) w{self.output[node]}[k] = {identity(combine, node.aval.dtype)};"
+        )
 
     def _add_to_partial(self, node, value, current):
         combine = node.spec.params["combine"]
@@ -606,7 +608,7 @@ class Accumulator:
 
     def end_block(self, code):
         if self.nan:
-            code.line(f"{self.name} = {self.nan} ? ({self.kind})__builtin_nan(\"\") : {self.name};")
+            code.line(f'{self.name} = {self.nan} ? ({self.kind})__builtin_nan("") : {self.name};')
         if self.long:
             code.line(f"{self.total} = {_combined(self.combine, self.dtype, self.total, self.name, self.wide)};")
 
@@ -664,7 +666,7 @@ def number_text(value, dtype):
     if is_float(dtype):
         kind, number = register_type(dtype), float(value)
         if math.isnan(number):
-            return f"({kind})__builtin_nan(\"\")"
+            return f'({kind})__builtin_nan("")'
         if math.isinf(number):
             return f"({'-' if number < 0 else ''}({kind})__builtin_inf())"
         text = number.hex() if kind == "double" else np.float32(number).item().hex() + "f"

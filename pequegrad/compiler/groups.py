@@ -127,9 +127,7 @@ class Grouping:
             kept = iter(group.index[node][node.spec.primitive.form == "partial" :])
             axes = node.spec.params["axes"]
             shape = node.spec.inputs[0].shape
-            group.operand[node] = tuple(
-                [fresh((n,))[0] if i in axes else next(kept) for i, n in enumerate(shape)]
-            )
+            group.operand[node] = tuple([fresh((n,))[0] if i in axes else next(kept) for i, n in enumerate(shape)])
         self.group[node] = group
 
     def join(self, node, groups, wanted):

@@ -145,7 +145,9 @@ def _find_loops(plan):
     plan.n_rows = math.prod(loop.size for loop in plan.rows)
     has_reduction = any(node.spec.primitive.form == "reduction" for node in plan.members)
     # one long loop: its range is what the threads share
-    plan.flat = not plan.rows and not has_reduction and len(inner_sets) == 1 and len(next(iter(inner_sets.values()))) == 1
+    plan.flat = (
+        not plan.rows and not has_reduction and len(inner_sets) == 1 and len(next(iter(inner_sets.values()))) == 1
+    )
 
 
 def _merged(axes, fit):

@@ -176,7 +176,7 @@ def _same_kind(a, b):
 
 
 def kind(aval):
-    """"float", "complex", "integer" or "bool"."""
+    """ "float", "complex", "integer" or "bool"."""
     dtype = aval.dtype
     if is_float(dtype):
         return "float"
