@@ -65,9 +65,15 @@ class Compiler:
             if path := _which(word):
                 found = os.stat(path)
                 self.identity += [found.st_mtime_ns, found.st_size]
+        self._flags = None
 
     def flags(self):
         """Those before and after the name of the source file."""
+        if self._flags is None:
+            self._flags = self._find_flags()
+        return self._flags
+
+    def _find_flags(self):
         import subprocess
 
         text = subprocess.run(

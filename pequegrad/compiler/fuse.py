@@ -11,7 +11,7 @@ from .groups import ROWS, SMALL, Grouping
 from .loops import cost_of, plan_of
 
 CHUNKS = 64  # most partial results of one reduction
-CHUNK = 1 << 15  # elements that are worth a partial result
+CHUNK = 1 << 13  # elements that are worth a partial result
 
 
 class Kernel:
@@ -73,10 +73,19 @@ def can_fuse(node):
 
 
 def with_partial_reductions(graph):
-    """Reductions over many rows become a reduction of partial results, which threads compute side by side."""
+    """Reductions over many rows become a reduction of partial results, which threads compute side by side.
+
+    So do sums of values of which each came out of a row: they belong into the kernel that goes over the rows.
+    """
+    work = {}  # node -> elements of the largest array that the kernel which computes it goes over
 
     def replacement(node, inputs):
-        chunks = _chunks(node)
+        sizes = [work.get(source, source.aval.size) for source in node.inputs if type(source.aval) is not tuple]
+        is_local = node.spec.primitive.form is not None and type(node.aval) is not tuple
+        if is_local:
+            work[node] = max(sizes, default=0) if node.aval.size > 1 else 1
+            work[node] = max(work[node], node.aval.size)
+        chunks = _chunks(node, sizes[0] if sizes else 0)
         if not chunks:
             return None
         (x,) = node.spec.inputs
@@ -89,18 +98,18 @@ def with_partial_reductions(graph):
     return graph.rewritten(replacement)
 
 
-def _chunks(node):
+def _chunks(node, work):
     """Into how many chunks a reduction is cut; 0: a kernel can do it row by row."""
     if node.spec.primitive.form != "reduction" or not can_fuse(node):
         return 0
     (x,), axes = node.spec.inputs, node.spec.params["axes"]
-    if x.size <= SMALL or not axes:
+    if work <= SMALL or not axes:
         return 0
-    last = max(i for i, n in enumerate(x.shape) if n > 1)
+    last = max((i for i, n in enumerate(x.shape) if n > 1), default=0)
     if last in axes and node.aval.size >= ROWS:
         return 0
-    chunks = min(CHUNKS, x.size // CHUNK)
-    return chunks if chunks > 1 and chunks * node.aval.size * 4 <= x.size else 0
+    chunks = min(CHUNKS, work // CHUNK)
+    return chunks if chunks * node.aval.size * 4 <= work else 0
 
 
 # ---- loop nodes --------------------------------------------------------------------------------------

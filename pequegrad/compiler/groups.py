@@ -15,6 +15,7 @@ from ..primitives.access import ORIGIN, axes_of, fresh, has_repeated_axis, is_wh
 
 MEMBERS = 160  # most nodes of one kernel: more gain nothing, and compilers take long over long functions
 SMALL = 1 << 15  # elements; less than this is not worth a second thread
+FREE = 4  # operations on positions that are repeated rather than read from memory
 ROWS = 8  # fewer rows do not keep the threads busy
 
 
@@ -41,11 +42,16 @@ class Group:
             return self.operand[node]
         if node.spec.primitive.form == "gather":
             return node.spec.primitive.accesses(self.index[node], *node.spec.inputs, **node.spec.params)[position]
-        aval, index = node.spec.inputs[position], self.index[node]
-        if aval.shape == node.aval.shape:
-            return index
-        aligned = index[len(index) - aval.ndim :]
-        return tuple([place if n != 1 else ORIGIN for place, n in zip(aligned, aval.shape)])
+        return operand_index(node, position, self.index[node])
+
+
+def operand_index(node, position, index):
+    """The index at which the elementwise `node` reads an operand when it is computed at `index`."""
+    aval = node.spec.inputs[position]
+    if aval.shape == node.aval.shape:
+        return index
+    aligned = index[len(index) - aval.ndim :]
+    return tuple([place if n != 1 else ORIGIN for place, n in zip(aligned, aval.shape)])
 
 
 def read_through(index, views):
@@ -59,7 +65,7 @@ def read_through(index, views):
 
 
 def is_addressed(node, position):
-    """True for an operand that is read at computed places: it must be in memory."""
+    """True for an operand that is read at computed places."""
     return position == 0 and node.spec.primitive.form == "gather"
 
 
@@ -69,7 +75,8 @@ class Grouping:
     def __init__(self, graph, can_fuse):
         self.nodes = graph.nodes
         self.position = {node: i for i, node in enumerate(graph.nodes)}
-        self.members = {node for node in graph.nodes if can_fuse(node)}
+        self.free = _free_nodes(graph, can_fuse)
+        self.members = {node for node in graph.nodes if can_fuse(node) and node not in self.free}
         self.readers = {}  # node -> all nodes that have it as input
         self.uses = {}  # fusable node -> (reader, position of the operand, views between), readers fusable
         self.kept = {*graph.outputs, *graph.effects}  # what must be in memory
@@ -77,16 +84,30 @@ class Grouping:
         for node in graph.nodes:
             for position, source in enumerate(node.inputs):
                 self.readers.setdefault(source, []).append(node)
+                base, views = self.source(source)
                 if node in self.members and not is_addressed(node, position):
-                    base, views = self.source(source)
                     self.uses.setdefault(base, []).append((node, position, views))
                 elif not self.is_view(node):
-                    self.kept.add(self.source(source)[0])
+                    self.kept.add(base)
         for node in (*graph.outputs, *graph.effects):
             self.kept.add(self.source(node)[0])
+        self.depth = self._depths()
         for node in reversed(graph.nodes):
             if node in self.members:
                 self.place(node)
+
+    def _depths(self):
+        """How many kernels, roughly, must have run before a node can be computed."""
+        depth = {}
+        for node in self.nodes:
+            depth[node] = 0
+            for source in node.inputs:
+                if source in depth:
+                    waits = not self.is_view(source) and (
+                        source not in self.members or source.spec.primitive.form == "partial"
+                    )
+                    depth[node] = max(depth[node], depth[source] + waits)
+        return depth
 
     def is_view(self, node):
         return node.spec.primitive.form == "view"
@@ -120,6 +141,10 @@ class Grouping:
         else:
             group.index[node] = fresh(node.aval.shape)
         self.add(node, group)
+
+    def leaves(self, node, members):
+        """True if something besides `members` needs the value of a member."""
+        return node in self.kept or any(reader not in members for reader, _, _ in self.uses.get(node, ()))
 
     def add(self, node, group):
         group.members.append(node)
@@ -158,7 +183,9 @@ class Grouping:
 
     def is_possible(self, node, merged, groups):
         members = set(merged.members)
-        leaves = node in self.kept or any(reader not in members for reader, _, _ in self.uses[node])
+        leaves = self.leaves(node, members)
+        if leaves and self.depth[node] < max(self.depth[member] for member in members):
+            return False  # what else needs it would have to wait for this kernel
         if leaves and not is_whole(merged.index[node], node.aval.shape):
             return False
         axes = axes_of(merged.operand.get(node) or merged.index[node])
@@ -171,6 +198,9 @@ class Grouping:
             if rows_of(merged) is None:
                 return False
             merged.shapes.add(shape)
+        for other in members:
+            if other.spec.primitive.form == "partial" and not members.isdisjoint(self.readers.get(other, ())):
+                return False
         return not (leaves or len(groups) > 1) or not self.is_cyclic(members)
 
     def is_cyclic(self, members):
@@ -192,6 +222,21 @@ class Grouping:
             if other is not None:
                 stack += [sibling for sibling in other.members if sibling not in seen]
         return False
+
+
+def _free_nodes(graph, can_fuse):
+    """Nodes that are computed from nothing but positions and numbers, so cheaply that each reader may do it itself."""
+    cost = {}
+    for node in graph.nodes:
+        form = node.spec.primitive.form
+        if form == "iota" and can_fuse(node):
+            cost[node] = 1
+        elif form == "view" or (form == "elementwise" and can_fuse(node)):
+            parts = [0 if is_constant(s) and s.aval.ndim == 0 else cost.get(s, FREE + 1) for s in node.inputs]
+            total = sum(parts) + (form != "view")
+            if total <= FREE and any(parts):
+                cost[node] = total
+    return {node for node in cost if node.spec.primitive.form != "view"}
 
 
 def rows_of(group):

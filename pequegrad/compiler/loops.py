@@ -13,8 +13,8 @@ needs is read back from the results or from a buffer, or computed again if that 
 import math
 
 from ..core.node import is_constant
-from ..primitives.access import axes_of
-from .groups import is_addressed, read_through, rows_of
+from ..primitives.access import Axis, Place, axes_of
+from .groups import is_addressed, operand_index, read_through, rows_of
 
 CHEAP = 6  # cost up to which a value is computed again rather than kept for a later pass
 
@@ -34,8 +34,38 @@ class Access:
         self.key = node, self.constant, tuple(sorted((a.number, s) for a, s in self.strides.items()))
 
 
-class Target(Access):
-    """The operand of a gather: to the element comes a start that the kernel computes."""
+class Inlined:
+    """What an operand is computed from where it is read: views, positions (iota) and numbers, or one array in memory.
+
+    arrays: (node, index) pairs that are read; counts: places that are values; start: the axis that stands for
+    the place which a gather computes, or None.
+    """
+
+    def __init__(self, node, index, grouping, start=None):
+        self.node, self.index, self.start = node, index, start
+        self.arrays, self.counts = [], []
+        stack = [(node, index)]
+        while stack:
+            node, index = stack.pop()
+            form = node.spec.primitive.form
+            below, passed = read_through(index, [node]) if form == "view" else (index, 0)
+            if passed:
+                stack.append((node.inputs[0], below))
+            elif form == "iota" and node in grouping.free:
+                self.counts.append(index[node.spec.params["axis"]])
+            elif node in grouping.free:
+                stack += [(source, operand_index(node, i, index)) for i, source in enumerate(node.inputs)]
+            elif not is_number(node):
+                self.arrays.append((node, index))
+
+
+def _target(gather, group, grouping):
+    """What a gather reads; an axis of its own stands for the place that it computes."""
+    element = group.operand_index(gather, 0)
+    (axis,) = gather.spec.params["places"].index_map
+    start = Axis(gather.spec.inputs[0].shape[axis])
+    place = Place((*element[axis].terms, (start, 1)), element[axis].constant)
+    return Inlined(gather.inputs[0], (*element[:axis], place, *element[axis + 1 :]), grouping, start)
 
 
 class Loop:
@@ -65,20 +95,19 @@ def plan_of(group, grouping):
     plan.members = sorted(group.members, key=grouping.position.__getitem__)
     plan.group = group
     inside = set(plan.members)
-    plan.results = [
-        node
-        for node in plan.members
-        if node in grouping.kept or any(reader not in inside for reader, _, _ in grouping.uses.get(node, ()))
-    ]
+    plan.results = [node for node in plan.members if grouping.leaves(node, inside)]
     plan.reads = {}  # (member, position) -> member or Access
     for node in plan.members:
         for position, operand in enumerate(node.inputs):
             if is_addressed(node, position):
-                plan.reads[node, position] = Target(operand, group.operand_index(node, position))
+                plan.reads[node, position] = _target(node, group, grouping)
                 continue
             base, views = grouping.source(operand)
             if base in inside:
                 plan.reads[node, position] = base
+                continue
+            if base in grouping.free:
+                plan.reads[node, position] = Inlined(operand, group.operand_index(node, position), grouping)
                 continue
             index, passed = read_through(group.operand_index(node, position), views)
             array = views[passed] if passed < len(views) else base
@@ -86,17 +115,20 @@ def plan_of(group, grouping):
     plan.writes = {
         node: Access(node, group.index[node]) for node in plan.results if node.spec.primitive.form != "partial"
     }
-    plan.inputs = list(
-        dict.fromkeys(
-            read.node for read in plan.reads.values() if isinstance(read, Access) and not _is_number(read.node)
-        )
-    )
+    plan.accesses = []  # of arrays in memory
+    for read in plan.reads.values():
+        if isinstance(read, Access):
+            plan.accesses.append(read)
+        elif isinstance(read, Inlined):
+            plan.accesses += [Access(node, index) for node, index in read.arrays]
+    plan.starts = {read.start for read in plan.reads.values() if isinstance(read, Inlined) and read.start is not None}
+    plan.inputs = list(dict.fromkeys(access.node for access in plan.accesses if not is_number(access.node)))
     _find_loops(plan)
     _find_passes(plan)
     return plan
 
 
-def _is_number(node):
+def is_number(node):
     return is_constant(node) and node.aval.ndim == 0 and "value" in node.spec.params
 
 
@@ -106,7 +138,7 @@ def _is_number(node):
 def _find_loops(plan):
     group = plan.group
     partials = [node for node in plan.members if node.spec.primitive.form == "partial"]
-    accesses = [read for read in plan.reads.values() if isinstance(read, Access)] + list(plan.writes.values())
+    accesses = plan.accesses + list(plan.writes.values())
     indices = [*(group.index[n] for n in plan.members if n not in partials), *group.operand.values()]
     axes = list(dict.fromkeys(axis for index in sorted(indices, key=len, reverse=True) for axis in axes_of(index)))
     main = max(accesses, key=lambda access: (len(access.strides), access.node.aval.size), default=None)
@@ -116,9 +148,7 @@ def _find_loops(plan):
     rows = rows_of(group)
     kept = [set(axes_of(group.index[node])) for node in partials]
     iotas = [  # counted like an access, so that merged loops count them right
-        {a: s for a, s in group.index[n][n.spec.params["axis"]].expanded()}
-        for n in plan.members
-        if n.spec.primitive.form == "iota"
+        dict(place.expanded()) for read in plan.reads.values() if isinstance(read, Inlined) for place in read.counts
     ]
     strides = [access.strides for access in accesses] + iotas
 
@@ -180,7 +210,7 @@ def _find_passes(plan):
         found = 0
         for position in range(len(node.inputs)):
             read = plan.reads[node, position]
-            if not isinstance(read, Access):
+            if not isinstance(read, (Access, Inlined)):
                 found = max(found, level[read] + (read.spec.primitive.form == "reduction"))
         level[node] = found
         index = group.operand.get(node) or group.index[node]
@@ -193,7 +223,6 @@ def _find_passes(plan):
             passes[key] = Pass(key[0], plan.inner[key[1]])
         return passes[key]
 
-    roots = {}  # pass -> members it computes first of all
     for node in plan.members:
         form = node.spec.primitive.form
         if not plan.inner_of[node]:
@@ -220,7 +249,7 @@ def _find_passes(plan):
         seen = set()
         while stack:
             node = stack.pop()
-            if isinstance(node, Access) or node in seen or not plan.inner_of[node]:
+            if isinstance(node, (Access, Inlined)) or node in seen or not plan.inner_of[node]:
                 continue
             if node.spec.primitive.form == "reduction":
                 continue
@@ -244,7 +273,7 @@ def _goes_by_columns(plan):
     (only,) = plan.passes
     if only.results or only.buffers or only.partials:
         return False
-    reads = [read for read in plan.reads.values() if isinstance(read, Access)]
+    reads = plan.accesses
     side_by_side = lambda loop: sum(r.node.aval.size for r in reads if r.strides.get(loop.last) == 1)  # noqa: E731
     return side_by_side(plan.rows[0]) > side_by_side(only.loops[-1])
 
@@ -263,7 +292,7 @@ def _is_worth_keeping(plan, node):
     total, stack, seen = 0, [node], set()
     while stack and total <= CHEAP:
         current = stack.pop()
-        if isinstance(current, Access):
+        if isinstance(current, (Access, Inlined)):
             total += 1
             continue
         if current in seen or not plan.inner_of[current] or current.spec.primitive.form == "reduction":

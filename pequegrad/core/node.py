@@ -312,14 +312,9 @@ class Cut:
 
     __slots__ = ("reason", "sources")
 
-    def __init__(self, reason, nodes):
-        """nodes: those whose history, themselves included, is dropped."""
+    def __init__(self, reason, sources):
         self.reason = reason
-        for node in nodes:
-            if node.inputs or node.cut is not None:
-                self.sources = _history(nodes)
-                return
-        self.sources = [reference(node) for node in nodes if node.flags & TRACKED]
+        self.sources = sources  # weak references: a list or a set
 
     def depends_on(self, node):
         if type(self.sources) is list:
@@ -327,8 +322,8 @@ class Cut:
         return reference(node) in self.sources
 
 
-def _history(nodes):
-    """Weak references to the tracked nodes among `nodes` and all that they depend on: a set."""
+def history_of(nodes):
+    """What a Cut remembers: weak references to the tracked ones among `nodes` and to all that they depend on."""
     sources, seen, stack, cuts = set(), set(nodes), list(nodes), set()
     while stack:
         node = stack.pop()

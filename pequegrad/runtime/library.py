@@ -147,6 +147,15 @@ class ArrayGroup:
         release(self.arrays + self.begin, self.end - self.begin)
 
 
+def _shared(arrays, begin, end):
+    group = ArrayGroup(arrays, begin, end)
+    return [SharedArray(pointer, group) for pointer in arrays[begin:end]]
+
+
+# Outputs of a program live and die together if there are at least so many and they hold at most so many bytes.
+_MANY, _SMALL = 8, 1 << 16
+
+
 def array_from_host(data, device):
     """A copy of the NumPy array `data` on `device`."""
     data = np.asarray(data, order="C")
@@ -266,8 +275,7 @@ def execute(device, code, n_slots, inputs, output_refs, n_owned):
         check(status)
     if n == n_owned:
         return [DeviceArray(pointer) for pointer in outputs]
-    group = ArrayGroup(outputs, n_owned, n)
-    return [DeviceArray(p) for p in outputs[0:n_owned]] + [SharedArray(p, group) for p in outputs[n_owned:n]]
+    return [DeviceArray(p) for p in outputs[0:n_owned]] + _shared(outputs, n_owned, n)
 
 
 class Program:
@@ -293,21 +301,32 @@ class Program:
         return (int(ffi.cast("intptr_t", self.pointer)),)
 
     def run(self, inputs, donated=None):
-        """The outputs (DeviceArrays) for these inputs (DeviceArrays).
+        """The outputs (see run_pointers) for these inputs (DeviceArrays).
 
         donated: for each input whether the program may have it; those DeviceArrays are empty afterwards.
         """
-        outputs = ffi.new(self._outputs)
         pointers = [value.pointer for value in inputs]
         if donated is None:
-            status = lib.pg_program_run(self.pointer, pointers, outputs)
-        else:
-            for value, gone in zip(inputs, donated):
-                if gone:
-                    value.pointer = ffi.NULL
-            status = lib.pg_program_run_donating(self.pointer, pointers, bytes(donated), outputs)
+            return self.run_pointers(pointers)
+        outputs = ffi.new(self._outputs)
+        for value, gone in zip(inputs, donated):
+            if gone:
+                value.pointer = ffi.NULL
+        status = lib.pg_program_run_donating(self.pointer, pointers, bytes(donated), outputs)
         if status:
             check(status)
+        return [DeviceArray(pointer) for pointer in outputs]
+
+    def run_pointers(self, pointers):
+        """The outputs for the inputs that these pointers are: DeviceArrays, or SharedArrays if they are many and small."""
+        outputs, n = ffi.new(self._outputs), self.n_outputs
+        status = lib.pg_program_run(self.pointer, pointers, outputs)
+        if status:
+            check(status)
+        if n == 1:
+            return (DeviceArray(outputs[0]),)
+        if n >= _MANY and lib.pg_arrays_bytes(outputs, n) <= _SMALL:
+            return _shared(outputs, 0, n)
         return [DeviceArray(pointer) for pointer in outputs]
 
     def __del__(self, destroy=lib.pg_program_destroy):

@@ -3,6 +3,7 @@
 import functools
 
 from ..core.errors import ArgumentError
+from ..core.locks import stateful
 from ..core.node import state
 from .arguments import TRACED, argument_key, differences, leaf_owners, order_of_leaves, quick_nodes
 from .entry import Entry
@@ -81,31 +82,40 @@ class jit:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args, **kwargs):
-        inside = state.frame is not None or state.gradient_frames
-        if not self.known or inside or kwargs:
-            return self._call(args, kwargs, inside)
+        if not self.known or kwargs or state.frame is not None or state.gradient_frames:
+            return self._call(args, kwargs)
+        nodes, key = [], []
         try:
-            structure, nodes = None, [x._node for x in args]
+            for x in args:
+                node = x._node
+                nodes.append(node)
+                key.append(node.aval)
         except AttributeError:
             structure, nodes = quick_nodes(args)
             if nodes is None:
-                return self._call(args, kwargs, inside)
-        known = self.known.get((structure, *[node.aval for node in nodes]))
+                return self._call(args, kwargs)
+            key = [structure, *[node.aval for node in nodes]]
+        known = self.known.get(tuple(key))
         if known is not None:
             entries, order, donated = known
-            for entry in reversed(entries):
-                if entry.always_current or entry.is_current():
-                    if order is not None:
-                        nodes = list(order(nodes))
+            entry = entries[-1]
+            if entry.always_current or (entry := _current(entries)) is not None:
+                if order is not None:
+                    nodes = list(order(nodes))
+                node = None  # donating counts references
+                if not entry.state:
                     return entry.run(nodes, donated)
-        return self._call(args, kwargs, inside)
+                with stateful:
+                    return entry.run(nodes, donated)
+        return self._call(args, kwargs)
 
-    def _call(self, args, kwargs, inside):
-        """A call of which __call__ does not know yet where to find its program."""
+    def _call(self, args, kwargs):
+        """A call of which __call__ does not know where to find its program: one that is new, or of an uncommon form."""
+        inside = state.frame is not None or state.gradient_frames
         key, leaves, static = self._key(args, kwargs)
         if inside:
             key = *key, _axes_in_scope()
-        entry = self._find(key)
+        entry = _current(self.compiled.get(key, ()))
         if entry is None:
             entry = self._compile(key, leaves, static)
         if inside:
@@ -113,7 +123,8 @@ class jit:
         donated = self._donated_leaves(*static[:2]) if self.donated else None
         if key in self.compiled and not kwargs and not static[2]:
             self._remember(args, self.compiled[key], donated)
-        return entry.run([x._node for x in leaves], donated)
+        with stateful:
+            return entry.run([x._node for x in leaves], donated)
 
     def _remember(self, args, entries, donated):
         """From now on __call__ finds these entries for arguments of this kind."""
@@ -121,7 +132,7 @@ class jit:
         if None in nodes:
             structure, nodes = quick_nodes(args)
         if nodes is not None:
-            key = structure, *[node.aval for node in nodes]
+            key = (*([] if structure is None else [structure]), *[node.aval for node in nodes])
             self.known[key] = entries, order_of_leaves(args, structure), donated
 
     def _donated_positions(self, numbers):
@@ -141,7 +152,7 @@ class jit:
     def print_trace(self, *args, **kwargs):
         """Prints the graph for these arguments, one line per operation."""
         key, leaves, static = self._key(args, kwargs)
-        entry = self._find(key) or self._compile(key, leaves, static)
+        entry = _current(self.compiled.get(key, ())) or self._compile(key, leaves, static)
         print(entry.graph)
 
     def cache_info(self):
@@ -165,12 +176,6 @@ class jit:
         leaves, structure = flatten((args, kwargs))
         key, traced, others = argument_key(self.name, leaves, structure, static_args)
         return key, traced, (structure, others, static_args)
-
-    def _find(self, key):
-        for entry in reversed(self.compiled.get(key, ())):
-            if entry.is_current():
-                return entry
-        return None
 
     # ---- tracing and compiling -------------------------------------------------------------------------
 
@@ -207,6 +212,14 @@ class jit:
             "; ".join(differences(self.function, self.last_key, key))
             or "a tensor, a module or an axis that it reads from outside",
         )
+
+
+def _current(entries):
+    """The newest of the entries that holds today; None if none does."""
+    for entry in reversed(entries):
+        if entry.is_current():
+            return entry
+    return None
 
 
 def _axes_in_scope():
