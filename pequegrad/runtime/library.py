@@ -207,6 +207,13 @@ def dense_base(value):
     return DeviceArray(base[0]), tuple(permutation[0 : info.ndim])
 
 
+def shape_of(value):
+    """The shape of a DeviceArray."""
+    info = ffi.new("pg_array_info *")
+    lib.pg_array_describe(value.pointer, info)
+    return tuple(info.shape[0 : info.ndim])
+
+
 # ---- operations and programs -----------------------------------------------------------------------
 
 

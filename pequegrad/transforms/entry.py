@@ -30,7 +30,7 @@ class Entry:
         self.captured = [(handle, handle._node.aval) for handle in (*self.closure.constants, *self.state)]
         self.handles = [handle for handle, _ in self.captured]
         self.specs = [array.spec(node.aval) for node in graph.outputs]
-        self.program = None
+        self.program, self.layouts, self.runs = None, None, 0
         self.always_current = not (self.guards or self.modules or self.captured or graph.aliases)
 
     def is_final(self):
