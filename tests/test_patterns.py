@@ -145,9 +145,7 @@ def test_any_rank_and_dtype(shape, dtype, tensor, rng):
     """Parameters (axes, sizes, counts) are those of the shape at hand."""
     data = tensor(rng.normal(size=shape).astype(dtype))
     with registered(layer_norm, lambda x: pg.layer_norm(x, (x.shape[-1],)) * 2) as pattern:
-        assert str(apply_patterns(traced(layer_norm, data))) == str(traced(pattern.replacement, data)).replace(
-            "<lambda>(", "layer_norm("
-        )
+        assert sorted(rewritten(layer_norm, data)) == sorted(operations(traced(pattern.replacement, data)))
         np.testing.assert_allclose(
             pg.jit(layer_norm)(data).numpy().astype("f8"), 2 * layer_norm(data).numpy().astype("f8"),
             rtol=1e-2 if dtype == "float16" else 1e-5, atol=1e-2 if dtype == "float16" else 1e-5,  # two formulas: rounding
@@ -238,7 +236,7 @@ def test_a_replacement_that_would_need_its_own_result_is_left_out():
     example = lambda x, y: (lambda e: (e, pg.cos(e) * y))(pg.exp(x))
     program = lambda x: (lambda e: pg.cos(e) * pg.sin(e))(pg.exp(x))
     with registered(example, lambda x, y: (pg.tan(x), pg.tanh(x) + y)):
-        assert rewritten(program, x(3)) == ["tan", "tanh", "sin", "add"]
+        assert sorted(rewritten(program, x(3))) == ["add", "sin", "tan", "tanh"]
     with registered(example, lambda x, y: (pg.tan(x) + y, pg.tanh(x) + y)):  # the first needs y, too: a circle
         assert rewritten(program, x(3)) == ["exp", "cos", "sin", "mul"]
 

@@ -7,7 +7,12 @@ from ...primitives import elementwise as e
 from .rewriting import kind, local_pass
 
 # significant bits, smallest and largest exponent of a power of two
-_FLOATS = {"bfloat16": (8, -133, 127), "float16": (11, -24, 15), "float32": (24, -149, 127), "float64": (53, -1074, 1023)}
+_FLOATS = {
+    "bfloat16": (8, -133, 127),
+    "float16": (11, -24, 15),
+    "float32": (24, -149, 127),
+    "float64": (53, -1074, 1023),
+}
 
 
 def holds(wide, narrow):

@@ -4,7 +4,8 @@ from ...core.evaluate import FORWARD, OUTPUT
 from ...core.node import detached
 
 _CALLS = ("call", "checkpoint")
-_BARRIER = "optimization_barrier"  # stays: what is recomputed behind it must not be merged with what was computed before
+# stays: what is recomputed behind it must not be merged with what was computed before
+_BARRIER = "optimization_barrier"
 
 
 def inline(graph):

@@ -1,8 +1,7 @@
 """Joins: concatenate, pad and slice that undo each other, or that move nothing."""
 
-from ...primitives import elementwise as e
 from ...primitives import shape as s
-from .rewriting import kind, local_pass
+from .rewriting import local_pass
 
 
 def _is(node, name):
@@ -103,103 +102,10 @@ def slice_update(b, spec, inputs):
     return update if update.aval.shape == x.aval.shape else None
 
 
-# ---- sums of padded arrays: what the derivative of splitting gives -----------------------------------
-
-
-def sum_of_pads(b, spec, inputs):
-    """pad(x) + pad(y), both with zeros, where x and y do not overlap along an axis, is their concatenation.
-
-    Zeros stay between and around them. Adding 0.0 makes 0.0 of -0.0: it is added to x and y, too.
-    """
-    x, y = inputs
-    if x.aval.shape != y.aval.shape or not (_is_partial(x) and _is_partial(y)):
-        return None
-    for axis in range(x.aval.ndim):
-        first, second = _pieces(b, x, axis), _pieces(b, y, axis)
-        if first is not None and second is not None:
-            found = _merged(first, second)
-            if found is not None:
-                return _laid_out(b, found, axis, spec.aval)
-    return None
-
-
-def _is_partial(x):
-    return _is(x, "pad") or _is(x, "concatenate")
-
-
-def _is_zero(b, node):
-    """True for 0.0, not -0.0, or a broadcast of it."""
-    if _is(node, "broadcast_in_dim"):
-        node = node.inputs[0]
-    return repr(b.literal(node)) in ("0", "0.0", "0j", "False")
-
-
-def _pieces(b, x, axis):
-    """x along `axis` as a list of (size, node, or None for zeros); None if it is not of that form."""
-    params = x.spec.params
-    if _is(x, "concatenate"):
-        if params["axis"] != axis:
-            return None
-        pieces = [(part.aval.shape[axis], None if _is_zero(b, part) else part) for part in x.inputs]
-    else:
-        low, high, (y, value) = params["low"], params["high"], x.inputs
-        if not _is_zero(b, value) or any(params["interior"]) or low[axis] < 0 or high[axis] < 0:
-            return None
-        if any(_along(axis, low, 0)) or any(_along(axis, high, 0)):
-            return None
-        inner = _pieces(b, y, axis) if _is(y, "concatenate") else None
-        pieces = [(low[axis], None), *(inner or [(y.aval.shape[axis], y)]), (high[axis], None)]
-    return _without_seams(pieces)
-
-
-def _without_seams(pieces):
-    """The pieces without empty ones, zeros that follow each other as one."""
-    found = []
-    for size, node in pieces:
-        if size and node is None and found and found[-1][1] is None:
-            found[-1] = found[-1][0] + size, None
-        elif size:
-            found.append((size, node))
-    return found
-
-
-def _merged(first, second):
-    """Two lists of pieces as one, if at each place at most one is not zero and no piece is cut; else None."""
-    first, second, found = first[::-1], second[::-1], []
-    while first and second:
-        (n, x), (m, y) = first.pop(), second.pop()
-        size = min(n, m)
-        if (x is not None and (y is not None or m < n)) or (y is not None and n < m):
-            return None
-        if n > size:
-            first.append((n - size, None))
-        if m > size:
-            second.append((m - size, None))
-        found.append((size, y if x is None else x))
-    return _without_seams(found)
-
-
-def _laid_out(b, pieces, axis, aval):
-    """The pieces, each with 0.0 added, as the padded concatenation of all that lies between zeros."""
-    low = pieces.pop(0)[0] if pieces[0][1] is None else 0
-    high = pieces.pop()[0] if pieces[-1][1] is None else 0
-    zero = b.number(0, aval)
-    signed = kind(aval) in ("float", "complex")
-    parts = []
-    for size, node in pieces:
-        if node is None:
-            node = b.broadcast(zero, _along(axis, aval.shape, size), ())
-        parts.append(b.make(e.add, node, zero) if signed else node)
-    joined = b.make(s.concatenate, *parts, axis=axis)
-    none = (0,) * aval.ndim
-    return b.make(s.pad, joined, zero, low=_along(axis, none, low), high=_along(axis, none, high), interior=none)
-
-
 RULES = {
     "concatenate": [concatenate],
     "slice": [slice_of_concatenate, slice_of_pad],
     "pad": [pad],
     "slice_update": [slice_update],
-    "add": [sum_of_pads],
 }
 joins = local_pass(RULES)

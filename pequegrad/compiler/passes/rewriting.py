@@ -29,6 +29,10 @@ ELEMENTWISE, ANY = "elementwise", "any"  # keys of tables of rules, besides name
 COMMUTATIVE = {"add", "mul", "and", "or", "xor", "eq", "ne"}
 
 
+def is_elementwise(primitive):
+    return issubclass(getattr(primitive, "rules", object), elementwise.Elementwise)
+
+
 class RuleSet:
     """The rules of some tables, by primitive."""
 
@@ -40,7 +44,7 @@ class RuleSet:
         rules = self.found.get(primitive)
         if rules is None:
             keys = [ANY, primitive.name]
-            if issubclass(getattr(primitive, "rules", object), elementwise.Elementwise):
+            if is_elementwise(primitive):
                 keys.append(ELEMENTWISE)
             rules = self.found[primitive] = tuple(
                 rule for table in self.tables for key in keys for rule in table.get(key, ())
@@ -60,7 +64,8 @@ class Builder:
     def __init__(self, rules, graph):
         self.rules = rules
         self.effects = set(graph.effects)
-        self.known = {}  # (token of primitive and parameters, *inputs) -> the node for them
+        self.known = {}  # (token of primitive and parameters, *inputs) -> what stands for that
+        self.depth = 0  # how many rules that follow long chains are at work
         self.tokens = {}  # Spec -> a number that is equal for equal primitives and parameters
         self.numbers = {}  # what those numbers stand for -> the number
         self.constants = {}  # (text, dtype, device) -> the constant node for them
@@ -84,21 +89,22 @@ class Builder:
 
     def simplified(self, spec, inputs, node=None):
         """What the rules make of a node, or the one node that does the same; `node` itself if it can stay."""
-        for rule in self.rules.of(spec.primitive):
-            found = rule(self, spec, inputs)
-            if found is not None:
-                return found
         token = self.tokens.get(spec)
         if token is None:
             token = self.tokens[spec] = self._token(spec)
         key = (token, *inputs)
         if len(inputs) == 2 and inputs[0].number > inputs[1].number and spec.primitive.name in COMMUTATIVE:
             key = token, inputs[1], inputs[0]
-        known = self.known.get(key)
-        if known is None:
-            known = node if node is not None and inputs == node.inputs else detached(spec, inputs)
-            self.known[key] = known
-        return known
+        found = self.known.get(key)
+        if found is None:
+            for rule in self.rules.of(spec.primitive):
+                found = rule(self, spec, inputs)
+                if found is not None:
+                    break
+            else:
+                found = node if node is not None and inputs == node.inputs else detached(spec, inputs)
+            self.known[key] = found
+        return found
 
     def _token(self, spec):
         primitive = spec.primitive
@@ -131,7 +137,8 @@ class Builder:
         return x if x.aval.shape == to else self.make(shape.reshape, x, shape=to)
 
     def transpose(self, x, permutation):
-        return self.make(shape.transpose, x, permutation=permutation)
+        in_order = list(permutation) == sorted(permutation)
+        return x if in_order else self.make(shape.transpose, x, permutation=permutation)
 
     def broadcast(self, x, to, axes):
         return x if x.aval.shape == to else self.make(shape.broadcast_in_dim, x, shape=to, axes=axes)
@@ -176,7 +183,7 @@ def _same_kind(a, b):
 
 
 def kind(aval):
-    """"float", "complex", "integer" or "bool"."""
+    """Of what kind the numbers are: "float", "complex", "integer" or "bool"."""
     dtype = aval.dtype
     if is_float(dtype):
         return "float"

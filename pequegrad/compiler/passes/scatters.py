@@ -8,7 +8,7 @@ from memory is better written in place.
 from ...core.dtype import dt
 from ...primitives import elementwise as e
 from ...primitives import shape as s
-from .rewriting import local_pass
+from .rewriting import is_elementwise, local_pass
 
 _COMBINE = {"add": e.add, "mul": e.mul, "min": e.min_, "max": e.max_}
 
@@ -36,8 +36,7 @@ def one_per_row(b, spec, inputs):
 
 
 def _is_computed(x):
-    name = x.spec.primitive.name
-    return name == "broadcast_in_dim" or issubclass(getattr(x.spec.primitive, "rules", object), e.Elementwise)
+    return x.spec.primitive.name == "broadcast_in_dim" or is_elementwise(x.spec.primitive)
 
 
 def _axes(b, x, indices, updates, places):
@@ -56,12 +55,12 @@ def _axes(b, x, indices, updates, places):
     columns = [None] * (indices.aval.ndim - 1)
     for i, place in zip(places.batch, places.indices_batch):
         columns[place] = i
-    components = [_component(b, indices, k) for k in range(len(places.index_map))]
     computed = []
-    for axis, component in zip(places.index_map, components):
-        along = None if component is None else _runs_along(component, shape[axis])
+    for k, axis in enumerate(places.index_map):
+        index = component(b, indices, k)
+        along = None if index is None else runs_along(index, shape[axis])
         if along is None or columns[along] is not None:
-            computed.append((axis, component))
+            computed.append((axis, index))
         else:
             columns[along] = axis
     if len(computed) != 1 or computed[0][1] is None:
@@ -73,7 +72,7 @@ def _axes(b, x, indices, updates, places):
     return *computed[0], columns
 
 
-def _component(b, indices, k):
+def component(b, indices, k):
     """The k-th number of each index vector as an array without the last axis; None if that needs a computation."""
     shape = indices.aval.shape[:-1]
     if indices.aval.shape[-1] == 1:
@@ -84,9 +83,9 @@ def _component(b, indices, k):
     return None
 
 
-def _runs_along(component, size):
+def runs_along(index, size):
     """The axis along which these indices are 0, 1, ... size - 1, or None."""
-    node, axes = component, range(component.aval.ndim)
+    node, axes = index, range(index.aval.ndim)
     if node.spec.primitive.name == "broadcast_in_dim":
         node, axes = node.inputs[0], node.spec.params["axes"]
     if node.spec.primitive.name != "iota" or node.aval.size != size:

@@ -5,6 +5,7 @@ matches (`rewrite.Match`) for a program (`search.Program`).
 """
 
 import contextlib
+import functools
 import threading
 
 from .declared import DeclaredPattern
@@ -72,7 +73,15 @@ def unregister_pattern(pattern):
 
 def patterns():
     """The patterns that are tried, in their order: a list."""
-    return list(_registered)
+    return [*_registered, *_own()]
+
+
+@functools.cache
+def _own():
+    """The patterns that pequegrad brings along."""
+    from .attention import Attention
+
+    return (Attention(),)
 
 
 @contextlib.contextmanager
@@ -88,11 +97,16 @@ def no_patterns():
         _switch.off = before
 
 
-def apply_patterns(graph, simplify=lambda graph: graph):
+def unchanged(graph):
+    """The graph: what simplifies it where nothing is simplified."""
+    return graph
+
+
+def apply_patterns(graph, simplify=unchanged):
     """The graph with replacements in the place of all registered patterns. `simplify`: what was done to the graph before."""
     if _switch.off:
         return graph
-    for sought in _registered:
+    for sought in patterns():
         program = Program(graph)
         taken, chosen = set(), []
         for match in sought(program, simplify):
