@@ -148,8 +148,12 @@ class ArrayGroup:
 
 
 def _shared(arrays, begin, end):
-    group = ArrayGroup(arrays, begin, end)
-    return [SharedArray(pointer, group) for pointer in arrays[begin:end]]
+    group, new, values = ArrayGroup(arrays, begin, end), object.__new__, []
+    for pointer in arrays[begin:end]:
+        value = new(SharedArray)  # without the call of __init__
+        value.pointer, value.group = pointer, group
+        values.append(value)
+    return values
 
 
 # Outputs of a program live and die together if there are at least so many and they hold at most so many bytes.

@@ -31,6 +31,7 @@ class Entry:
         self.handles = [handle for handle, _ in self.captured]
         self.specs = [array.spec(node.aval) for node in graph.outputs]
         self.program, self.layouts, self.runs = None, None, 0
+        self.straight = None  # see straight.py
         self.always_current = not (self.guards or self.modules or self.captured or graph.aliases)
 
     def is_final(self):
