@@ -7,10 +7,11 @@ import numpy as np
 from .c_scalars import c_type, register_type, round_expression
 from .c_text import HALVES, Accumulator, combined, identity, wide_type
 from .c_values import Values
-from .loops import Access, Inlined, cost_of
+from .loops import Access, Inlined, Pass, cost_of
 
-BLOCK = 2048  # terms of a float sum that are added in registers; sums of blocks are added in double
+BLOCK = 512  # terms of a float sum that are added in registers; sums of blocks are added in double
 LANES = 64  # rows that are reduced side by side
+TILE = 16  # rows for which arrays that lie the other way are turned at a time
 STACK = 1 << 14  # most bytes of a row's buffers on the stack
 
 
@@ -48,7 +49,7 @@ class Code(Values):
             self.grain = max(1024, int(20000 / (work * 0.25)))
         else:
             self.units = plan.n_rows
-            self.grain = max(LANES if plan.columns else 1, int(20000 / self.row_cost))
+            self.grain = max(LANES if plan.columns else TILE if plan.turned else 1, int(20000 / self.row_cost))
 
     # ---- the whole ---------------------------------------------------------------------------------------
 
@@ -82,14 +83,43 @@ class Code(Values):
         elif plan.columns:
             self._columns()
         else:
+            if plan.turned:
+                self._open_tile()
             self.open("for (int64_t r = first; r < last; r++)")
             self._row_indices()
             self._passes()
             self.close()
+            if plan.turned:
+                self.close()
         if plan.chunks is not None:
             for node in partials:
                 self._end_partial(node)
             self.close()
+
+    def _open_tile(self):
+        """A loop over tiles of rows, `first` to `last` inside; turns what lies the other way."""
+        size = self.plan.rows[-1].size
+        self.line("const int64_t end_of_rows = last;")
+        self.open("for (int64_t tile = first, lanes; tile < end_of_rows; tile += lanes)")
+        self.line(f"lanes = end_of_rows - tile < {TILE} ? end_of_rows - tile : {TILE};")
+        if len(self.plan.rows) > 1:
+            self.line(f"if (lanes > {size} - tile % {size}) lanes = {size} - tile % {size};")
+        self.open("")
+        self.line("const int64_t r = tile;")
+        self._row_indices()
+        for key, (read, loops) in self.plan.turned.items():
+            name = self.tiles[key]
+            for k, loop in enumerate(loops):
+                self.open(f"for (int64_t c{k} = 0; c{k} < {loop.size}; c{k}++)")
+            inner = Pass(0, loops)
+            count = math.prod(loop.size for loop in loops)
+            source = f"{self.pointer[read.node]}[{self.offset(read, loops)} + l]"
+            to = f"{name}[l * {count} + {self.buffer_index(inner)}]"
+            self.line(f"for (int64_t l = 0; l < lanes; l++) {to} = {source};")
+            for _ in loops:
+                self.close()
+        self.close()
+        self.line("const int64_t first = tile, last = tile + lanes;")
 
     def _row_indices(self):
         loops = self.plan.rows
@@ -103,6 +133,12 @@ class Code(Values):
             self.row_index[loops[0]] = rest
 
     def _find_buffers(self):
+        for key, (read, loops) in self.plan.turned.items():
+            kind, name = c_type(read.node.aval.dtype), f"z{len(self.tiles)}"
+            self.tiles[key] = name
+            self.line(f"{kind} *const {name} = ({kind} *)(scratch + {self.scratch});")
+            bytes_needed = TILE * math.prod(loop.size for loop in loops) * read.node.aval.dtype.itemsize
+            self.scratch += -(-bytes_needed // 64) * 64
         on_stack = 0
         for node in self.plan.members:
             if node not in self.plan.kept:

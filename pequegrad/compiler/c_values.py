@@ -21,6 +21,7 @@ class Values:
         self.scopes = []
         self.counter = 0
         self.pointer, self.output, self.buffer = {}, {}, {}  # array, result, kept member -> C name of its memory
+        self.tiles = {}  # key of an access to an array that lies the other way -> C name of the turned tile
         self.row_index = {}  # loop over rows -> its C name
         self.starts = {}  # axis that stands for a computed place -> its C name
         self.last_read = {}  # array -> [(access, level of the pass)]
@@ -186,7 +187,12 @@ class Values:
         key = read.key
         if key in self.names:
             return self.names[key]
-        text = self.load_text(self.pointer[array], read, current if inner else None, array.aval.dtype)
+        if key in self.tiles and inner:
+            count = math.prod(loop.size for loop in current.loops)
+            place = f"{self.tiles[key]}[(r - tile) * {count} + {self.buffer_index(current)}]"
+            text = load_expression(array.aval.dtype, place)
+        else:
+            text = self.load_text(self.pointer[array], read, current if inner else None, array.aval.dtype)
         name = self.new("v")
         self.line(f"const {register_type(array.aval.dtype)} {name} = {text};")
         self.names[key] = name

@@ -16,6 +16,7 @@ from ..core.node import is_constant
 from ..primitives.access import Axis, Place, axes_of
 from .groups import is_addressed, operand_index, read_through, rows_of
 
+LONGEST_TILE = 1 << 15  # bytes of a row
 CHEAP = 6  # cost up to which a value is computed again rather than kept for a later pass
 
 
@@ -264,6 +265,26 @@ def _find_passes(plan):
             stack += [plan.reads[node, i] for i in range(len(node.inputs))]
     plan.passes = [passes[key] for key in sorted(passes, key=lambda key: (key[0], len(key[1])))]
     plan.columns = _goes_by_columns(plan)
+    plan.turned = {} if plan.columns else _turned_reads(plan)
+
+
+def _turned_reads(plan):
+    """Accesses to arrays in which rows, not the elements of a row, lie side by side; with the loops of their pass.
+
+    Tiles of them are copied before several rows are computed, so that whole cache lines are read.
+    """
+    if not plan.rows or plan.rows[-1].size < 4:
+        return {}
+    found = {}
+    for (node, _), read in plan.reads.items():
+        inner = plan.inner_of[node]
+        if isinstance(read, Access) and inner and not is_number(read.node):
+            loops = plan.inner[inner]
+            across = read.strides.get(loops[-1].last, 0)
+            if read.strides.get(plan.rows[-1].last) == 1 and abs(across) > 1:
+                if math.prod(loop.size for loop in loops) * read.node.aval.dtype.itemsize <= LONGEST_TILE:
+                    found[read.key] = read, loops
+    return found
 
 
 def _goes_by_columns(plan):
