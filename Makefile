@@ -5,6 +5,8 @@ VENV := .venv
 VENV_PYTHON := $(VENV)/bin/python
 LIBRARY := pequegrad/runtime/libpequegrad.so
 BINDING := pequegrad/runtime/_binding.py
+# what generated code is compiled with; pequegrad.h is not part of it
+SHIPPED := $(addprefix pequegrad/runtime/include/pequegrad_,freestanding.h scalar.h special.h)
 HEADER := runtime/include/pequegrad.h
 RUNTIME_SOURCES := $(wildcard runtime/core/*.[ch] runtime/cpu/*.[ch] runtime/include/*.h) runtime/Makefile
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
@@ -16,7 +18,7 @@ ASAN_TESTS := tests/runtime tests/test_control_flow.py tests/test_callbacks.py t
 
 all: lib $(BINDING) ## Build the C library and its binding in place, for the active Python
 
-lib: $(LIBRARY) ## Build only the C library
+lib: $(LIBRARY) $(SHIPPED) ## Build only the C library
 
 run: $(VENV)/.run lib ## Set up .venv, build, and train the digit classifier
 	@$(MAKE) -s --no-print-directory $(BINDING) PYTHON=$(VENV_PYTHON)
@@ -30,7 +32,7 @@ test-full: $(VENV)/.test lib ## The test-suite with many more generated cases
 	@$(MAKE) -s --no-print-directory $(BINDING) PYTHON=$(VENV_PYTHON)
 	PG_TEST_FULL=1 $(VENV_PYTHON) -m pytest -n $(JOBS) $(ARGS)
 
-bench: $(VENV)/.test lib ## Measure against PyTorch and JAX (ARGS=--write: into docs/performance.md)
+bench: $(VENV)/.test lib ## Measure against PyTorch and JAX (ARGS=--write: into docs/performance.md; --held-out; --cases ...)
 	@$(MAKE) -s --no-print-directory $(BINDING) PYTHON=$(VENV_PYTHON)
 	$(VENV_PYTHON) -m benchmarks $(ARGS)
 
@@ -55,7 +57,7 @@ asan: $(VENV)/.test ## Run the kernel tests on a library built with address and 
 	PG_LIBRARY=$(CURDIR)/build/asan/libpequegrad.so $(VENV_PYTHON) -m pytest -n $(JOBS) $(ASAN_TESTS) $(ARGS)
 
 clean: ## Remove everything that was built (.venv stays)
-	rm -rf build dist *.egg-info $(LIBRARY) $(BINDING)
+	rm -rf build dist *.egg-info $(LIBRARY) $(BINDING) pequegrad/runtime/include
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 help: ## Show this list
@@ -66,6 +68,10 @@ help: ## Show this list
 $(LIBRARY): $(RUNTIME_SOURCES)
 	@$(MAKE) --no-print-directory -C runtime -j$(JOBS) BUILD=../build
 	@cp build/libpequegrad.so $@.new && mv $@.new $@
+
+pequegrad/runtime/include/%.h: runtime/include/%.h
+	@mkdir -p $(@D)
+	@cp $< $@.new && mv $@.new $@
 
 $(BINDING): $(HEADER) pequegrad/runtime/build_binding.py
 	@$(PYTHON) -c "import cffi" 2>/dev/null || { echo "cffi is missing in $(PYTHON): pip install cffi, or use make run / make test, which set up .venv" >&2; exit 1; }

@@ -23,7 +23,9 @@ class BuildRuntime(build_py):
         subprocess.check_call(["make", "-C", os.path.join(ROOT, "runtime"), f"-j{os.cpu_count()}", f"BUILD={build}"])
         package = os.path.join(ROOT if self.editable_mode else self.build_lib, "pequegrad", "runtime")
         shutil.copy(os.path.join(build, "libpequegrad.so"), package)
-        header = os.path.join(ROOT, "runtime", "include", "pequegrad.h")
+        headers = os.path.join(ROOT, "runtime", "include")  # what generated code is compiled with
+        shutil.copytree(headers, os.path.join(package, "include"), dirs_exist_ok=True)
+        header = os.path.join(headers, "pequegrad.h")
         script = os.path.join(ROOT, "pequegrad", "runtime", "build_binding.py")
         subprocess.check_call([sys.executable, script, header, os.path.join(package, "_binding.py")])
 

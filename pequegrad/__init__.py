@@ -148,6 +148,7 @@ from .runtime.memory import empty_cache, memory_stats, num_threads, set_memory_l
 
 # Names that are imported when they are first used, by module: `import pequegrad` then takes milliseconds. "a:b" is a as b.
 _LATER = {
+    "compiler.patterns": "no_patterns pattern patterns register_pattern unregister_pattern",
     "ops.attention": "scaled_dot_product_attention",
     "ops.complex": "angle complex conj imag real",
     "ops.convolution": (

@@ -1,25 +1,60 @@
-"""A GraphTrace as one program of the runtime: every node one instruction, nothing fused yet."""
+"""A GraphTrace as one program of the runtime: simplified, fused, every node one instruction."""
 
 from ..core.evaluate import assemble
 from ..core.node import is_constant
 from ..runtime import library
+from . import simplify
+from .fuse import fuse, loop
+from .patterns import apply_patterns, unchanged
+from .toolchain import Unavailable, build, warn
 
 
 def program_of(graph, device):
     """The program that computes graph.results from the values of graph.placeholders; made once, kept with the graph."""
     found = graph.derived.get("program")
     if found is None:
-        code, inputs, slots, n_slots = assemble(graph.nodes, graph.placeholders, inline=True)
-        for node in graph.results:
+        compiled = compiled_graph(graph)
+        code, inputs, slots, n_slots = assemble(compiled.nodes, compiled.placeholders, inline=True)
+        for node in compiled.results:
             if node not in slots:  # a constant that no instruction reads
                 slots[node] = ~len(inputs)
                 inputs.append(node)
-        constants = inputs[len(graph.placeholders) :]
+        constants = inputs[len(compiled.placeholders) :]
         assert all(map(is_constant, constants)), "a graph reads a value from outside"
         found = graph.derived["program"] = library.Program(
-            device, code, n_slots, len(inputs), [slots[node] for node in graph.results],
-            owner=graph.nodes, constants=[node.value for node in constants],
+            device, code, n_slots, len(inputs), [slots[node] for node in compiled.results],
+            owner=compiled.nodes, constants=[node.value for node in constants],
         )  # fmt: skip
+    return found
+
+
+def simplified_graph(graph):
+    """The closed `graph` after all passes that change what is computed where, but not how."""
+    found = graph.derived.get("matched")
+    if found is None:
+        simplified = simplify.simplify if simplify.enabled else unchanged
+        found = simplified(graph)
+        matched = apply_patterns(found, simplified)
+        if matched is not found:
+            found = simplified(matched)
+        graph.derived["matched"] = found
+    return found
+
+
+def compiled_graph(graph):
+    """What is run for the closed `graph`: the same results from fewer, larger steps."""
+    found = graph.derived.get("compiled")
+    if found is None:
+        simplified = simplified_graph(graph)
+        found = fuse(simplified)
+        kernels = [node.spec.params["kernel"] for node in found.nodes if node.spec.primitive is loop]
+        try:
+            for kernel, address in zip(kernels, build([(kernel.name, kernel.text) for kernel in kernels])):
+                kernel.params = [address]
+        except Unavailable as error:
+            warn(error)
+            found = simplified
+        graph.derived["compiled"] = found
     return found
 
 

@@ -60,28 +60,33 @@ class GraphTrace:
     def rewritten(self, replacement):
         """The graph in which `replacement(node, inputs)` stands for each node: a node, or None to keep it.
 
-        `inputs` are what its inputs became. Results of several results' nodes follow: `output` nodes are visited, too. The
-        graph must be closed: no captures, nothing rebound (`Closure` makes such graphs). Nodes that did not change are shared.
+        `inputs` are what its inputs became. `output` nodes are visited, too. The graph must be closed: no captures,
+        nothing rebound (`Closure` makes such graphs). Nodes that did not change are shared; the graph itself is
+        given back if none did.
         """
-        became = {}
+        became, changed = {}, False
         for node in self.nodes:
             inputs = tuple([became.get(source, source) for source in map(replaced, node.inputs)])
             made = replacement(node, inputs)
             if made is None:
                 made = node if inputs == node.inputs else detached(node.spec, inputs)
+            if made is not node:
+                changed = True
             became[node] = made
+        if not changed:
+            return self
         at = lambda node: became.get(node, node)  # noqa: E731
-        made = self.rewired(self.inputs, [at(node) for node in self.outputs])
-        made.effects = [at(node) for node in self.effects]
-        made._collect()
-        return made
+        return self.remade(map(at, self.outputs), map(at, self.effects), became.values())
 
-    def _collect(self):
-        """Finds the nodes that the results and effects need."""
-        boundary = set(self.inputs)
-        self.nodes = topological_order(
-            [*self.outputs, *self.effects], lambda node: node in boundary or is_constant(node)
-        )
+    def remade(self, outputs, effects, order):
+        """The closed graph of these results and effects, for the same arguments; only what they need is in it.
+
+        The nodes come in `order`; those that are not named there come just before the first node that needs them.
+        """
+        made = self.rewired(self.inputs, list(outputs))
+        made.effects = list(dict.fromkeys(effects))
+        made.nodes = _ordered([*made.outputs, *made.effects], order, set(self.inputs))
+        return made
 
     def prepared(self, spec):
         """The program that an operation made for `spec` runs."""
@@ -109,7 +114,7 @@ class GraphTrace:
             )
 
         heads = tuple(node.aval for node in self.placeholders)
-        body = tuple((n.spec.primitive.name, _frozen(n.spec.params), tuple(map(at, n.inputs))) for n in self.nodes)
+        body = tuple((n.spec.primitive.name, frozen(n.spec.params), tuple(map(at, n.inputs))) for n in self.nodes)
         return heads, body, tuple(map(at, self.results)), tuple(map(at, self.effects))
 
 
@@ -125,14 +130,45 @@ def _references(items, i):
 _ONE_REFERENCE = _references([object()], 0)
 
 
-def _frozen(value):
-    """Parameters as a hashable value; graphs among them by their structure."""
+def _ordered(results, order, boundary):
+    """The nodes between `boundary` and `results`, each after its inputs, otherwise in `order`."""
+    needed, stack = set(), []
+
+    def need(nodes):
+        for node in nodes:
+            if node not in needed and node.value is None and node not in boundary:
+                needed.add(node)
+                stack.append(node)
+
+    need(results)
+    while stack:
+        need(stack.pop().inputs)
+    found, done = [], set()
+    for first in (*order, *results):
+        if first not in needed:
+            continue
+        stack = [first]
+        while stack:
+            node = stack[-1]
+            if node not in done:
+                waiting = [source for source in node.inputs if source in needed and source not in done]
+                if waiting:
+                    stack.extend(reversed(waiting))
+                    continue
+                done.add(node)
+                found.append(node)
+            stack.pop()
+    return found
+
+
+def frozen(value):
+    """Parameters as a hashable value that tells 1, True, 0.0 and -0.0 apart; graphs among them by their structure."""
     if isinstance(value, GraphTrace):
         return value.structure()
     if isinstance(value, dict):
-        return tuple((key, _frozen(v)) for key, v in value.items())
+        return tuple((key, frozen(v)) for key, v in value.items())
     if isinstance(value, tuple):
-        return tuple(map(_frozen, value))
+        return tuple(map(frozen, value))
     return repr(value)
 
 

@@ -7,8 +7,8 @@ Creation numbers are a topological order of the graph: a node is always newer th
 
 import itertools
 import threading
-import weakref
 from operator import attrgetter
+from weakref import ref as reference
 
 from .device import device as devices
 from .errors import TracerError
@@ -136,12 +136,14 @@ class Frame:
 
     def __enter__(self):
         self.outer, state.frame = state.frame, self
+        state.open += 1
         self.outer_mask, state.flags_mask = state.flags_mask, ~0
         self.open = True
         return self
 
     def __exit__(self, *exc):
         state.frame, state.flags_mask = self.outer, self.outer_mask
+        state.open -= 1
         self.open = False
         for handle, before in self.rebound.items():
             handle._node, handle._rebound = before
@@ -164,10 +166,12 @@ class GradientFrame:
 
     def __enter__(self):
         state.gradient_frames += 1
+        state.open += 1
         self.outer_mask, state.flags_mask = state.flags_mask, ~0
 
     def __exit__(self, *exc):
         state.gradient_frames -= 1
+        state.open -= 1
         state.flags_mask = self.outer_mask
 
 
@@ -176,6 +180,7 @@ class _State(threading.local):
     flags_mask = ~0  # without TRACKED under no_grad()
     masks = ()  # outer flags_masks of no_grad(), a linked list
     gradient_frames = 0  # open GradientFrames
+    open = 0  # frames of both kinds that are open; not 0 also where code runs as if there were none
 
 
 state = _State()
@@ -199,7 +204,8 @@ LINEAR = 2  # depends on a tangent placeholder: has no value, only a transpose
 
 MAX_PENDING = 1000  # longest chain of uncomputed nodes before values are computed on the way
 
-next_number = itertools.count(1).__next__
+numbers = itertools.count(1)
+next_number = numbers.__next__
 
 
 class Node:
@@ -312,26 +318,32 @@ class Cut:
 
     __slots__ = ("reason", "sources")
 
-    def __init__(self, reason, nodes):
-        """nodes: those whose history, themselves included, is dropped."""
+    def __init__(self, reason, sources):
         self.reason = reason
-        self.sources = sources = set()
-        seen, stack, cuts = set(nodes), list(nodes), set()
-        while stack:
-            node = stack.pop()
-            if not node.flags & TRACKED:
-                continue
-            sources.add(weakref.ref(node))
-            if node.cut is not None and node.cut not in cuts:
-                cuts.add(node.cut)
-                sources.update([ref for ref in node.cut.sources if ref() is not None])
-            for source in node.inputs:
-                if source not in seen:
-                    seen.add(source)
-                    stack.append(source)
+        self.sources = sources  # weak references: a list or a set
 
     def depends_on(self, node):
-        return weakref.ref(node) in self.sources
+        if type(self.sources) is list:
+            self.sources = set(self.sources)
+        return reference(node) in self.sources
+
+
+def history_of(nodes):
+    """What a Cut remembers: weak references to the tracked ones among `nodes` and to all that they depend on."""
+    sources, seen, stack, cuts = set(), set(nodes), list(nodes), set()
+    while stack:
+        node = stack.pop()
+        if not node.flags & TRACKED:
+            continue
+        sources.add(reference(node))
+        if node.cut is not None and node.cut not in cuts:
+            cuts.add(node.cut)
+            sources.update([source for source in node.cut.sources if source() is not None])
+        for source in node.inputs:
+            if source not in seen:
+                seen.add(source)
+                stack.append(source)
+    return sources
 
 
 # ---- nodes without inputs --------------------------------------------------------------------------
@@ -339,6 +351,8 @@ class Cut:
 
 class LeafPrimitive:
     """What a node without inputs is called; leaves have no rules."""
+
+    form = None
 
     def __init__(self, title):
         self.title = self.name = title
@@ -402,7 +416,8 @@ def scalar_constant(number, dtype, device, weak_type=False):
     """The node of a Python number as a 0-d array. Kept in a table: numbers recur in programs."""
     key = number, type(number), dtype, device, weak_type
     node = _constants.get(key)
-    if node is None or number == 0:  # 0.0 and -0.0 are equal keys but different numbers
+    # 0.0 and -0.0 are equal keys but different numbers; so are complex numbers with such parts
+    if node is None or number == 0 or (type(number) is complex and not (number.real and number.imag)):
         from ..runtime import library
 
         aval = make_aval((), dtype, device, weak_type)

@@ -11,7 +11,7 @@ from . import dtype as dtypes
 from .device import device as devices
 from .errors import DtypeError, OutOfMemoryError, ShapeError
 from .evaluate import evaluate, no_value
-from .node import TRACKED, leaf, make_aval, state
+from .node import TRACKED, Node, leaf, make_aval, numbers, state
 
 _new = object.__new__
 
@@ -222,6 +222,21 @@ def wrap(node):
     tensor = _new(Tensor)
     tensor._node = node
     return tensor
+
+
+def tensors_of(values, specs, flags, cut):
+    """New tensors that hold `values` (DeviceArrays); specs: of leaves (core.node.array). What jit returns, in one loop."""
+    tensors = []
+    for value, spec, number in zip(values, specs, numbers):
+        node = _new(Node)
+        node.spec, node.aval, node.inputs = spec, spec.aval, ()
+        node.value, node.number, node.flags = value, number, flags
+        node.depth, node.cut = 0, cut
+        node.frame = node.replacement = None
+        tensor = _new(Tensor)
+        tensor._node = node
+        tensors.append(tensor)
+    return tensors
 
 
 def without_history(x, tracked):

@@ -13,6 +13,7 @@
     batch(inputs, batched, **params)         the primitive over a new leading axis of the batched inputs;
                                              the result has that axis, too
     lower(*avals, **params)                  (kernel name, integer parameters) for the runtime
+    access(index, *avals, **params)          views: the index of the element of x that is at `index` of the result
     effects(**params)                        True if it must run although nothing reads its results
     made(node)                               called with each new node
     samples(rng)                             (arrays, params) for the tests of all rules
@@ -20,6 +21,7 @@
 A class that states `linear = "together"` (linear in all floating operands as one, like add) or "each" (in each of
 them with the others fixed, like mul) is its own jvp, and reverse mode asks its transpose rule directly. `vjp` is
 generated beside the jvp for elementwise primitives that state partial derivatives; it saves reverse mode the detour.
+`forwards = True`: the result is the operand, and matters to transforms only.
 """
 
 from ..core.errors import ArgumentError, DeviceMismatchError
@@ -45,7 +47,10 @@ class Primitive:
         self.vjp = getattr(rules, "vjp", None)
         self.made = _take_effect if hasattr(rules, "effects") else getattr(rules, "made", None)
         self.holds_graphs = getattr(rules, "holds_graphs", False)
+        self.form = getattr(rules, "form", None)  # what the compiler may fuse: elementwise, reduction, view, iota
+        self.commutative = getattr(rules, "commutative", False)  # operands may change places
         self.transient = getattr(rules, "transient", False)  # its params hold objects made for one call
+        self.forwards = getattr(rules, "forwards", False)
         self.can_transpose = hasattr(rules, "transpose")
         self.specs = {}  # avals, params -> Spec: inference is done once
         PRIMITIVES[self.name] = self
@@ -161,7 +166,7 @@ def is_linear(x):
 class output:
     """Names the index-th result of a primitive with several results; costs nothing at run time."""
 
-    name, title = "output", "Output"
+    name, title, form = "output", "Output", None
 
 
 def outputs(node):

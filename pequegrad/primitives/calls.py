@@ -112,6 +112,7 @@ class checkpoint_name:
     """x, under a name that policies of checkpoint know"""
 
     linear = "together"
+    forwards = True
 
     def infer(x, *, name):
         return x

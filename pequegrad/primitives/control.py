@@ -11,6 +11,7 @@ class identity:
     """x. Transforms of functions make one of each argument: a node that no older graph contains."""
 
     linear = "together"
+    forwards = True
 
     def infer(x):
         return x
@@ -35,6 +36,8 @@ class identity:
 class zero_tangent:
     """The zeros x as a tangent: a function that is linear in other tangents is linear in this one, too"""
 
+    forwards = True
+
     def infer(x):
         return x
 
@@ -57,6 +60,8 @@ class zero_tangent:
 @primitive
 class stop_gradient:
     """x without history: constant to every derivative"""
+
+    forwards = True
 
     def infer(x):
         return x

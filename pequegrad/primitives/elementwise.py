@@ -33,6 +33,7 @@ def broadcast_shapes(name, *avals):
 class Elementwise:
     """Shape, batching and lowering of f(x, y, ...) on operands of one dtype."""
 
+    form = "elementwise"
     accepts = staticmethod(lambda dtype: True)
     accepted = "any dtype"
 
@@ -361,6 +362,7 @@ class Arithmetic(Binary):
 class add(Arithmetic):
     """x + y; on bool: or"""
 
+    commutative = True
     linear = "together"
 
     def jvp(primals, tangents, out):
@@ -389,6 +391,7 @@ class sub(Arithmetic):
 class mul(Arithmetic):
     """x * y; on bool: and"""
 
+    commutative = True
     linear = "each"
 
     def jvp(primals, tangents, out):
@@ -427,6 +430,8 @@ class Extreme(Ordered):
 class max_(Extreme):
     """The larger; nan if either is nan. Where both are equal each gets half of the derivative."""
 
+    commutative = True
+
     def derivative(x, y, out):
         return lambda: _share(gt(x, y), eq(x, y), x), lambda: _share(gt(y, x), eq(x, y), x)
 
@@ -434,6 +439,8 @@ class max_(Extreme):
 @primitive
 class min_(Extreme):
     """The smaller; nan if either is nan. Where both are equal each gets half of the derivative."""
+
+    commutative = True
 
     def derivative(x, y, out):
         return lambda: _share(lt(x, y), eq(x, y), x), lambda: _share(lt(y, x), eq(x, y), x)
@@ -443,15 +450,21 @@ class min_(Extreme):
 class and_(Bits):
     """Logical and on bool, bitwise on integers"""
 
+    commutative = True
+
 
 @primitive
 class or_(Bits):
     """Logical or on bool, bitwise on integers"""
 
+    commutative = True
+
 
 @primitive
 class xor(Bits):
     """Exclusive or: logical on bool, bitwise on integers"""
+
+    commutative = True
 
 
 class Shift(Bits):
@@ -481,10 +494,14 @@ class shift_right_logical(Shift):
 class eq(Comparison):
     """x == y"""
 
+    commutative = True
+
 
 @primitive
 class ne(Comparison):
     """x != y"""
+
+    commutative = True
 
 
 class OrderedComparison(Comparison):

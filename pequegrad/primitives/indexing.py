@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ..core.dtype import dt, is_complex, is_integer
 from ..core.errors import DtypeError, ShapeError
+from .access import ORIGIN
 from .base import is_linear, number, primitive
 from .elementwise import add, conversion_of, convert_to, div, eq, mul, select
 from .shape import add_batch_axis, broadcast_in_dim, iota, reshape, zeros_like
@@ -76,6 +77,7 @@ class gather:
     """Windows of size `sizes` of x at the places that `indices` says"""
 
     linear = "together"
+    form = "gather"
 
     def infer(x, indices, *, places, sizes, mode):
         _check_indices("gather", x, indices, places)
@@ -107,6 +109,16 @@ class gather:
         elif x_batched:
             places, sizes = places._replace(window=(0, *places.window)), (x.shape[0], *sizes)
         return gather(x, indices, places=places, sizes=sizes, mode=mode)
+
+    def accesses(index, x, indices, *, places, sizes, mode):
+        """For the element of the result at `index`: that of x, without the computed start, and that of the indices."""
+        outside = [place for d, place in enumerate(index) if d not in places.window]
+        inside = iter([index[d] for d in places.window])
+        paired = {a: outside[i] for a, i in zip(places.batch, places.indices_batch)}
+        element = [
+            paired.get(a, ORIGIN) if a in paired or a in places.collapsed else next(inside) for a in range(x.ndim)
+        ]
+        return tuple(element), (*outside, ORIGIN)
 
     def lower(x, indices, *, places, sizes, mode):
         return "gather", (MODES[mode], *_flat(*places.lists(), sizes))

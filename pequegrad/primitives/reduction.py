@@ -15,6 +15,10 @@ def keep_axes(x, shape, axes):
 
 
 class Reduction:
+    """`combine` names the elementwise operation whose repetition it is."""
+
+    form = "reduction"
+
     def __init_subclass__(cls):
         from .base import PRIMITIVES
 
@@ -48,6 +52,7 @@ class reduce_sum(Reduction):
     """The sum; 0 of nothing; on bool: any"""
 
     linear = "together"
+    combine = "add"
 
     def jvp(primals, tangents, out, *, axes):
         return reduce_sum(tangents[0], axes=axes)
@@ -78,15 +83,21 @@ class Extremum(Reduction):
 class reduce_max(Extremum):
     """The largest element; nan if there is one; -inf or the lowest integer of nothing"""
 
+    combine = "max"
+
 
 @primitive
 class reduce_min(Extremum):
     """The smallest element; nan if there is one; inf or the highest integer of nothing"""
 
+    combine = "min"
+
 
 @primitive
 class reduce_prod(Reduction):
     """The product; 1 of nothing; on bool: all"""
+
+    combine = "mul"
 
     def jvp(primals, tangents, out, *, axes):
         # d prod = sum_i dx_i * prod_{j != i} x_j: what is before i times what is behind it, right for zeros, too
@@ -129,10 +140,14 @@ class Logical(Reduction):
 class reduce_and(Logical):
     """True if all are; bitwise on integers"""
 
+    combine = "and"
+
 
 @primitive
 class reduce_or(Logical):
     """True if any is; bitwise on integers"""
+
+    combine = "or"
 
 
 class Position:

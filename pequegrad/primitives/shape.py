@@ -11,6 +11,7 @@ from ..core.dtype import dt
 from ..core.errors import DtypeError, ShapeError
 from ..core.node import make_aval, scalar_constant
 from ..core.tensor import wrap
+from .access import ORIGIN, reshaped
 from .base import is_linear, number, primitive
 
 # ---- views -------------------------------------------------------------------------------------------
@@ -21,6 +22,7 @@ class reshape:
     """The same elements in row-major order under another `shape`"""
 
     linear = "together"
+    form = "view"
 
     def infer(x, *, shape):
         if math.prod(shape) != x.size or any(n < 0 for n in shape):
@@ -40,6 +42,9 @@ class reshape:
         (x,) = inputs
         return reshape(x, shape=(x.shape[0], *shape))
 
+    def access(index, x, *, shape):
+        return reshaped(index, shape, x.shape)
+
     def lower(x, *, shape):
         return "reshape", ()
 
@@ -54,6 +59,7 @@ class transpose:
     """Axis i of the result is axis `permutation[i]` of x"""
 
     linear = "together"
+    form = "view"
 
     def infer(x, *, permutation):
         if sorted(permutation) != list(range(x.ndim)):
@@ -72,6 +78,9 @@ class transpose:
     def batch(inputs, batched, *, permutation):
         return transpose(inputs[0], permutation=(0, *(p + 1 for p in permutation)))
 
+    def access(index, x, *, permutation):
+        return tuple(index[permutation.index(i)] for i in range(x.ndim))
+
     def lower(x, *, permutation):
         return "transpose", permutation
 
@@ -85,6 +94,7 @@ class broadcast_in_dim:
     """x repeated to `shape`: axis i of x becomes axis `axes[i]` of the result; sizes are equal, or 1 in x"""
 
     linear = "together"
+    form = "view"
 
     def infer(x, *, shape, axes):
         fits = (
@@ -112,6 +122,9 @@ class broadcast_in_dim:
         (x,) = inputs
         return broadcast_in_dim(x, shape=(x.shape[0], *shape), axes=(0, *(a + 1 for a in axes)))
 
+    def access(index, x, *, shape, axes):
+        return tuple(index[a] if n != 1 else ORIGIN for n, a in zip(x.shape, axes))
+
     def lower(x, *, shape, axes):
         return "broadcast_in_dim", axes
 
@@ -126,6 +139,7 @@ class slice_:
     """x[start : limit : step] on every axis; 0 <= start <= limit <= size, step >= 1"""
 
     linear = "together"
+    form = "view"
 
     def infer(x, *, start, limit, step):
         if not len(start) == len(limit) == len(step) == x.ndim:
@@ -150,6 +164,9 @@ class slice_:
         (x,) = inputs
         return slice_(x, start=(0, *start), limit=(x.shape[0], *limit), step=(1, *step))
 
+    def access(index, x, *, start, limit, step):
+        return tuple(place.scaled(s, a) for place, a, s in zip(index, start, step))
+
     def lower(x, *, start, limit, step):
         return "slice", (*start, *step)
 
@@ -163,6 +180,7 @@ class rev:
     """x with the order along `axes` reversed"""
 
     linear = "together"
+    form = "view"
 
     def infer(x, *, axes):
         if any(not 0 <= a < x.ndim for a in axes) or len(set(axes)) != len(axes):
@@ -177,6 +195,9 @@ class rev:
 
     def batch(inputs, batched, *, axes):
         return rev(inputs[0], axes=tuple(a + 1 for a in axes))
+
+    def access(index, x, *, axes):
+        return tuple(p.scaled(-1, n - 1) if i in axes else p for i, (p, n) in enumerate(zip(index, x.shape)))
 
     def lower(x, *, axes):
         return "rev", axes
@@ -348,6 +369,8 @@ class slice_update:
 @primitive
 class iota:
     """Numbers 0, 1, 2, ... along `axis` of an array of this shape and dtype; no operands"""
+
+    form = "iota"
 
     def infer(*, shape, dtype, axis, device):
         if not 0 <= axis < len(shape) or any(n < 0 for n in shape):

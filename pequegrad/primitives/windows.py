@@ -4,13 +4,12 @@ import math
 
 import numpy as np
 
-from ..core.dtype import dt
+from ..core.dtype import dt, is_float
 from ..core.errors import DtypeError, ShapeError
 from .base import number, primitive
 from .convolution import dilated, output_size
 from .elementwise import complex_normal, convert_to, lt, mul, select, sub
-from .indexing import Places, gather
-from .shape import broadcast_in_dim, expand_leading, iota, pad, reshape, slice_
+from .shape import add_batch_axis, broadcast_in_dim, expand_leading, iota, pad, slice_
 
 # ---- reduced -----------------------------------------------------------------------------------------
 
@@ -122,21 +121,12 @@ class reduce_window_sum(WindowReduction):
         )
 
 
-def _extremum_jvp(search, lowest, primals, tangents, window, step, padding, base_dilation, dilation):
+def _extremum_jvp(largest, primals, tangents, window, step, padding, base_dilation, dilation):
     (x,), (dx,) = primals, tangents
-    if not x._node.aval.size:
-        return None
     if any(b > 1 for b in base_dilation):
         spread = {"low": (0,) * x.ndim, "high": (0,) * x.ndim, "interior": tuple(b - 1 for b in base_dilation)}
-        x, dx = pad(x, number(lowest, x), **spread), pad(dx, number(0, dx), **spread)
-    places = search(x, window=window, step=step, padding=padding, dilation=dilation)
-    return _take(dx, places)
-
-
-def _take(x, places):
-    """x.flat[places], 0 for places below 0."""
-    flat, indices = reshape(x, shape=(x._node.aval.size,)), reshape(places, shape=(*places.shape, 1))
-    return gather(flat, indices, places=Places(collapsed=(0,), index_map=(0,)), sizes=(1,), mode="zero")
+        x, dx = pad(x, number(-math.inf if largest else math.inf, x), **spread), pad(dx, number(0, dx), **spread)
+    return window_take(x, dx, largest=largest, window=window, step=step, padding=padding, dilation=dilation)
 
 
 @primitive
@@ -147,7 +137,7 @@ class reduce_window_max(WindowReduction):
     """
 
     def jvp(primals, tangents, out, **params):
-        return _extremum_jvp(window_argmax, -math.inf, primals, tangents, **params)
+        return _extremum_jvp(True, primals, tangents, **params)
 
 
 @primitive
@@ -158,7 +148,7 @@ class reduce_window_min(WindowReduction):
     """
 
     def jvp(primals, tangents, out, **params):
-        return _extremum_jvp(window_argmin, math.inf, primals, tangents, **params)
+        return _extremum_jvp(False, primals, tangents, **params)
 
 
 # ---- searched ----------------------------------------------------------------------------------------
@@ -218,6 +208,93 @@ class window_argmin(WindowSearch):
 
     The first nan, or the first of the smallest. Parameters as for reduce_window_sum, without base_dilation.
     """
+
+
+# ---- taken from, and put to, where the best element is -------------------------------------------------
+
+
+def _infer_pair(name, x, y, shape, what):
+    if x.dtype != y.dtype or not is_float(x.dtype):
+        raise DtypeError(f"{name} takes two arrays of one floating dtype, got {x} and {y}.", fix="convert one of them.")
+    if y.shape != shape:
+        raise ShapeError(f"{name}: y {y} must have {what} {x}: {list(shape)}.")
+
+
+def _batched_pair(inputs, batched, largest, window, step, padding, dilation):
+    size = next(v.shape[0] for v, b in zip(inputs, batched) if b)
+    wide = _wider(window, step, padding, (1,) * len(window), dilation)
+    del wide["base_dilation"]
+    return [v if b else add_batch_axis(v, size) for v, b in zip(inputs, batched)], {"largest": largest, **wide}
+
+
+def _lower_pair(name, largest, window, step, padding, dilation):
+    return name, (int(not largest), *_flat(window, step, padding, (1,) * len(window), dilation))
+
+
+def _pair_samples(rng, per_window):
+    for largest in (True, False):
+        for x, params in _samples(rng, searched=True):
+            shape = tuple(output_size(*row) for row in zip(x.shape, *params.values())) if per_window else x.shape
+            params.pop("base_dilation")
+            yield (x, rng.normal(size=shape)), {"largest": largest, **params}
+
+
+@primitive
+class window_take:
+    """The element of y where x has its largest (or smallest) under each place of a window; 0 where there are none
+
+    y has the shape of x; the result is linear in y. The first nan of x, or the first of the best. Parameters as for
+    reduce_window_sum, without base_dilation.
+    """
+
+    def infer(x, y, *, largest, window, step, padding, dilation):
+        _infer_pair("window_take", x, y, x.shape, "the shape of")
+        return y.update(shape=_infer_windows("window_take", x, window, step, padding, (1,) * x.ndim, dilation))
+
+    def jvp(primals, tangents, out, **params):
+        return None if tangents[1] is None else window_take(primals[0], tangents[1], **params)
+
+    def transpose(ct, x, y, **params):
+        return None, window_put(x, ct, **params)
+
+    def batch(inputs, batched, **params):
+        inputs, params = _batched_pair(inputs, batched, **params)
+        return window_take(*inputs, **params)
+
+    def lower(x, y, **params):
+        return _lower_pair("window_take", **params)
+
+    def samples(rng):
+        return _pair_samples(rng, per_window=False)
+
+
+@primitive
+class window_put:
+    """The elements of y, one per place of a window, added up where x has its largest (or smallest) element there
+
+    The transpose of window_take, of the shape of x: elements of x that are no window's best get 0.
+    """
+
+    def infer(x, y, *, largest, window, step, padding, dilation):
+        shape = _infer_windows("window_put", x, window, step, padding, (1,) * x.ndim, dilation)
+        _infer_pair("window_put", x, y, shape, "one element per window of")
+        return y.update(shape=x.shape)
+
+    def jvp(primals, tangents, out, **params):
+        return None if tangents[1] is None else window_put(primals[0], tangents[1], **params)
+
+    def transpose(ct, x, y, **params):
+        return None, window_take(x, ct, **params)
+
+    def batch(inputs, batched, **params):
+        inputs, params = _batched_pair(inputs, batched, **params)
+        return window_put(*inputs, **params)
+
+    def lower(x, y, **params):
+        return _lower_pair("window_put", **params)
+
+    def samples(rng):
+        return _pair_samples(rng, per_window=True)
 
 
 # ---- laid out ----------------------------------------------------------------------------------------

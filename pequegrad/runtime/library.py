@@ -147,6 +147,19 @@ class ArrayGroup:
         release(self.arrays + self.begin, self.end - self.begin)
 
 
+def _shared(arrays, begin, end):
+    group, new, values = ArrayGroup(arrays, begin, end), object.__new__, []
+    for pointer in arrays[begin:end]:
+        value = new(SharedArray)  # without the call of __init__
+        value.pointer, value.group = pointer, group
+        values.append(value)
+    return values
+
+
+# Outputs of a program live and die together if there are at least so many and they hold at most so many bytes.
+_MANY, _SMALL = 8, 1 << 16
+
+
 def array_from_host(data, device):
     """A copy of the NumPy array `data` on `device`."""
     data = np.asarray(data, order="C")
@@ -178,6 +191,33 @@ def array_from_number(number, dtype, device):
     return array_from_host(data, device)
 
 
+def are_dense(values):
+    """True if all these values lie dense and row-major in memory, as generated kernels read them."""
+    return lib.pg_arrays_dense([value.pointer for value in values], len(values)) == len(values)
+
+
+def dense_base(value):
+    """(base, permutation) of a value that is a transposed or broadcast view of a dense one; None of any other.
+
+    base: a DeviceArray, dense, on the same memory, its axes in the order in which they lie there, of size 1 where the
+    value repeats itself. Axis i of the value is axis permutation[i] of base, broadcast to the size it has. Of a dense
+    value they are the value again and 0, 1, 2, ...
+    """
+    info, base, permutation = ffi.new("pg_array_info *"), ffi.new("pg_array **"), ffi.new("int32_t[]", lib.PG_MAX_NDIM)
+    lib.pg_array_describe(value.pointer, info)
+    check(lib.pg_array_dense_base(value.pointer, base, permutation))
+    if not base[0]:
+        return None
+    return DeviceArray(base[0]), tuple(permutation[0 : info.ndim])
+
+
+def shape_of(value):
+    """The shape of a DeviceArray."""
+    info = ffi.new("pg_array_info *")
+    lib.pg_array_describe(value.pointer, info)
+    return tuple(info.shape[0 : info.ndim])
+
+
 # ---- operations and programs -----------------------------------------------------------------------
 
 
@@ -206,6 +246,28 @@ class Operation:
             destroy(self.pointer)
 
 
+class Code:
+    """A shared object with generated kernels. Must outlive the operations that were made with its addresses."""
+
+    __slots__ = ("pointer",)
+
+    def __init__(self, path):
+        """Raises ArgumentError with the reason if `path` cannot be loaded."""
+        out = ffi.new("pg_code **")
+        check(lib.pg_code_open(os.fsencode(os.path.abspath(path)), out), invalid=ArgumentError)
+        self.pointer = out[0]
+
+    def address(self, name):
+        """The address of a function, as a parameter of the kernel `generated`. Raises ArgumentError if there is none."""
+        out = ffi.new("int64_t *")
+        check(lib.pg_code_symbol(self.pointer, name.encode(), out), invalid=ArgumentError)
+        return out[0]
+
+    def __del__(self, close=lib.pg_code_close):
+        if hasattr(self, "pointer"):
+            close(self.pointer)
+
+
 def _int64(numbers):
     return ffi.from_buffer("int64_t[]", array("q", numbers))
 
@@ -224,14 +286,13 @@ def execute(device, code, n_slots, inputs, output_refs, n_owned):
         check(status)
     if n == n_owned:
         return [DeviceArray(pointer) for pointer in outputs]
-    group = ArrayGroup(outputs, n_owned, n)
-    return [DeviceArray(p) for p in outputs[0:n_owned]] + [SharedArray(p, group) for p in outputs[n_owned:n]]
+    return [DeviceArray(p) for p in outputs[0:n_owned]] + _shared(outputs, n_owned, n)
 
 
 class Program:
     """Code that is run again and again. `owner` keeps its operations alive; the last inputs may be `constants`."""
 
-    __slots__ = ("pointer", "owner", "n_outputs")
+    __slots__ = ("pointer", "owner", "n_outputs", "_outputs")
 
     def __init__(self, device, code, n_slots, n_inputs, output_refs, owner, constants=()):
         out = ffi.new("pg_program **")
@@ -241,6 +302,7 @@ class Program:
             )
         )
         self.pointer, self.owner, self.n_outputs = out[0], owner, len(output_refs)
+        self._outputs = ffi.typeof(f"pg_array *[{len(output_refs)}]")  # a type made once: ffi.new is faster
         if constants:
             check(lib.pg_program_bind(self.pointer, [value.pointer for value in constants], len(constants)))
 
@@ -250,21 +312,32 @@ class Program:
         return (int(ffi.cast("intptr_t", self.pointer)),)
 
     def run(self, inputs, donated=None):
-        """The outputs (DeviceArrays) for these inputs (DeviceArrays).
+        """The outputs (see run_pointers) for these inputs (DeviceArrays).
 
         donated: for each input whether the program may have it; those DeviceArrays are empty afterwards.
         """
-        outputs = ffi.new("pg_array *[]", self.n_outputs)
+        pointers = [value.pointer for value in inputs]
         if donated is None:
-            status = lib.pg_program_run(self.pointer, [value.pointer for value in inputs], outputs)
-        else:
-            pointers = [value.pointer for value in inputs]
-            for value, gone in zip(inputs, donated):
-                if gone:
-                    value.pointer = ffi.NULL
-            status = lib.pg_program_run_donating(self.pointer, pointers, bytes(donated), outputs)
+            return self.run_pointers(pointers)
+        outputs = ffi.new(self._outputs)
+        for value, gone in zip(inputs, donated):
+            if gone:
+                value.pointer = ffi.NULL
+        status = lib.pg_program_run_donating(self.pointer, pointers, bytes(donated), outputs)
         if status:
             check(status)
+        return [DeviceArray(pointer) for pointer in outputs]
+
+    def run_pointers(self, pointers):
+        """The outputs for the inputs that these pointers are: DeviceArrays, or SharedArrays if they are many and small."""
+        outputs, n = ffi.new(self._outputs), self.n_outputs
+        status = lib.pg_program_run(self.pointer, pointers, outputs)
+        if status:
+            check(status)
+        if n == 1:
+            return (DeviceArray(outputs[0]),)
+        if n >= _MANY and lib.pg_arrays_bytes(outputs, n) <= _SMALL:
+            return _shared(outputs, 0, n)
         return [DeviceArray(pointer) for pointer in outputs]
 
     def __del__(self, destroy=lib.pg_program_destroy):

@@ -1,26 +1,22 @@
 """jit: a function is traced once for each kind of arguments and then runs as one program."""
 
 import functools
-from sys import getrefcount
 
-import numpy as np
-
-from ..compiler.program import device_of, program_of
-from ..core.device import device as devices
 from ..core.errors import ArgumentError
-from ..core.evaluate import evaluate
 from ..core.locks import stateful
-from ..core.node import TRACKED, Cut, leaf, make_aval, same_aval, state
-from ..core.tensor import Tensor, tensor_from_numpy, wrap
-from ..ops.creation import scalar
-from ..primitives.calls import call
-from ..runtime import library
-from .control_flow import Closure
-from .signatures import argument_names, signature
+from ..core.node import state
+from ..core.tensor import Tensor
+from .arguments import TRACED, argument_key, differences, leaf_owners, order_of_leaves, quick_nodes
+from .entry import Entry
+from .signatures import signature
+from .straight import straight_call
 from .trace import trace
-from .tree import flatten, leaf_names
+from .tree import flatten
 
 _KEPT = 16  # compiled programs for one kind of arguments: more come only from captured tensors and modules that change
+
+
+_UNKNOWN = (), None, None
 
 
 class jit:
@@ -54,7 +50,9 @@ class jit:
         functools.update_wrapper(self, function)
         self.function = function
         self.name = getattr(function, "__name__", type(function).__name__)
-        self.compiled = {}  # key of the arguments -> list of _Entry, the newest last
+        self.compiled = {}  # key of the arguments -> list of Entry, the newest last
+        self.known = {}  # quicker key of common arguments -> (the same list, order of the leaves, which are donated)
+        self.straight = None  # a faster way for the kind of arguments that was last used
         self.traces = 0  # how often the function was traced
         self.last_key = None  # the kind of arguments of the last trace, for the message about the next one
         self.donated = self._donated_positions(donate_argnums) if donate_argnums != () else ()
@@ -90,18 +88,66 @@ class jit:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args, **kwargs):
+        if kwargs or state.open:
+            return self._call(args, kwargs)
+        if self.straight is not None:
+            results = self.straight(args)
+            if results is not None:
+                return results
+        structure, nodes, key = None, [], []
+        try:
+            for x in args:
+                node = x._node
+                nodes.append(node)
+                key.append(node.aval)
+        except AttributeError:
+            structure, nodes = quick_nodes(args)
+            if nodes is None:
+                return self._call(args, kwargs)
+            key = [structure, *[node.aval for node in nodes]]
+        entries, order, donated = self.known.get(tuple(key), _UNKNOWN)
+        entry = _current(entries)
+        node = None  # donating counts references
+        if entry is None:
+            nodes.clear()
+            return self._call(args, kwargs)
+        if order is not None:
+            nodes = list(order(nodes))
+        self.straight = entry.straight
+        if not entry.state:
+            return entry.run(nodes, donated)
+        with stateful:
+            return entry.run(nodes, donated)
+
+    def _call(self, args, kwargs):
+        """A call of which __call__ does not know where to find its program: one that is new, or of an uncommon form."""
         key, leaves, static = self._key(args, kwargs)
         inside = state.frame is not None or state.gradient_frames
         if inside:
             key = *key, _axes_in_scope()
-        entry = self._find(key)
+        entry = _current(self.compiled.get(key, ()))
         if entry is None:
             entry = self._compile(key, leaves, static)
         if inside:
             return entry.apply(leaves)
-        if not self.donated:
-            return entry.run(leaves)
-        return entry.run(leaves, self._donated_leaves(static[0], static[1]))
+        donated = self._donated_leaves(*static[:2]) if self.donated else None
+        with stateful:
+            results = entry.run([x._node for x in leaves], donated)
+        if key in self.compiled and not kwargs and not static[2]:
+            self._remember(args, self.compiled[key], donated, entry)
+        return results
+
+    def _remember(self, args, entries, donated, entry):
+        """From now on __call__ finds these entries, of which one was run, for arguments of this kind."""
+        if all(isinstance(x, Tensor) for x in args):
+            self.known[tuple([x._node.aval for x in args])] = entries, None, donated
+            if donated is None:
+                entry.straight = straight_call(entry)
+            return
+        structure, nodes = quick_nodes(args)
+        if nodes is not None:
+            avals = [node.aval for node in nodes]
+            self.known[structure, *avals] = entries, order_of_leaves(args, structure), donated
 
     def _donated_positions(self, numbers):
         numbers = {numbers} if isinstance(numbers, int) else set(numbers)
@@ -115,12 +161,12 @@ class jit:
         for i, child in enumerate(args_structure.children()):
             flags += [i in self.donated] * child.num_leaves
         flags += [False] * kwargs_structure.num_leaves
-        return [flag for flag, x in zip(flags, others) if x is _TRACED]
+        return [flag for flag, x in zip(flags, others) if x is TRACED]
 
     def print_trace(self, *args, **kwargs):
         """Prints the graph for these arguments, one line per operation."""
         key, leaves, static = self._key(args, kwargs)
-        entry = self._find(key) or self._compile(key, leaves, static)
+        entry = _current(self.compiled.get(key, ())) or self._compile(key, leaves, static)
         print(entry.graph)
 
     def cache_info(self):
@@ -130,6 +176,8 @@ class jit:
     def clear_cache(self):
         """Forgets all compiled programs."""
         self.compiled.clear()
+        self.known.clear()
+        self.straight = None
 
     # ---- keys ------------------------------------------------------------------------------------------
 
@@ -141,42 +189,8 @@ class jit:
             args = tuple(None if i in static_args else a for i, a in enumerate(args))
             kwargs = {k: v for k, v in kwargs.items() if k not in static_args}
         leaves, structure = flatten((args, kwargs))
-        place = next((x.device for x in leaves if type(x) is Tensor), devices.cpu)
-        wide = any(getattr(x, "dtype", None) in _WIDE for x in leaves)  # floats beside float64 keep their digits
-        traced, kinds, others = [], [], []
-        for x in leaves:
-            if isinstance(x, Tensor):
-                traced.append(x)
-                kinds.append(x._node.aval)
-                others.append(_TRACED)
-            elif type(x) in (bool, int, float, complex):
-                aval = _scalar_aval(x, place, wide)
-                traced.append(scalar(x, aval.dtype, place, aval.weak_type))
-                kinds.append(aval)
-                others.append(_TRACED)
-            elif isinstance(x, (np.ndarray, np.generic)):
-                traced.append(tensor_from_numpy(np.asarray(x), place))
-                kinds.append(traced[-1]._node.aval)
-                others.append(_TRACED)
-            else:
-                kinds.append(_static_leaf(x, self.name))
-                others.append(x)
-        key = structure, tuple(kinds), tuple(static_args), tuple(map(_frozen, static_args.values()))
-        try:
-            hash(key)
-        except TypeError:
-            kinds = ", ".join(type(value).__name__ for value in static_args.values())
-            raise ArgumentError(
-                f"{self.name}: a static argument is not hashable ({kinds}).",
-                fix="use numbers, strings and tuples as static arguments.",
-            ) from None
+        key, traced, others = argument_key(self.name, leaves, structure, static_args)
         return key, traced, (structure, others, static_args)
-
-    def _find(self, key):
-        for entry in reversed(self.compiled.get(key, ())):
-            if entry.is_current():
-                return entry
-        return None
 
     # ---- tracing and compiling -------------------------------------------------------------------------
 
@@ -185,13 +199,13 @@ class jit:
 
         def call(tensors):
             tensors = iter(tensors)
-            args, kwargs = structure.unflatten([next(tensors) if x is _TRACED else x for x in others])
+            args, kwargs = structure.unflatten([next(tensors) if x is TRACED else x for x in others])
             args = tuple(static_args.get(i, a) for i, a in enumerate(args))
             return self.function(*args, **kwargs, **{k: v for k, v in static_args.items() if type(k) is str})
 
         avals = [leaf._node.aval for leaf in leaves]
-        graph, out_structure, frame = trace("jit", self.name, avals, call, self._names(structure))
-        entry = _Entry(self.name, graph, out_structure, frame)
+        graph, out_structure, frame = trace("jit", self.name, avals, call, leaf_owners(self.function, structure))
+        entry = Entry(self.name, graph, out_structure, frame)
         self.traces += 1
         if self.traces >= 3 and entry.is_final():
             self._report(key)
@@ -206,79 +220,21 @@ class jit:
         """Says which argument made the function be traced again."""
         import logging
 
-        old, new = self.last_key, key
-        if old[0] != new[0]:
-            changes = [f"the structure of the arguments: {old[0]} -> {new[0]}"]
-        else:
-            names = self._leaf_names(new[0])
-            changes = [f"{name}: {a} -> {b}" for name, a, b in zip(names, old[1], new[1]) if a != b]
-            names = [name if type(name) is str else argument_names(self.function, name + 1)[name] for name in new[2]]
-            changes += [f"static {n}: {_shown(a)} -> {_shown(b)}" for n, a, b in zip(names, old[3], new[3]) if a != b]
         logging.getLogger("pequegrad").warning(
             "jit traces %s for the %s time. What changed: %s",
             self.name,
             _ordinal(self.traces),
-            "; ".join(changes) or "a tensor, a module or an axis that it reads from outside",
+            "; ".join(differences(self.function, self.last_key, key))
+            or "a tensor, a module or an axis that it reads from outside",
         )
 
-    def _leaf_names(self, structure):
-        args, kwargs = structure.unflatten(range(structure.num_leaves))
-        names = argument_names(self.function, len(args))
-        found = [name for argument, name in zip(args, names) for name in leaf_names(argument, name)]
-        return found + [name for key, value in sorted(kwargs.items()) for name in leaf_names(value, key)]
 
-    def _names(self, structure):
-        """For messages: which argument each leaf belongs to."""
-        import optree
-
-        args_structure, kwargs_structure = optree.treespec_children(structure)
-        children = optree.treespec_children(args_structure)
-        found = []
-        for name, child in zip(argument_names(self.function, len(children)), children):
-            found += [f"argument `{name}`"] * child.num_leaves
-        return found + ["a keyword argument"] * kwargs_structure.num_leaves
-
-
-_TRACED = object()
-_WIDE = {np.dtype("float64"), np.dtype("complex128")}  # a set: compared with a dtype, None would be float64
-
-
-def _scalar_aval(x, place, wide):
-    """The aval of a Python number as an argument: weakly typed, in 32 bits where it fits."""
-    if type(x) is bool:
-        return make_aval((), np.dtype(bool), place)
-    if type(x) is complex:
-        return make_aval((), np.dtype("complex128" if wide else "complex64"), place, True)
-    if type(x) is int:
-        return make_aval((), np.dtype("int32" if -(2**31) <= x < 2**31 else "int64"), place, True)
-    return make_aval((), np.dtype("float64" if wide else "float32"), place, True)
-
-
-def _frozen(value):
-    """A static value as a key that tells 1, 1.0, True, 0.0 and -0.0 apart, and knows nan again."""
-    if isinstance(value, tuple):
-        return tuple(map(_frozen, value))
-    return type(value), repr(value) if isinstance(value, (float, complex)) else value
-
-
-def _shown(frozen):
-    """The text of a value that _frozen made."""
-    if frozen and isinstance(frozen[0], tuple):
-        return f"({', '.join(map(_shown, frozen))})"
-    if not frozen:
-        return "()"
-    kind, value = frozen
-    return value if kind in (float, complex) else repr(value)
-
-
-def _static_leaf(x, name):
-    """A leaf that is not an array: modules stand for themselves, all else is an error."""
-    if hasattr(x, "named_parameters"):
-        return id(x), x
-    raise ArgumentError(
-        f"{name}: an argument of type {type(x).__name__} cannot be traced.",
-        fix="pass tensors, arrays or numbers, or name it in static_argnums / static_argnames.",
-    )
+def _current(entries):
+    """The newest of the entries that holds today; None if none does."""
+    for entry in reversed(entries):
+        if entry.always_current or entry.is_current():
+            return entry
+    return None
 
 
 def _axes_in_scope():
@@ -292,109 +248,3 @@ def _axes_in_scope():
 
 def _ordinal(n):
     return f"{n}{'th' if 10 <= n % 100 <= 20 else {1: 'st', 2: 'nd', 3: 'rd'}.get(n % 10, 'th')}"
-
-
-class _Entry:
-    """One traced graph, with what must still hold for it to be used again."""
-
-    def __init__(self, name, graph, structure, frame):
-        self.graph, self.structure = graph, structure
-        self.reason = f"jit of {name}"
-        self.guards = frame.guards
-        self.modules = [(module, module._structure()) for module in frame.modules.values()]
-        self.live_modules = frame.modules
-        self.closure = Closure([graph])
-        self.closed = self.closure.graphs[0]
-        self.captured = [(handle, handle._node.aval) for handle in (*self.closure.constants, *self.closure.state)]
-        self.avals = [node.aval for node in graph.outputs]
-        self.program = None
-
-    def is_final(self):
-        """False if the graph reads a value of a function that is still being traced or differentiated: it serves once."""
-        nodes = [handle._node for handle, _ in self.captured]
-        if state.gradient_frames and any(node.flags & TRACKED and node.inputs for node in nodes):
-            return False
-        return all(node.frame is None for node in nodes)
-
-    def is_current(self):
-        """True if all that the trace depended on besides its arguments is as it was."""
-        for owner, attribute, value in self.guards:
-            now = getattr(owner, attribute)
-            if now is not value and (isinstance(now, Tensor) or now != value):
-                return False
-        for handle, aval in self.captured:
-            if not same_aval(handle._node.aval, aval):
-                return False
-        for handle, other in self.graph.aliases:
-            if handle._node is not other._node:
-                return False
-        return all(module._structure() == structure for module, structure in self.modules)
-
-    def apply(self, leaves):
-        """The results as lazy tensors: a `call` node in the graph of the transform at work."""
-        if state.frame is not None:  # its graph depends on what this one depends on
-            state.frame.guards += self.guards
-            state.frame.modules.update(self.live_modules)
-        self.closure.note_aliases()
-        n_state = len(self.closure.state)
-        outs = call(*self.closure.constants, *self.closure.state, *leaves, graph=self.closed, barrier=False)
-        self.closure.change_state(outs[:n_state])
-        return self.structure.unflatten(outs[n_state:])
-
-    def run(self, leaves, donated=None):
-        """The results, computed at once by one program."""
-        if not self.closure.state:
-            return self._run(leaves, donated)
-        with stateful:
-            return self._run(leaves, donated)
-
-    def _run(self, leaves, donated):
-        nodes = [handle._node for handle, _ in self.captured]
-        nodes += [leaf._node for leaf in leaves]
-        flags = 0
-        for node in nodes:
-            flags |= node.flags
-        node = None  # _run_donating counts references
-        cut = Cut(self.reason, nodes) if flags & TRACKED else None
-        pending = [node for node in nodes if node.value is None]
-        if pending:
-            evaluate(pending, reader="a jitted function")
-        if self.program is None:
-            self.program = program_of(self.closed, device_of(self.closed, devices.cpu))
-        values = [node.value for node in nodes]
-        if donated is None:
-            values = self.program.run(values)
-        else:
-            values = self._run_donating(nodes, values, [False] * len(self.captured) + donated)
-        n_state = len(self.closure.state)
-        outputs = []
-        for value, aval in zip(values[n_state:] if n_state else values, self.avals):
-            node = leaf(value, aval, flags & TRACKED & state.flags_mask)
-            node.cut = cut
-            outputs.append(wrap(node))
-        for value, handle in zip(values, self.closure.state):
-            old = handle._node
-            handle._rebind(leaf(value, old.aval, old.flags))
-        return self.structure.unflatten(outputs)
-
-    def _run_donating(self, nodes, values, donated):
-        donated = [d and _is_sole_owner(nodes, i) and _is_sole_owner(values, i) for i, d in enumerate(donated)]
-        donated = [d and type(v) is library.DeviceArray for d, v in zip(donated, values)]
-        results = self.program.run(values, donated)
-        for node, gone in zip(nodes, donated):
-            if gone:
-                node.value = library.DonatedArray(self.reason)
-        return results
-
-
-def _references(items, i):
-    return getrefcount(items[i])
-
-
-def _is_sole_owner(items, i):
-    """True if besides this list only one object refers to the i-th item: its tensor, or its node."""
-    return _references(items, i) <= _TWO_REFERENCES
-
-
-_probe = [object()]
-_TWO_REFERENCES = _references([_probe[0]], 0)

@@ -34,31 +34,35 @@ void pg_dense_strides(pg_dtype dtype, int32_t ndim, const int64_t *shape, int64_
     }
 }
 
-/* An array header without memory. */
-static pg_array *new_header(pg_dtype dtype, int32_t ndim, const int64_t *shape)
+static void describe(pg_array *array, pg_dtype dtype, int32_t ndim, const int64_t *shape)
 {
-    size_t axes = (size_t)ndim;
-    pg_array *array = malloc(sizeof *array + 2 * axes * sizeof(int64_t));
-    if (!array) return NULL;
     atomic_init(&array->owners, 1);
     array->dtype = dtype;
     array->ndim = ndim;
     array->shape = array->dims;
-    array->strides = array->dims + axes;
+    array->strides = array->dims + ndim;
     for (int32_t i = 0; i < ndim; i++)
         array->shape[i] = shape[i];
-    return array;
 }
 
-static pg_status no_header_memory(void)
+static size_t array_bytes(int32_t ndim)
+{
+    return sizeof(pg_array) + 2 * (size_t)ndim * sizeof(int64_t);
+}
+
+static pg_status no_host_memory(void)
 {
     return pg_fail(PG_ENOMEM, "no host memory left for the description of an array");
 }
 
-static pg_status new_buffer(pg_device *device, int64_t bytes, pg_buffer **out)
+/* The array that a buffer is made with lies behind it, in the same block. */
+static pg_array *first_array(pg_buffer *buffer) { return (pg_array *)(buffer + 1); }
+
+pg_status pg_array_of(pg_device *device, const pg_aval *aval, pg_array **out)
 {
-    pg_buffer *buffer = malloc(sizeof *buffer);
-    if (!buffer) return no_header_memory();
+    pg_buffer *buffer = malloc(sizeof *buffer + array_bytes(aval->ndim));
+    if (!buffer) return no_host_memory();
+    int64_t bytes = aval->count * pg_dtype_size(aval->dtype);
     pg_status status = device->backend->alloc(device, bytes, &buffer->data);
     if (status != PG_OK) {
         free(buffer);
@@ -67,35 +71,29 @@ static pg_status new_buffer(pg_device *device, int64_t bytes, pg_buffer **out)
     atomic_init(&buffer->owners, 1);
     buffer->device = device;
     buffer->bytes = bytes;
-    *out = buffer;
+    pg_array *array = first_array(buffer);
+    describe(array, aval->dtype, aval->ndim, aval->shape);
+    array->buffer = buffer;
+    array->data = buffer->data;
+    pg_dense_strides(aval->dtype, aval->ndim, aval->shape, array->strides);
+    *out = array;
     return PG_OK;
 }
 
 pg_status pg_array_new(pg_device *device, pg_dtype dtype, int32_t ndim, const int64_t *shape,
                        pg_array **out)
 {
-    int64_t count;
-    PG_TRY(pg_shape_count(dtype, ndim, shape, &count));
-    pg_buffer *buffer = NULL;
-    PG_TRY(new_buffer(device, count * pg_dtype_size(dtype), &buffer));
-    pg_array *array = new_header(dtype, ndim, shape);
-    if (!array) {
-        device->backend->free(device, buffer->data, buffer->bytes);
-        free(buffer);
-        return no_header_memory();
-    }
-    array->buffer = buffer;
-    array->data = buffer->data;
-    pg_dense_strides(dtype, ndim, shape, array->strides);
-    *out = array;
-    return PG_OK;
+    pg_aval aval = {dtype, ndim, shape, 0};
+    PG_TRY(pg_shape_count(dtype, ndim, shape, &aval.count));
+    return pg_array_of(device, &aval, out);
 }
 
 pg_status pg_array_view(const pg_array *base, char *data, int32_t ndim, const int64_t *shape,
                         const int64_t *strides, pg_array **out)
 {
-    pg_array *array = new_header(base->dtype, ndim, shape);
-    if (!array) return no_header_memory();
+    pg_array *array = malloc(array_bytes(ndim));
+    if (!array) return no_host_memory();
+    describe(array, base->dtype, ndim, shape);
     atomic_fetch_add_explicit(&base->buffer->owners, 1, memory_order_relaxed);
     array->buffer = base->buffer;
     array->data = data;
@@ -121,7 +119,7 @@ void pg_array_release(pg_array *array)
 {
     if (!array || !drop_owner(&array->owners)) return;
     pg_buffer *buffer = array->buffer;
-    free(array);
+    if (array != first_array(buffer)) free(array); /* a view */
     if (!drop_owner(&buffer->owners)) return;
     buffer->device->backend->free(buffer->device, buffer->data, buffer->bytes);
     free(buffer);
@@ -131,6 +129,14 @@ void pg_arrays_release(pg_array *const *arrays, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
         pg_array_release(arrays[i]);
+}
+
+int64_t pg_arrays_bytes(pg_array *const *arrays, int64_t n)
+{
+    int64_t bytes = 0;
+    for (int64_t i = 0; i < n; i++)
+        bytes += arrays[i]->buffer->bytes;
+    return bytes;
 }
 
 int64_t pg_array_count(const pg_array *array)
@@ -152,6 +158,57 @@ bool pg_array_is_dense(const pg_array *array)
         step *= array->shape[i];
     }
     return dense;
+}
+
+int64_t pg_arrays_dense(pg_array *const *arrays, int64_t n)
+{
+    int64_t i = 0;
+    while (i < n && pg_array_is_dense(arrays[i]))
+        i++;
+    return i;
+}
+
+/* Bytes from one element of an axis to the next; the most there are if memory does not depend on it. */
+static int64_t axis_step(const pg_array *array, int32_t i)
+{
+    return array->shape[i] == 1 || array->strides[i] == 0 ? INT64_MAX : array->strides[i];
+}
+
+/* The axes by descending step; those with equal ones stay in order. */
+static void sort_axes(const pg_array *array, int32_t *order)
+{
+    for (int32_t i = 0; i < array->ndim; i++) {
+        int32_t at = i;
+        for (; at > 0 && axis_step(array, order[at - 1]) < axis_step(array, i); at--)
+            order[at] = order[at - 1];
+        order[at] = i;
+    }
+}
+
+pg_status pg_array_dense_base(pg_array *array, pg_array **base, int32_t *permutation)
+{
+    PG_REQUIRE(array && base && permutation, "pg_array_dense_base: a pointer is NULL");
+    if (pg_array_is_dense(array)) {
+        for (int32_t i = 0; i < array->ndim; i++)
+            permutation[i] = i;
+        pg_array_retain(array);
+        *base = array;
+        return PG_OK;
+    }
+    int32_t order[PG_MAX_NDIM];
+    int64_t shape[PG_MAX_NDIM], strides[PG_MAX_NDIM];
+    sort_axes(array, order);
+    for (int32_t i = 0; i < array->ndim; i++) {
+        permutation[order[i]] = i;
+        shape[i] = array->strides[order[i]] == 0 ? 1 : array->shape[order[i]];
+    }
+    pg_dense_strides(array->dtype, array->ndim, shape, strides);
+    for (int32_t i = 0; i < array->ndim; i++) {
+        if (shape[i] == 1 || strides[i] == array->strides[order[i]]) continue;
+        *base = NULL;
+        return PG_OK;
+    }
+    return pg_array_view(array, array->data, array->ndim, shape, strides, base);
 }
 
 pg_status pg_array_dense(pg_array *array, pg_array **out)

@@ -51,12 +51,26 @@ struct pg_array {
     int64_t dims[];   /* storage of both */
 };
 
+/* What is known of an array before it is computed. Its shape has been checked. */
+typedef struct pg_aval {
+    pg_dtype dtype;
+    int32_t ndim;
+    const int64_t *shape;
+    int64_t count; /* elements */
+} pg_aval;
+
+bool pg_same_aval(const pg_aval *a, const pg_aval *b);
+
 /* A dense row-major array with fresh, uninitialised memory. */
+pg_status pg_array_of(pg_device *device, const pg_aval *aval, pg_array **out);
+/* The same for a shape that has not been checked. */
 pg_status pg_array_new(pg_device *device, pg_dtype dtype, int32_t ndim, const int64_t *shape,
                        pg_array **out);
 /* A view on the memory of `base`; `data` points into its buffer. */
 pg_status pg_array_view(const pg_array *base, char *data, int32_t ndim, const int64_t *shape,
                         const int64_t *strides, pg_array **out);
+/* Row-major strides in bytes of a shape that an array has. */
+void pg_dense_strides(pg_dtype dtype, int32_t ndim, const int64_t *shape, int64_t *strides);
 int64_t pg_array_count(const pg_array *array); /* elements */
 bool pg_array_is_dense(const pg_array *array); /* row-major without gaps; true when empty */
 /* `array` itself (retained) if it is dense, else a dense copy of it. */
@@ -64,13 +78,6 @@ pg_status pg_array_dense(pg_array *array, pg_array **out);
 pg_status pg_array_copy(pg_array *array, pg_array **out); /* a dense copy in memory of its own */
 
 /* ---- operations -------------------------------------------------------------------------------- */
-
-typedef struct pg_aval {
-    pg_dtype dtype;
-    int32_t ndim;
-    const int64_t *shape;
-    int64_t count; /* elements */
-} pg_aval;
 
 typedef struct pg_kernel pg_kernel;
 
@@ -102,6 +109,11 @@ struct pg_kernel {
 /* The array for output 0: input memory that is dying, dense, and of the same shape and dtype, else
  * a new array. Only for kernels that read element i of an input before writing element i. */
 pg_status pg_output(const pg_op *op, pg_array *const *in, pg_dying dying, pg_array **out);
+
+/* ---- generated code ---------------------------------------------------------------------------- */
+
+/* Whether pg_code_symbol gave this address, of code that is still open. */
+bool pg_code_has(int64_t address);
 
 /* ---- devices ----------------------------------------------------------------------------------- */
 

@@ -315,8 +315,7 @@ static pg_status scan_run(const pg_op *op, pg_array *const *in, pg_dying dying, 
     }
     pg_status status = PG_OK;
     for (int64_t k = n.n_carry; k < op->n_out && status == PG_OK; k++)
-        status =
-            pg_array_new(op->device, op->out[k].dtype, op->out[k].ndim, op->out[k].shape, &out[k]);
+        status = pg_array_of(op->device, &op->out[k], &out[k]);
     if (status == PG_OK) status = scan_loop(op, &n, in, room, (uint8_t *)(room + words), out);
     if (status != PG_OK) pg_arrays_release(out, op->n_out);
     free(room);

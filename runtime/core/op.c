@@ -84,7 +84,7 @@ pg_status pg_op_create(pg_device *device, const char *name, int32_t n_in, int32_
 
 void pg_op_destroy(pg_op *op) { free(op); }
 
-static bool same_aval(const pg_aval *a, const pg_aval *b)
+bool pg_same_aval(const pg_aval *a, const pg_aval *b)
 {
     if (a->dtype != b->dtype || a->ndim != b->ndim) return false;
     for (int32_t i = 0; i < a->ndim; i++)
@@ -96,12 +96,13 @@ pg_status pg_output(const pg_op *op, pg_array *const *in, pg_dying dying, pg_arr
 {
     const pg_aval *result = &op->out[0];
     for (int32_t i = 0; dying; i++, dying >>= 1) {
-        if (!(dying & 1) || !same_aval(&op->in[i], result) || !pg_array_is_dense(in[i])) continue;
+        if (!(dying & 1) || !pg_same_aval(&op->in[i], result) || !pg_array_is_dense(in[i]))
+            continue;
         /* a small view must not keep a large buffer alive through the result */
         if (in[i]->buffer->bytes != result->count * pg_dtype_size(result->dtype)) continue;
         pg_array_retain(in[i]);
         *out = in[i];
         return PG_OK;
     }
-    return pg_array_new(op->device, result->dtype, result->ndim, result->shape, out);
+    return pg_array_of(op->device, result, out);
 }

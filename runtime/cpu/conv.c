@@ -22,11 +22,13 @@
 #include "conv.h"
 
 #include "block.h"
+#include "conv_tiles.h"
 #include "gemm.h"
 
 #include <string.h>
 
 enum { GEMM_ROWS = 6, GEMM_DEPTH = 4, FEW_LANES = 8 };
+enum { TILE_ROWS = 8, TILE_PLACES = 4, TILE_DEPTH = 4, TILE_SPREAD = 4 };
 enum { PARALLEL_BYTES = 1 << 17, SLICE_BYTES = 1 << 20 };
 
 /* ---- parameters -------------------------------------------------------------------------------- */
@@ -269,6 +271,97 @@ static bool find_border(const pg_op *op, const numbers *n, int64_t *low, int64_t
     return any;
 }
 
+/* ---- tiles ------------------------------------------------------------------------------------- */
+
+/* Joins neighbouring axes along which lhs is read once, from end to end, and drops those of one place. */
+static int32_t merge_space(pg_conv_space *space, int32_t n, const char **lhs)
+{
+    int32_t kept = 0;
+    for (int32_t a = 0; a < n; a++) {
+        pg_conv_space s = space[a], *last = kept ? &space[kept - 1] : NULL;
+        bool inside = s.start >= 0 && s.start < s.size;
+        if (s.many == 1 && s.few == 1 && inside && (kept || a + 1 < n)) {
+            *lhs += s.start * s.stride;
+        } else if (last && last->few == 1 && s.few == 1 && last->many_move == 1 &&
+                   s.many_move == 1 && !last->start && !s.start && s.size == s.many &&
+                   last->stride == s.size * s.stride &&
+                   last->many_stride == s.many * s.many_stride) {
+            s.size *= last->size;
+            s.many *= last->many;
+            *last = s;
+        } else {
+            space[kept++] = s;
+        }
+    }
+    return kept;
+}
+
+/* The convolution of one phase along each axis as conv_tiles.h has it; true if it is one of weights. */
+static bool find_image(const pg_op *op, const numbers *n, const pg_array *lhs, const pg_array *rhs,
+                       const pg_array *out, const phase *phases, pg_conv_image *image)
+{
+    int64_t groups = n->feature_groups * n->batch_groups;
+    int64_t rows = rhs->shape[n->rhs[0]] / groups, channels = rhs->shape[n->rhs[1]],
+            batch = out->shape[n->out[0]];
+    int64_t ls = lhs->strides[n->lhs[1]], rs = rhs->strides[n->rhs[0]],
+            os = out->strides[n->out[1]];
+    int64_t group_move = n->batch_groups > 1 ? batch * lhs->strides[n->lhs[0]] : channels * ls;
+    *image =
+        (pg_conv_image){.device = op->device,
+                        .dtype = lhs->dtype,
+                        .out_dtype = out->dtype,
+                        .lhs = lhs->data,
+                        .rhs = rhs->data,
+                        .out = out->data,
+                        .group = {groups, {group_move, rows * rs, rows * os}},
+                        .row = {rows, {0, rs, os}},
+                        .batch = {batch, {lhs->strides[n->lhs[0]], 0, out->strides[n->out[0]]}},
+                        .channel = {channels, {ls, rhs->strides[n->rhs[1]], 0}}};
+    int64_t outs = 1, taps = 1;
+    for (int32_t i = 0; i < n->n_spatial; i++) {
+        outs *= phases[i].outs;
+        taps *= phases[i].taps;
+    }
+    bool weights = taps > outs;
+    for (int32_t i = 0; i < n->n_spatial; i++) {
+        const phase *p = &phases[i];
+        int64_t r = rhs->strides[n->rhs[2 + i]], o = out->strides[n->out[2 + i]];
+        int64_t size = lhs->shape[n->lhs[2 + i]], stride = lhs->strides[n->lhs[2 + i]];
+        pg_conv_space over_outs = {size,    stride,      p->start,
+                                   p->outs, p->out_move, p->out_step * o,
+                                   p->taps, p->tap_move, p->tap_step * r};
+        pg_conv_space over_taps = {size,    stride,      p->start,
+                                   p->taps, p->tap_move, p->tap_step * r,
+                                   p->outs, p->out_move, p->out_step * o};
+        image->rhs += p->first_tap * r;
+        image->out += p->first_out * o;
+        image->space[image->n_space++] = weights ? over_taps : over_outs;
+    }
+    image->n_space = merge_space(image->space, image->n_space, &image->lhs);
+    return weights;
+}
+
+/* Tiles want rows for a vector, some places side by side, and slabs that are not mostly gaps. */
+static bool worth_tiles(const pg_conv_image *image, bool weights)
+{
+    if (!PG_ISA_SELECT(pg_conv_tile_loops)[image->dtype] || !image->n_space ||
+        image->row.size < TILE_ROWS)
+        return false;
+    int64_t few = 1, many = 1, spread = 1;
+    for (int32_t a = 0; a < image->n_space; a++) {
+        const pg_conv_space *s = &image->space[a];
+        int64_t reach = s->many + (s->few - 1) * s->few_move / s->many_move;
+        few *= s->few;
+        many *= s->many;
+        spread *= reach / s->many;
+    }
+    if (spread > TILE_SPREAD * few) return false;
+    if (weights)
+        return image->batch.size * few >= TILE_PLACES && image->channel.size * many >= TILE_DEPTH;
+    return image->space[image->n_space - 1].many >= TILE_PLACES &&
+           image->channel.size * few >= TILE_DEPTH;
+}
+
 /* ---- the sums ---------------------------------------------------------------------------------- */
 
 void pg_conv_offsets(const pg_axis *axes, int32_t n, int which, int64_t first, int64_t count,
@@ -363,24 +456,73 @@ static pg_status run_phase(const pg_op *op, const numbers *n, const pg_array *lh
     return sum_up(&c);
 }
 
-static pg_status run_phases(const pg_op *op, const numbers *n, const pg_array *lhs,
-                            const pg_array *rhs, const pg_array *out, const int64_t *low)
+/* How many combinations of phases along the spatial axes there are. */
+static int64_t count_phases(const numbers *n, const pg_array *out)
 {
-    phase phases[PG_MAX_NDIM];
     int64_t count = 1;
     for (int32_t i = 0; i < n->n_spatial; i++) {
         spatial s = read_spatial(n, i);
         count *= n_phases(&s, out->shape[n->out[2 + i]]);
     }
+    return count;
+}
+
+/* The combination `index`; its numbers of outputs and of places in the window. */
+static void find_phases(const numbers *n, const pg_array *rhs, const pg_array *out, int64_t index,
+                        phase *phases, int64_t *outs, int64_t *taps)
+{
+    *outs = *taps = 1;
+    for (int32_t i = 0; i < n->n_spatial; i++) {
+        spatial s = read_spatial(n, i);
+        int64_t size = out->shape[n->out[2 + i]], here = n_phases(&s, size);
+        phases[i] = find_phase(&s, index % here, size, rhs->shape[n->rhs[2 + i]]);
+        index /= here;
+        *outs *= phases[i].outs;
+        *taps *= phases[i].taps;
+    }
+}
+
+static pg_status run_phases(const pg_op *op, const numbers *n, const pg_array *lhs,
+                            const pg_array *rhs, const pg_array *out, const int64_t *low)
+{
+    phase phases[PG_MAX_NDIM];
+    int64_t count = count_phases(n, out), outs, taps;
     for (int64_t index = 0; index < count; index++) {
-        int64_t rest = index;
-        for (int32_t i = 0; i < n->n_spatial; i++) {
-            spatial s = read_spatial(n, i);
-            int64_t outs = out->shape[n->out[2 + i]], here = n_phases(&s, outs);
-            phases[i] = find_phase(&s, rest % here, outs, rhs->shape[n->rhs[2 + i]]);
-            rest /= here;
-        }
+        find_phases(n, rhs, out, index, phases, &outs, &taps);
         PG_TRY(run_phase(op, n, lhs, rhs, out, phases, low));
+    }
+    return PG_OK;
+}
+
+/* True if tiles serve all phases. */
+static bool all_tiled(const pg_op *op, const numbers *n, const pg_array *lhs, const pg_array *rhs,
+                      const pg_array *out)
+{
+    phase phases[PG_MAX_NDIM];
+    pg_conv_image image;
+    int64_t count = count_phases(n, out), outs, taps;
+    for (int64_t index = 0; index < count; index++) {
+        find_phases(n, rhs, out, index, phases, &outs, &taps);
+        if (!outs || !taps) continue;
+        bool weights = find_image(op, n, lhs, rhs, out, phases, &image);
+        if (!worth_tiles(&image, weights)) return false;
+    }
+    return true;
+}
+
+static pg_status run_tiles(const pg_op *op, const numbers *n, const pg_array *lhs,
+                           const pg_array *rhs, const pg_array *out)
+{
+    phase phases[PG_MAX_NDIM];
+    pg_conv_image image;
+    int64_t count = count_phases(n, out), outs, taps, low[PG_MAX_NDIM] = {0};
+    for (int64_t index = 0; index < count; index++) {
+        find_phases(n, rhs, out, index, phases, &outs, &taps);
+        if (outs && taps)
+            PG_TRY(find_image(op, n, lhs, rhs, out, phases, &image) ? pg_conv_weights(&image)
+                                                                    : pg_conv_pixels(&image));
+        else
+            PG_TRY(run_phase(op, n, lhs, rhs, out, phases, low)); /* zeros */
     }
     return PG_OK;
 }
@@ -482,7 +624,11 @@ static pg_status conv_run(const pg_op *op, pg_array *const *in, pg_dying dying, 
     bool border = find_border(op, &n, low, high), is_complex = pg_dtype_is_complex(aval->dtype);
     pg_array *rhs = in[1];
     pg_status status = is_complex ? expand_complex(in[1], &rhs) : PG_OK;
-    if (status == PG_OK)
+    bool tiled = in[0]->ndim > 2 && in[0]->shape[n.lhs[0]] && in[1]->shape[n.rhs[1]] &&
+                 all_tiled(op, &n, in[0], in[1], out[0]);
+    if (status == PG_OK && tiled)
+        status = run_tiles(op, &n, in[0], in[1], out[0]);
+    else if (status == PG_OK)
         status = border ? run_slices(op, &n, in[0], rhs, out[0], low, high)
                         : run_phases(op, &n, in[0], rhs, out[0], low);
     if (is_complex && rhs != in[1]) pg_array_release(rhs);

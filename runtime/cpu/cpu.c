@@ -43,6 +43,12 @@ pg_isa pg_cpu_isa(void)
     return (pg_isa)isa;
 }
 
+const char *pg_cpu_isa_name(void)
+{
+    static const char *const names[] = {"base", "v3", "v4"};
+    return names[pg_cpu_isa()];
+}
+
 /* ---- kernels ----------------------------------------------------------------------------------- */
 
 #define DECLARE(x) extern const pg_kernel pg_cpu_##x##_kernels[];

@@ -1,4 +1,4 @@
-/* window_loops.c - the inner loops of window_argmax, window_argmin and overlap_add; windows.h says what they do.
+/* window_loops.c - the inner loops of window_search.c and overlap.c; windows.h says what they do.
  *
  * Compiled once per instruction set. A NaN is better than any number, and the first of equals is kept. */
 #include "pequegrad_complex.h"
@@ -106,4 +106,26 @@ pg_window_add_table PG_ISA_NAME(pg_window_adds) = {
     [PG_UINT32] = add_uint32,       [PG_UINT64] = add_uint64,         [PG_FLOAT16] = add_float16,
     [PG_BFLOAT16] = add_bfloat16,   [PG_FLOAT32] = add_float32,       [PG_FLOAT64] = add_float64,
     [PG_COMPLEX64] = add_complex64, [PG_COMPLEX128] = add_complex128,
+};
+
+/* ---- putting ----------------------------------------------------------------------------------- */
+
+#define PUT(name, T, A, LOAD)                                                            \
+    static void put_##name(int64_t n, const int64_t *index, const char *x, int64_t step, \
+                           void *acc)                                                    \
+    {                                                                                    \
+        for (int64_t i = 0; i < n; i++)                                                  \
+            if (index[i] >= 0) ((A *)acc)[index[i]] += LOAD(*(const T *)(x + i * step)); \
+    }
+
+PUT(float16, uint16_t, float, pg_half_to_float)
+PUT(bfloat16, uint16_t, float, pg_bfloat16_to_float)
+PUT(float32, float, float, SAME)
+PUT(float64, double, double, SAME)
+
+pg_window_put_table PG_ISA_NAME(pg_window_puts) = {
+    [PG_FLOAT16] = put_float16,
+    [PG_BFLOAT16] = put_bfloat16,
+    [PG_FLOAT32] = put_float32,
+    [PG_FLOAT64] = put_float64,
 };

@@ -1,4 +1,4 @@
-/* windows.c - reduce_window_sum, reduce_window_max, reduce_window_min, window_argmax, window_argmin.
+/* windows.c - reduce_window_sum, reduce_window_max, reduce_window_min.
  *
  *     out[i..] = op over k.. of x[(i * step + k * dilation - low) / base ..]
  *
@@ -7,9 +7,6 @@
  * window dilation; low and high may be negative, and high only matters for the size of out. A window
  * without elements gives 0 (sum), -inf or the lowest (max), inf or the highest (min). NaN: max and min return
  * it; they do not take complex numbers. 16-bit floats are summed in float32, integers wrap around.
- *
- * window_argmax, window_argmin: out is int32 or int64, the row-major index in x of the window's first NaN, or else
- * of the first of its largest (smallest) elements, -1 for a window without elements. Base dilations must be 1.
  *
  * x may have any strides; out is dense and new. A row of outputs is made in two steps: the rows of x that
  * it sees are combined to one, whose windows then give the outputs. Both have the last axis as lanes. */
@@ -22,7 +19,6 @@
 
 enum {
     OUTS = 512,         /* of a row made at once, at most */
-    TABLE = 1024,       /* places of a window whose indices are kept */
     PARALLEL = 1 << 15, /* elements worth a thread */
 };
 
@@ -67,16 +63,14 @@ static bool reasonable(int64_t x) { return x > -(INT64_C(1) << 40) && x < INT64_
 
 static int64_t dilated(int64_t n, int64_t dilation) { return n ? (n - 1) * dilation + 1 : 0; }
 
-pg_status pg_window_check(const pg_op *op)
+pg_status pg_window_check(const int64_t *params, int64_t n_params, const pg_aval *x,
+                          const pg_aval *out)
 {
-    PG_REQUIRE(op->n_in == 1 && op->n_out == 1, "takes 1 input and gives 1 output, not %d and %d",
-               op->n_in, op->n_out);
-    const pg_aval *x = &op->in[0], *out = &op->out[0];
     PG_REQUIRE(x->ndim == out->ndim, "input has %d axes, but output has %d", x->ndim, out->ndim);
-    PG_REQUIRE(op->n_params == 6 * (int64_t)x->ndim, "%lld parameters do not fit %d axes",
-               (long long)op->n_params, x->ndim);
+    PG_REQUIRE(n_params == 6 * (int64_t)x->ndim, "%lld parameters do not fit %d axes",
+               (long long)n_params, x->ndim);
     for (int32_t i = 0; i < x->ndim; i++) {
-        const int64_t *p = op->params + 6 * i;
+        const int64_t *p = params + 6 * i;
         int64_t span, reach;
         PG_REQUIRE(p[0] >= 1 && p[1] >= 1 && p[4] >= 1 && p[5] >= 1,
                    "axis %d: window, step and dilations must be at least 1", i);
@@ -99,13 +93,14 @@ static bool has_window(const pg_window_axis *a)
     return a->window > 1 || a->step > 1 || a->low || a->base > 1 || a->outs != a->size;
 }
 
-int32_t pg_window_axes(const pg_op *op, const pg_array *x, pg_window_axis *axes)
+int32_t pg_window_axes(const int64_t *params, const pg_aval *out, const pg_array *x,
+                       pg_window_axis *axes)
 {
     int32_t n = 0;
     for (int32_t i = 0; i < x->ndim; i++) {
-        const int64_t *p = op->params + 6 * i;
-        pg_window_axis axis = {x->shape[i], op->out[0].shape[i], p[0], p[1], p[2], p[4],
-                               p[5],        x->strides[i]};
+        const int64_t *p = params + 6 * i;
+        pg_window_axis axis = {x->shape[i], out->shape[i], p[0], p[1],
+                               p[2],        p[4],          p[5], x->strides[i]};
         pg_window_axis *last = n ? &axes[n - 1] : NULL;
         if (last && !has_window(last) && !has_window(&axis) &&
             last->stride == axis.size * axis.stride) {
@@ -118,6 +113,85 @@ int32_t pg_window_axes(const pg_op *op, const pg_array *x, pg_window_axis *axes)
     }
     if (!n) axes[n++] = (pg_window_axis){1, 1, 1, 1, 0, 1, 1, pg_dtype_size(x->dtype)};
     return n;
+}
+
+/* ---- planes of 2 x 2 windows ------------------------------------------------------------------- */
+
+static bool is_pair(const int64_t *p, int64_t size, int64_t outs)
+{
+    return p[0] == 2 && p[1] == 2 && p[2] == 0 && p[4] == 1 && p[5] == 1 && 2 * outs <= size;
+}
+
+static bool is_plain(const int64_t *p, int64_t size, int64_t outs)
+{
+    return p[0] == 1 && p[1] == 1 && p[2] == 0 && p[4] == 1 && outs == size;
+}
+
+/* Axes h and h + 1 have windows, and no others; true if the axes after them are as one. */
+static bool find_pair(const int64_t *params, const pg_aval *out, const pg_array *x, int32_t *h,
+                      int64_t *inner)
+{
+    int64_t bytes = pg_dtype_size(x->dtype);
+    int32_t a = x->ndim;
+    for (*inner = 1; a > 0 && is_plain(params + 6 * (a - 1), x->shape[a - 1], out->shape[a - 1]);
+         a--) {
+        if (x->strides[a - 1] != bytes && x->shape[a - 1] != 1) return false;
+        bytes *= x->shape[a - 1];
+        *inner *= x->shape[a - 1];
+    }
+    if (a < 2) return false;
+    *h = a - 2;
+    for (int32_t i = 0; i < a - 2; i++)
+        if (!is_plain(params + 6 * i, x->shape[i], out->shape[i])) return false;
+    return is_pair(params + 6 * (a - 2), x->shape[a - 2], out->shape[a - 2]) &&
+           is_pair(params + 6 * (a - 1), x->shape[a - 1], out->shape[a - 1]);
+}
+
+bool pg_window_find_planes(const int64_t *params, const pg_aval *out, const pg_array *x,
+                           pg_window_planes *planes)
+{
+    int32_t h;
+    int64_t inner, item = pg_dtype_size(x->dtype);
+    if (x->dtype != PG_FLOAT32 || !find_pair(params, out, x, &h, &inner)) return false;
+    int64_t height = x->shape[h], width = x->shape[h + 1], outs = out->shape[h + 1];
+    int64_t cell = inner * item, row = x->strides[h], column = x->strides[h + 1];
+    if (inner == 1 && column != item) return false;
+    planes->covered = height == 2 * out->shape[h] && width == 2 * outs;
+    planes->pairs = (pg_window_pairs){.apart = inner > 1,
+                                      .rows = inner > 1 ? outs : out->shape[h],
+                                      .count = inner > 1 ? inner : outs,
+                                      .x_row = inner > 1 ? 2 * column : 2 * row,
+                                      .x_right = column,
+                                      .x_below = row,
+                                      .to_row = inner > 1 ? 2 * cell : 2 * width * item,
+                                      .to_right = cell,
+                                      .to_below = width * cell,
+                                      .out_row = inner > 1 ? cell : outs * item};
+    pg_axis *axes = planes->outer;
+    int64_t out_bytes = out->shape[h] * outs * cell, to_bytes = height * width * cell;
+    for (int32_t a = h; a-- > 0; out_bytes *= x->shape[a], to_bytes *= x->shape[a])
+        axes[a] = (pg_axis){x->shape[a], {x->strides[a], out_bytes, to_bytes}};
+    planes->n_outer = pg_axes_merge(axes, h);
+    if (inner > 1)
+        axes[planes->n_outer++] =
+            (pg_axis){out->shape[h], {2 * row, outs * cell, 2 * width * cell}};
+    return true;
+}
+
+typedef struct pairing {
+    const pg_window_planes *planes;
+    const char *x;
+    char *out;
+} pairing;
+
+static void reduce_planes(void *context, int64_t begin, int64_t end)
+{
+    const pairing *p = context;
+    const pg_window_planes *planes = p->planes;
+    for (int64_t i = begin; i < end; i++)
+        PG_ISA_SELECT(pg_window_pairs_reduce)
+    (&planes->pairs, p->x + pg_axes_offset(planes->outer, planes->n_outer, i, 0),
+     p->out + pg_axes_offset(planes->outer, planes->n_outer, i, 1));
 }
 
 /* ---- reduce_window ----------------------------------------------------------------------------- */
@@ -214,13 +288,22 @@ static pg_status reduce_window(const pg_op *op, const pg_array *x, int kind, pg_
 {
     PG_TRY(pg_array_new(op->device, op->out[0].dtype, op->out[0].ndim, op->out[0].shape, out));
     if (op->out[0].count == 0) return PG_OK;
+    pg_window_planes planes;
+    if (kind != PG_SUM && pg_window_find_planes(op->params, &op->out[0], x, &planes)) {
+        planes.pairs.largest = kind == PG_MAX;
+        pairing p = {&planes, x->data, out[0]->data};
+        pg_parallel_for(pg_axes_count(planes.outer, planes.n_outer),
+                        PARALLEL / (4 * planes.pairs.rows * planes.pairs.count) + 1, reduce_planes,
+                        &p);
+        return PG_OK;
+    }
     sliding s = {.loops = PG_ISA_SELECT(pg_reduce_loops)[kind][x->dtype],
                  .across = PG_ISA_SELECT(pg_reduce_loops)[kind][accumulator(x->dtype)],
                  .device = op->device,
                  .x = x->data,
                  .out = out[0]->data,
                  .item = pg_dtype_size(x->dtype)};
-    s.n_axes = pg_window_axes(op, x, s.axes);
+    s.n_axes = pg_window_axes(op->params, &op->out[0], x, s.axes);
     const pg_window_axis *last = &s.axes[s.n_axes - 1];
     s.chunk = least(OUTS, last->outs);
     s.chunks = ceil_divide(last->outs, s.chunk);
@@ -255,7 +338,9 @@ static pg_status min_run(const pg_op *op, pg_array *const *in, pg_dying dying, p
 
 static pg_status reduce_prepare(pg_op *op, int kind)
 {
-    PG_TRY(pg_window_check(op));
+    PG_REQUIRE(op->n_in == 1 && op->n_out == 1, "takes 1 input and gives 1 output, not %d and %d",
+               op->n_in, op->n_out);
+    PG_TRY(pg_window_check(op->params, op->n_params, &op->in[0], &op->out[0]));
     if (!PG_ISA_SELECT(pg_reduce_loops)[kind][op->in[0].dtype])
         return pg_fail(PG_EUNSUPPORTED, "not defined for %s", pg_dtype_name(op->in[0].dtype));
     PG_REQUIRE(op->in[0].dtype == op->out[0].dtype, "input is %s, but output is %s",
@@ -267,158 +352,9 @@ static pg_status sum_prepare(pg_op *op) { return reduce_prepare(op, PG_SUM); }
 static pg_status max_prepare(pg_op *op) { return reduce_prepare(op, PG_MAX); }
 static pg_status min_prepare(pg_op *op) { return reduce_prepare(op, PG_MIN); }
 
-/* ---- window_argmax ----------------------------------------------------------------------------- */
-
-typedef struct searching {
-    pg_window_see *see;
-    pg_window_axis axes[PG_MAX_NDIM];
-    int64_t index[PG_MAX_NDIM]; /* what a step along each axis adds to the index in x */
-    int32_t n_axes;
-    int64_t chunks;
-    const char *x;
-    char *out;
-    int64_t value_size;
-    bool wide_out;        /* int64 rather than int32 */
-    int64_t table[TABLE]; /* tap_index of the first places in the window */
-} searching;
-
-/* The lanes [first, first + n) of the last axis see one row of x, whose first place in the window is `tap`. */
-static void see_row(const searching *s, pg_window_best *best, const char *x, int64_t first,
-                    int64_t n, int64_t tap)
-{
-    const pg_window_axis *a = &s->axes[s->n_axes - 1];
-    int64_t lanes = ceil_divide(n, PG_WINDOW_BLOCK) * PG_WINDOW_BLOCK;
-    for (int64_t k = 0; k < a->window; k++) {
-        int64_t place = first * a->step + k * a->dilation - a->low; /* that lane 0 sees */
-        int64_t from = place < 0 ? ceil_divide(-place, a->step) : 0;
-        int64_t to = place < a->size ? least(n, (a->size - 1 - place) / a->step + 1) : 0;
-        if (from < to)
-            s->see(best, lanes, from, to, x + place * a->stride, a->step * a->stride,
-                   (int32_t)(tap + k));
-    }
-}
-
-/* Sees every row of x that output row `row` sees, in order; returns the index in x, perhaps before its
- * beginning, of the window's place 0 for lane `first`. */
-static int64_t see_rows(const searching *s, pg_window_best *best, int64_t row, int64_t first,
-                        int64_t n)
-{
-    int32_t outer = s->n_axes - 1;
-    const pg_window_axis *last = &s->axes[outer];
-    pg_axis rows[PG_MAX_NDIM]; /* array 0: x, 1: places in the window */
-    int64_t window = last->window, tap = 0, origin = first * last->step - last->low;
-    const char *x = s->x;
-    bool any = true;
-    for (int32_t a = outer; a-- > 0; row /= s->axes[a].outs) {
-        const pg_window_axis *axis = &s->axes[a];
-        int64_t i = row % axis->outs;
-        pg_window_taps t = pg_window_find(axis, i);
-        any &= t.count > 0;
-        origin += (i * axis->step - axis->low) * s->index[a];
-        x += t.first * axis->stride;
-        tap += t.tap * window;
-        rows[a] = (pg_axis){t.count, {t.move * axis->stride, t.tap_move * window, 0}};
-        window *= axis->window;
-    }
-    int64_t count = any ? pg_axes_count(rows, outer) : 0;
-    for (int64_t i = 0; i < count; i++)
-        see_row(s, best, x + pg_axes_offset(rows, outer, i, 0), first, n,
-                tap + pg_axes_offset(rows, outer, i, 1));
-    return origin;
-}
-
-/* How far place `tap` of the window lies behind its place 0, as an index in x. */
-static int64_t tap_index(const searching *s, int64_t tap)
-{
-    int64_t index = 0;
-    for (int32_t a = s->n_axes; a-- > 0; tap /= s->axes[a].window)
-        index += tap % s->axes[a].window * s->axes[a].dilation * s->index[a];
-    return index;
-}
-
-static void search_chunks(void *context, int64_t begin, int64_t end)
-{
-    const searching *s = context;
-    const pg_window_axis *last = &s->axes[s->n_axes - 1];
-    pg_window_best best;
-    for (int64_t i = begin; i < end; i++) {
-        int64_t row = i / s->chunks, first = i % s->chunks * PG_WINDOW_LANES;
-        int64_t n = least(PG_WINDOW_LANES, last->outs - first);
-        int64_t lanes = ceil_divide(n, PG_WINDOW_BLOCK) * PG_WINDOW_BLOCK;
-        memset(best.tap, 0xff, (size_t)lanes * sizeof *best.tap);
-        memset(best.value, 0, (size_t)(lanes * s->value_size));
-        int64_t origin = see_rows(s, &best, row, first, n), at = row * last->outs + first;
-        for (int64_t j = 0; j < n; j++) {
-            int64_t tap = best.tap[j], index = -1;
-            if (tap >= 0)
-                index = origin + j * last->step + (tap < TABLE ? s->table[tap] : tap_index(s, tap));
-            if (s->wide_out)
-                ((int64_t *)s->out)[at + j] = index;
-            else
-                ((int32_t *)s->out)[at + j] = (int32_t)index;
-        }
-    }
-}
-
-static pg_status search(const pg_op *op, const pg_array *x, int kind, pg_array **out)
-{
-    PG_TRY(pg_array_new(op->device, op->out[0].dtype, op->out[0].ndim, op->out[0].shape, out));
-    if (op->out[0].count == 0) return PG_OK;
-    searching s = {.see = PG_ISA_SELECT(pg_window_loops)[kind][x->dtype],
-                   .x = x->data,
-                   .out = out[0]->data,
-                   .value_size = pg_dtype_size(accumulator(x->dtype)),
-                   .wide_out = op->out[0].dtype == PG_INT64};
-    s.n_axes = pg_window_axes(op, x, s.axes);
-    int64_t index = 1, seen = PG_WINDOW_LANES;
-    for (int32_t a = s.n_axes; a-- > 0; index *= s.axes[a].size) {
-        s.index[a] = index;
-        if (seen < PARALLEL) seen *= s.axes[a].window;
-    }
-    int64_t taps = 1;
-    for (int32_t a = 0; a < s.n_axes; a++)
-        taps *= s.axes[a].window;
-    for (int64_t tap = 0; tap < least(TABLE, taps); tap++)
-        s.table[tap] = tap_index(&s, tap);
-    int64_t outs = s.axes[s.n_axes - 1].outs;
-    s.chunks = ceil_divide(outs, PG_WINDOW_LANES);
-    pg_parallel_for(op->out[0].count / outs * s.chunks, PARALLEL / seen + 1, search_chunks, &s);
-    return PG_OK;
-}
-
-static pg_status argmax_run(const pg_op *op, pg_array *const *in, pg_dying dying, pg_array **out)
-{
-    (void)dying;
-    return search(op, in[0], 0, out);
-}
-
-static pg_status argmin_run(const pg_op *op, pg_array *const *in, pg_dying dying, pg_array **out)
-{
-    (void)dying;
-    return search(op, in[0], 1, out);
-}
-
-static pg_status search_prepare(pg_op *op)
-{
-    PG_TRY(pg_window_check(op));
-    if (!PG_ISA_SELECT(pg_window_loops)[0][op->in[0].dtype])
-        return pg_fail(PG_EUNSUPPORTED, "not defined for %s", pg_dtype_name(op->in[0].dtype));
-    pg_dtype out = op->out[0].dtype;
-    PG_REQUIRE(out == PG_INT64 || (out == PG_INT32 && op->in[0].count <= INT32_MAX),
-               "output must be int64, or int32 for fewer than 2**31 elements, not %s",
-               pg_dtype_name(out));
-    int64_t places = 1;
-    for (int32_t i = 0; i < op->in[0].ndim; i++) {
-        PG_REQUIRE(op->params[6 * i + 4] == 1, "axis %d: the base dilation must be 1", i);
-        PG_REQUIRE(!__builtin_mul_overflow(places, op->params[6 * i], &places) &&
-                       places <= INT32_MAX,
-                   "windows have 2**31 or more elements");
-    }
-    return PG_OK;
-}
-
 const pg_kernel pg_cpu_windows_kernels[] = {
-    {"reduce_window_sum", sum_prepare, sum_run},   {"reduce_window_max", max_prepare, max_run},
-    {"reduce_window_min", min_prepare, min_run},   {"window_argmax", search_prepare, argmax_run},
-    {"window_argmin", search_prepare, argmin_run}, {0},
+    {"reduce_window_sum", sum_prepare, sum_run},
+    {"reduce_window_max", max_prepare, max_run},
+    {"reduce_window_min", min_prepare, min_run},
+    {0},
 };

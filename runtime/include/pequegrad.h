@@ -6,8 +6,8 @@
  *
  * Errors     A function that can fail returns a pg_status; pg_last_error() then tells the calling
  *            thread why. Output arguments are written only on PG_OK.
- * Ownership  What pg_X_create / pg_X_from_... gives, pg_X_destroy or pg_array_release takes back;
- *            both accept NULL. Devices are opened once and live as long as the process.
+ * Ownership  What pg_X_create / pg_X_from_... gives, pg_X_destroy or pg_array_release takes back,
+ *            what pg_code_open gives pg_code_close; all accept NULL. Devices are opened once and live as long as the process.
  *            Arrays are counted: pg_array_retain adds an owner, pg_array_release removes one.
  *            An array's contents never change once it is returned.
  *            Pointers must not be NULL unless a function says so.
@@ -90,6 +90,9 @@ pg_status pg_device_synchronize(pg_device *device); /* waits for all work given 
 int32_t pg_num_threads(void);
 pg_status pg_set_num_threads(int32_t n); /* 1 to 1024 */
 
+/* The instruction set that kernels use: "base", "v3" or "v4" (x86-64-v3, -v4); see PG_ISA. */
+const char *pg_cpu_isa_name(void);
+
 /* Takes BLAS and LAPACK (with or without the prefix "scipy_") from the shared library at `path` for linear
  * algebra on the CPU: factorisations, eigenvalues and the like, which fail until this succeeds. Matrix products
  * do not use it. Sets it to one thread, for its other users in the process, too: threads are ours. */
@@ -109,6 +112,8 @@ pg_status pg_array_to_host(const pg_array *array, void *data, int64_t bytes);
 void pg_array_retain(pg_array *array);
 void pg_array_release(pg_array *array);
 void pg_arrays_release(pg_array *const *arrays, int64_t n); /* n arrays in one call */
+/* Bytes of the buffers behind n arrays; a buffer counts once for each of them. */
+int64_t pg_arrays_bytes(pg_array *const *arrays, int64_t n);
 
 typedef struct pg_array_info {
     pg_dtype dtype;
@@ -122,6 +127,14 @@ typedef struct pg_array_info {
 } pg_array_info;
 void pg_array_describe(const pg_array *array, pg_array_info *out);
 
+/* How many of n arrays, counted from the first, lie dense and row-major in memory: n if all do. */
+int64_t pg_arrays_dense(pg_array *const *arrays, int64_t n);
+/* A transposed or broadcast array without what makes it one: *base is a dense, row-major array in the same
+ * memory, its axes in the order in which they lie there, of size 1 where `array` repeats itself. Axis i of
+ * `array` is axis permutation[i] of *base (ndim numbers). *base is NULL if there is no such array: reversed
+ * axes, gaps. */
+pg_status pg_array_dense_base(pg_array *array, pg_array **base, int32_t *permutation);
+
 /* ---- operations -------------------------------------------------------------------------------- */
 
 typedef struct pg_op pg_op; /* opaque; immutable, may be used by many programs and threads */
@@ -133,6 +146,17 @@ pg_status pg_op_create(pg_device *device, const char *name, int32_t n_in, int32_
                        const int64_t *avals, int64_t n_avals, const int64_t *params,
                        int64_t n_params, pg_op **out);
 void pg_op_destroy(pg_op *op); /* only when no program that uses it is left */
+
+/* ---- generated code ---------------------------------------------------------------------------- */
+
+typedef struct pg_code pg_code; /* opaque: an open shared object */
+
+/* Loads the shared object at `path`, which must name a folder, too. PG_EINVAL with the reason if that
+ * cannot be done. Its functions are parameters of the kernel `generated`. */
+pg_status pg_code_open(const char *path, pg_code **out);
+/* The address of a function, valid until the code is closed. PG_EINVAL if there is none. */
+pg_status pg_code_symbol(pg_code *code, const char *name, int64_t *address);
+void pg_code_close(pg_code *code); /* only when no operation that uses it is left; accepts NULL */
 
 /* ---- programs ---------------------------------------------------------------------------------- */
 

@@ -360,4 +360,27 @@ PG_FN double pg_bessel_i1e(double x)
     return copysign(PG_CHEBYSHEV(16 / y - 1, large) / sqrt(y), x);
 }
 
+/* ---- in float ---------------------------------------------------------------------------------- */
+
+#define PG_SPECIAL_1(op, f)                                                \
+    PG_FN float pg_##op##_float32(float x) { return (float)f((double)x); } \
+    PG_FN double pg_##op##_float64(double x) { return f(x); }
+#define PG_SPECIAL_2(op, f)                                                                    \
+    PG_FN float pg_##op##_float32(float x, float y) { return (float)f((double)x, (double)y); } \
+    PG_FN double pg_##op##_float64(double x, double y) { return f(x, y); }
+#define PG_SPECIAL_3(op, f)                                  \
+    PG_FN float pg_##op##_float32(float x, float y, float z) \
+    {                                                        \
+        return (float)f((double)x, (double)y, (double)z);    \
+    }                                                        \
+    PG_FN double pg_##op##_float64(double x, double y, double z) { return f(x, y, z); }
+
+PG_SPECIAL_2(igamma, pg_igamma)
+PG_SPECIAL_2(igammac, pg_igammac)
+PG_SPECIAL_2(igamma_grad_a, pg_igamma_grad_a)
+PG_SPECIAL_3(betainc, pg_betainc)
+PG_SPECIAL_2(zeta, pg_hurwitz_zeta)
+PG_SPECIAL_1(bessel_i0e, pg_bessel_i0e)
+PG_SPECIAL_1(bessel_i1e, pg_bessel_i1e)
+
 #endif

@@ -28,8 +28,8 @@ class Info(c.Structure):
 
 
 lib = c.CDLL(PATH)
-lib.pg_last_error.restype = lib.pg_cpu_blas.restype = c.c_char_p
-for name in ("pg_array_release", "pg_array_retain", "pg_op_destroy", "pg_program_destroy"):
+lib.pg_last_error.restype = lib.pg_cpu_blas.restype = lib.pg_cpu_isa_name.restype = c.c_char_p
+for name in ("pg_array_release", "pg_array_retain", "pg_op_destroy", "pg_program_destroy", "pg_code_close"):
     getattr(lib, name).argtypes, getattr(lib, name).restype = [c.c_void_p], None
 
 
@@ -89,6 +89,18 @@ def create(handle, name, inputs, outputs, params=()):
     check(lib.pg_op_create(handle, name.encode(), len(inputs), len(outputs), numbers(words), c.c_int64(len(words)),
                            numbers(params), c.c_int64(len(params)), c.byref(out)))  # fmt: skip
     return out
+
+
+def open_code(path):
+    out = c.c_void_p()
+    check(lib.pg_code_open(os.fsencode(path), c.byref(out)))
+    return out
+
+
+def address(code, name):
+    out = c.c_int64()
+    check(lib.pg_code_symbol(code, name.encode(), c.byref(out)))
+    return out.value
 
 
 def execute(handle, code, n_slots, inputs, references):

@@ -1,0 +1,393 @@
+"""The C text of a Plan: one function, `void name(void *const *b, int64_t begin, int64_t end, char *scratch)`."""
+
+import math
+
+import numpy as np
+
+from .c_scalars import c_type, register_type, round_expression
+from .c_text import HALVES, Accumulator, combined, identity, wide_type
+from .c_values import Values
+from .loops import Access, Inlined, Pass, cost_of
+
+BLOCK = 512  # terms of a float sum that are added in registers; sums of blocks are added in double
+LANES = 64  # rows that are reduced side by side
+TILE = 16  # rows for which arrays that lie the other way are turned at a time
+STACK = 1 << 14  # most bytes of a row's buffers on the stack
+
+
+class Code(Values):
+    """The function for a plan, and how to run it.
+
+    text: with NAME in place of its name. units, grain, scratch: see docs/compiler.md. aliases: per result the
+    index of the operand whose memory it may take, or -1.
+    """
+
+    def __init__(self, plan):
+        super().__init__(plan)
+        self.scratch = 0
+        self._decide()
+        self._write()
+        self.aliases = self._aliases()
+
+    # ---- shape of the work -----------------------------------------------------------------------------
+
+    def _decide(self):
+        plan = self.plan
+        self.elements = max(
+            [math.prod(loop.size for loop in loops) for loops in plan.inner.values()], default=1
+        )  # of a row
+        work = sum(0.25 * cost_of(node) for node in plan.members) + 0.5 * len(plan.inputs) + len(plan.results)
+        self.row_cost = self.elements * work * 0.25 + 4  # nanoseconds, roughly
+        if plan.chunks is not None:
+            whole = plan.n_rows if not plan.flat else self.elements
+            self.units, self.per_unit = plan.chunks, -(-whole // plan.chunks)
+            self.grain = max(
+                1, int(20000 / (self.row_cost * (self.per_unit if not plan.flat else 1 / plan.chunks) + 1))
+            )
+        elif plan.flat:
+            self.units = self.elements
+            self.grain = max(1024, int(20000 / (work * 0.25)))
+        else:
+            self.units = plan.n_rows
+            self.grain = max(LANES if plan.columns else TILE if plan.turned else 1, int(20000 / self.row_cost))
+
+    # ---- the whole ---------------------------------------------------------------------------------------
+
+    def _write(self):
+        plan = self.plan
+        for k, node in enumerate(plan.inputs):
+            self.pointer[node] = f"p{k}"
+            self.line(f"const {c_type(node.aval.dtype)} *const p{k} = b[{k}];")
+        for k, node in enumerate(plan.results):
+            self.output[node] = f"q{k}"
+            self.line(f"{c_type(node.aval.dtype)} *const q{k} = b[{len(plan.inputs) + k}];")
+        self._find_buffers()
+        for node in plan.members:
+            if self.is_scalar(node):
+                self.row_value(node)
+        if all(map(self.is_scalar, plan.members)):
+            return
+        partials = [node for node in plan.members if node.spec.primitive.form == "partial"]
+        if plan.chunks is not None:
+            self.open("for (int64_t u = begin; u < end; u++)")
+            whole = plan.n_rows if not plan.flat else self.elements
+            self.line(f"const int64_t first = u * {self.per_unit};")
+            self.line(f"const int64_t last = first + {self.per_unit} < {whole} ? first + {self.per_unit} : {whole};")
+            self.totals = {}
+            for node in partials:
+                self._begin_partial(node)
+        else:
+            self.line("const int64_t first = begin, last = end;")
+        if plan.flat:
+            self._passes()
+        elif plan.columns:
+            self._columns()
+        else:
+            if plan.turned:
+                self._open_tile()
+            self.open("for (int64_t r = first; r < last; r++)")
+            self._row_indices()
+            self._passes()
+            self.close()
+            if plan.turned:
+                self.close()
+        if plan.chunks is not None:
+            for node in partials:
+                self._end_partial(node)
+            self.close()
+
+    def _open_tile(self):
+        """A loop over tiles of rows, `first` to `last` inside; turns what lies the other way."""
+        size = self.plan.rows[-1].size
+        self.line("const int64_t end_of_rows = last;")
+        self.open("for (int64_t tile = first, lanes; tile < end_of_rows; tile += lanes)")
+        self.line(f"lanes = end_of_rows - tile < {TILE} ? end_of_rows - tile : {TILE};")
+        if len(self.plan.rows) > 1:
+            self.line(f"if (lanes > {size} - tile % {size}) lanes = {size} - tile % {size};")
+        self.open("")
+        self.line("const int64_t r = tile;")
+        self._row_indices()
+        for key, (read, loops) in self.plan.turned.items():
+            name = self.tiles[key]
+            for k, loop in enumerate(loops):
+                self.open(f"for (int64_t c{k} = 0; c{k} < {loop.size}; c{k}++)")
+            inner = Pass(0, loops)
+            count = math.prod(loop.size for loop in loops)
+            source = f"{self.pointer[read.node]}[{self.offset(read, loops)} + l]"
+            to = f"{name}[l * {count} + {self.buffer_index(inner)}]"
+            self.line(f"for (int64_t l = 0; l < lanes; l++) {to} = {source};")
+            for _ in loops:
+                self.close()
+        self.close()
+        self.line("const int64_t first = tile, last = tile + lanes;")
+
+    def _row_indices(self):
+        loops = self.plan.rows
+        if len(loops) == 1:
+            self.row_index[loops[0]] = "r"
+        rest = "r"
+        for k, loop in reversed(list(enumerate(loops))[1:]):
+            self.line(f"const int64_t i{k} = {rest} % {loop.size}, r{k} = {rest} / {loop.size};")
+            self.row_index[loop] = f"i{k}"
+            rest = f"r{k}"
+            self.row_index[loops[0]] = rest
+
+    def _find_buffers(self):
+        for key, (read, loops) in self.plan.turned.items():
+            kind, name = c_type(read.node.aval.dtype), f"z{len(self.tiles)}"
+            self.tiles[key] = name
+            self.line(f"{kind} *const {name} = ({kind} *)(scratch + {self.scratch});")
+            bytes_needed = TILE * math.prod(loop.size for loop in loops) * read.node.aval.dtype.itemsize
+            self.scratch += -(-bytes_needed // 64) * 64
+        on_stack = 0
+        for node in self.plan.members:
+            if node not in self.plan.kept:
+                continue
+            count = math.prod(loop.size for loop in self.plan.inner[self.plan.inner_of[node]])
+            size = np.dtype("f8").itemsize if register_type(node.aval.dtype) == "double" else node.aval.dtype.itemsize
+            bytes_needed = -(-count * max(size, 4) // 64) * 64
+            kind = register_type(node.aval.dtype)
+            name = self.buffer[node] = f"t{len(self.buffer)}"
+            if on_stack + bytes_needed <= STACK:
+                on_stack += bytes_needed
+                self.line(f"{kind} {name}[{count}] __attribute__((aligned(64)));")
+            else:
+                self.line(f"{kind} *const {name} = ({kind} *)(scratch + {self.scratch});")
+                self.scratch += bytes_needed
+
+    # ---- passes ----------------------------------------------------------------------------------------
+
+    def _passes(self):
+        plan = self.plan
+        rows_at = {}
+        for node in plan.members:
+            if not plan.inner_of[node] and node.spec.primitive.form != "partial":
+                rows_at.setdefault(plan.level[node], []).append(node)
+        levels = sorted({*rows_at, *(p.level for p in plan.passes)})
+        if plan.row_partials:
+            levels = sorted({*levels, *(plan.level[node] for node in plan.row_partials)})
+        for level in levels:
+            for node in rows_at.get(level, ()):
+                if node not in self.names or node in plan.writes:
+                    if not (self.is_scalar(node) and node in self.names):
+                        self.row_value(node)
+            for node in plan.row_partials:
+                if plan.level[node] == level:
+                    self._add_to_partial(node, self.operand(node, 0, None), None)
+            for current in plan.passes:
+                if current.level == level:
+                    self._pass(current)
+
+    def _pass(self, current):
+        """The loops of one pass."""
+        plan, loops = self.plan, current.loops
+        self._row_reads(current)
+        sums = {}  # reduction or partial -> names of its accumulators in the innermost loop
+        reduced = list(current.reductions)
+        for node in current.partials:
+            if not self._partial_axes(node):
+                reduced.append(node)
+        long = self.elements > BLOCK
+        for node in reduced:
+            sums[node] = self._accumulator(node, long)
+        if plan.flat:
+            bounds = [("first", "last")]
+        else:
+            bounds = [("0", str(loop.size)) for loop in loops]
+        blocked = long and sums and (plan.flat or loops[-1].size > BLOCK)
+        for k, (low, high) in enumerate(bounds[:-1]):
+            self.open(f"for (int64_t c{k} = {low}; c{k} < {high}; c{k}++)")
+        low, high = bounds[-1]
+        k = len(loops) - 1
+        if blocked:
+            self.open(f"for (int64_t block = {low}; block < {high}; block += {BLOCK})")
+            self.line(f"const int64_t stop = block + {BLOCK} < {high} ? block + {BLOCK} : {high};")
+            low, high = "block", "stop"
+        for accumulator in sums.values():
+            accumulator.begin(self)
+        clauses = "".join(accumulator.clause() for accumulator in sums.values())
+        if not any(loops[-1].last not in self._partial_axes(n) for n in current.partials if n not in sums):
+            self.line(f"#pragma omp simd{clauses}")  # each iteration writes to a place of its own
+        self.open(f"for (int64_t c{k} = {low}; c{k} < {high}; c{k}++)")
+        self._body(current, sums)
+        self.close()
+        for accumulator in sums.values():
+            accumulator.end_block(self)
+        if blocked:
+            self.close()
+        for _ in bounds[:-1]:
+            self.close()
+        for node, accumulator in sums.items():
+            if node.spec.primitive.form == "reduction":
+                self._declare_reduced(node, accumulator.total)
+                if node in plan.writes:
+                    self.line(f"{self.output[node]}[{self.offset(plan.writes[node], ())}] = {self.stored(node)};")
+            else:
+                self._add_to_partial(node, accumulator.total, None)
+
+    def _columns(self):
+        """Several rows at a time, side by side in vectors: each element of the row is visited for all of them."""
+        plan = self.plan
+        (current,) = plan.passes
+        self.row_index = {plan.rows[0]: "r"}
+        self.open(f"for (int64_t r0 = first; r0 < last; r0 += {LANES})")
+        self.line(f"const int64_t lanes = last - r0 < {LANES} ? last - r0 : {LANES};")
+        sums = {}
+        for node in current.reductions:
+            sums[node] = self.new("s")
+            kind, start = register_type(node.aval.dtype), identity(node.spec.primitive.combine, node.aval.dtype)
+            self.line(f"{kind} {sums[node]}[{LANES}];")
+            self.line(f"for (int64_t l = 0; l < {LANES}; l++) {sums[node]}[l] = {start};")
+        for k, loop in enumerate(current.loops):
+            self.open(f"for (int64_t c{k} = 0; c{k} < {loop.size}; c{k}++)")
+        self._open_lanes()
+        for node, name in sums.items():
+            value = self.operand(node, 0, current)
+            kind = register_type(node.aval.dtype)
+            both = combined(node.spec.primitive.combine, node.aval.dtype, f"{name}[l]", value, kind)
+            self.line(f"{name}[l] = {both};")
+        self.close()
+        for _ in current.loops:
+            self.close()
+        self._open_lanes()
+        for node in plan.members:
+            if node in sums:
+                self._declare_reduced(node, f"{sums[node]}[l]")
+                if node in plan.writes:
+                    self.line(f"{self.output[node]}[{self.offset(plan.writes[node], ())}] = {self.stored(node)};")
+            elif not plan.inner_of[node] and (plan.level[node] or node in plan.writes):
+                self.row_value(node)
+        self.close()
+        self.close()
+
+    def _open_lanes(self):
+        self.line("#pragma omp simd")
+        self.open("for (int64_t l = 0; l < lanes; l++)")
+        self.line("const int64_t r = r0 + l;")
+
+    def _declare_reduced(self, node, text):
+        kind = register_type(node.aval.dtype)
+        name = self.new("v")
+        value = f"({kind}){text}"
+        if node.aval.dtype.name in HALVES:
+            value = round_expression(node.aval.dtype, value)
+        self.line(f"const {kind} {name} = {value};")
+        self.names[node] = name
+
+    def _row_reads(self, current):
+        """Loads, before the loops, what the pass reads once per row."""
+        plan = self.plan
+        seen, stack = set(), []
+        for node in (*current.reductions, *current.partials):
+            stack.append(node)
+        stack += [*current.results, *current.buffers]
+        while stack:
+            node = stack.pop()
+            if node in seen or node in self.names:
+                continue
+            seen.add(node)
+            if self.is_kept_now(node, current):
+                continue
+            if not plan.inner_of[node]:
+                if node.spec.primitive.form not in ("reduction", "partial"):
+                    self.compute(node, None)
+                continue
+            for i in range(len(node.inputs)):
+                read = plan.reads[node, i]
+                if not isinstance(read, (Access, Inlined)):
+                    stack.append(read)
+                elif isinstance(read, Access) and read.node in self.pointer and not self.inner_axes(read):
+                    self.operand(node, i, None)
+
+    def _body(self, current, sums):
+        plan = self.plan
+        stores = []
+        for node, accumulator in sums.items():
+            accumulator.add(self, self.operand(node, 0, current))
+        for node in current.partials:
+            if node not in sums:
+                self._add_to_partial(node, self.operand(node, 0, current), current)
+        for node in current.buffers:
+            stores.append(f"{self.buffer[node]}[{self.buffer_index(current)}] = {self.value(node, current)};")
+        for node in current.results:
+            self.value(node, current)
+            offset = self.offset(plan.writes[node], current.loops)
+            stores.append(f"{self.output[node]}[{offset}] = {self.stored(node)};")
+        for store in stores:  # last, since a result may lie where an operand did
+            self.line(store)
+
+    # ---- reductions over rows --------------------------------------------------------------------------
+
+    def _partial_axes(self, node):
+        """The inner axes that a partial reduction keeps."""
+        index = self.plan.group.index[node]
+        kept = {axis for place in index[1:] for axis, _ in place.expanded()}
+        return [axis for axis in kept if axis not in self.plan.row_axes]
+
+    def _partial_access(self, node):
+        return _PartialAccess(node, self.plan.group.index[node])
+
+    def _begin_partial(self, node):
+        combine = node.spec.params["combine"]
+        if node.aval.size == node.aval.shape[0]:  # one number: kept in a register
+            kind = wide_type(node)
+            name = self.totals[node] = self.new("total")
+            self.line(f"{kind} {name} = {identity(combine, node.aval.dtype)};")
+            return
+        count = node.aval.size // node.aval.shape[0]
+        self.line(f"{c_type(node.aval.dtype)} *const w{self.output[node]} = {self.output[node]} + u * {count};")
+        self.line(
+            f"for (int64_t k = 0; k < {count}; k++) w{self.output[node]}[k] = {identity(combine, node.aval.dtype)};"
+        )
+
+    def _add_to_partial(self, node, value, current):
+        combine = node.spec.params["combine"]
+        if node in self.totals:
+            name = self.totals[node]
+            self.line(f"{name} = {combined(combine, node.aval.dtype, name, value, wide_type(node))};")
+            return
+        offset = self.offset(self._partial_access(node), current.loops if current else ())
+        place = f"w{self.output[node]}[{offset}]"
+        self.line(f"{place} = {combined(combine, node.aval.dtype, place, value, register_type(node.aval.dtype))};")
+
+    def _end_partial(self, node):
+        if node in self.totals:
+            self.line(f"{self.output[node]}[u] = ({register_type(node.aval.dtype)}){self.totals[node]};")
+
+    def _accumulator(self, node, long):
+        combine = node.spec.params["combine"] if node.spec.primitive.form == "partial" else node.spec.primitive.combine
+        return Accumulator(self, combine, node.spec.inputs[0].dtype, long)
+
+    # ---- memory ----------------------------------------------------------------------------------------
+
+    def _aliases(self):
+        """For each result the operand that it may overwrite: read at the same place, and not later than it is written."""
+        plan, taken, found = self.plan, set(), []
+        for node in plan.results:
+            choice = -1
+            levels = [current.level for current in plan.passes if node in current.results]
+            if levels:
+                write, level = plan.writes[node], levels[0]
+                for k, array in enumerate(plan.inputs):
+                    reads = self.last_read.get(array, ())
+                    same = all(
+                        read.strides == write.strides and read.constant == write.constant and at <= level
+                        for read, at in reads
+                    )
+                    fits = array.aval.size == node.aval.size and array.aval.dtype.itemsize == node.aval.dtype.itemsize
+                    if k not in taken and reads and same and fits:
+                        choice = k
+                        taken.add(k)
+                        break
+            found.append(choice)
+        return found
+
+
+class _PartialAccess(Access):
+    def __init__(self, node, index):
+        self.node, self.constant, self.strides = node, 0, {}
+        reach = 1
+        for place, size in zip(reversed(index[1:]), reversed(node.aval.shape[1:])):
+            for axis, stride in place.expanded():
+                self.strides[axis] = self.strides.get(axis, 0) + stride * reach
+            reach *= size

@@ -1,0 +1,223 @@
+"""Graph -> Graph: groups of nodes become `loop` nodes, each one kernel of generated code."""
+
+import hashlib
+import math
+
+from ..core.graph import GraphTrace
+from ..core.node import Spec, detached, is_constant, make_aval, stand_in
+from .c import Code
+from .c_scalars import expression, register_type
+from .groups import ROWS, SMALL, Grouping
+from .loops import cost_of, plan_of
+
+CHUNKS = 64  # most partial results of one reduction
+CHUNK = 1 << 13  # elements that are worth a partial result
+
+
+class Kernel:
+    """Generated code: its C text, and how the runtime is to call it."""
+
+    def __init__(self, code, describe):
+        body = "\n".join(code.lines)
+        self.name = "pg_" + hashlib.sha256(body.encode()).hexdigest()[:24]
+        self.text = f"void {self.name}(void *const *b, int64_t begin, int64_t end, char *scratch)\n{{\n{body}\n}}\n"
+        self.units, self.grain, self.scratch, self.aliases = code.units, code.grain, code.scratch, code.aliases
+        self.describe = describe
+        self.params = None  # [address] once it is compiled
+
+    def __repr__(self):
+        return self.name
+
+    def prepared(self, spec):
+        """For Spec.prepare: the object that has the address among its params."""
+        return self
+
+
+class LoopPrimitive:
+    """A graph that is computed by generated code. params: graph, kernel."""
+
+    name, title, form, holds_graphs = "loop", "Loop", None, False
+
+    def lower(self, *avals, graph, kernel):
+        return "generated", (kernel, kernel.units, kernel.grain, kernel.scratch, *kernel.aliases)
+
+
+class PartialPrimitive:
+    """A reduction cut into chunks: result k is that of chunk k, whichever elements its kernel puts there."""
+
+    name, title, form = "partial", "Partial", "partial"
+
+
+class OutputPrimitive:
+    name, title, form = "output", "Output", None
+
+
+loop, partial = LoopPrimitive(), PartialPrimitive()
+
+
+def can_fuse(node):
+    """True if code can be generated for the node."""
+    form = node.spec.primitive.form
+    if form is None or form == "view" or type(node.aval) is tuple or node.aval.size == 0:
+        return False
+    avals = (node.aval, *node.spec.inputs)
+    if any(register_type(aval.dtype) is None or aval.size == 0 for aval in avals):
+        return False
+    if form == "elementwise":
+        kernel, params = node.spec.primitive.lower(*node.spec.inputs, **node.spec.params)
+        dtypes = [aval.dtype for aval in node.spec.inputs]
+        return expression(kernel, params, ["x"] * len(dtypes), dtypes, node.aval.dtype) is not None
+    if form == "gather":
+        return len(node.spec.params["places"].index_map) == 1
+    return form in ("reduction", "partial", "iota")
+
+
+# ---- reductions that are cut into chunks -------------------------------------------------------------
+
+
+def with_partial_reductions(graph):
+    """Reductions over many rows become a reduction of partial results, which threads compute side by side.
+
+    So do sums of values of which each came out of a row: they belong into the kernel that goes over the rows.
+    """
+    work = {}  # node -> elements of the largest array that the kernel which computes it goes over
+
+    def replacement(node, inputs):
+        sizes = [work.get(source, source.aval.size) for source in node.inputs if type(source.aval) is not tuple]
+        is_local = node.spec.primitive.form is not None and type(node.aval) is not tuple
+        if is_local:
+            work[node] = max(sizes, default=0) if node.aval.size > 1 else 1
+            work[node] = max(work[node], node.aval.size)
+        chunks = _chunks(node, sizes[0] if sizes else 0)
+        if not chunks:
+            return None
+        (x,) = node.spec.inputs
+        aval = make_aval((chunks, *node.aval.shape), node.aval.dtype, node.aval.device)
+        params = {"axes": node.spec.params["axes"], "chunks": chunks, "combine": node.spec.primitive.combine}
+        part = detached(Spec(partial, params, (x,), aval), inputs)
+        spec = node.spec.primitive.make_spec((aval,), {"axes": (0,)})
+        return detached(spec, (part,))
+
+    return graph.rewritten(replacement)
+
+
+def _chunks(node, work):
+    """Into how many chunks a reduction is cut; 0: a kernel can do it row by row."""
+    if node.spec.primitive.form != "reduction" or not can_fuse(node):
+        return 0
+    (x,), axes = node.spec.inputs, node.spec.params["axes"]
+    if work <= SMALL or not axes:
+        return 0
+    last = max((i for i, n in enumerate(x.shape) if n > 1), default=0)
+    if last in axes and node.aval.size >= ROWS:
+        return 0
+    chunks = min(CHUNKS, work // CHUNK)
+    return chunks if chunks * node.aval.size * 4 <= work else 0
+
+
+# ---- loop nodes --------------------------------------------------------------------------------------
+
+
+def fuse(graph):
+    """The graph with its groups as loop nodes. Groups of one node stay as they are: the runtime has a kernel for them."""
+    graph = with_partial_reductions(graph)
+    grouping = Grouping(graph, can_fuse)
+    groups = {}
+    for group in dict.fromkeys(grouping.group.values()):
+        if len(group.members) > 1 or group.members[0].spec.primitive.form == "partial":
+            groups[group] = plan_of(group, grouping)
+    return _rebuilt(graph, grouping, groups)
+
+
+def _rebuilt(graph, grouping, plans):
+    """Emits nodes in an order in which each group stands as a whole."""
+    became, made = {}, {}
+    group_of = {node: group for group in plans for node in group.members}
+
+    def needed(item):
+        if item in plans:
+            return plans[item].inputs
+        return [source for source in item.inputs if not is_constant(source)]
+
+    def emit(item):
+        if item in plans:
+            for node, result in zip(plans[item].results, _loop_node(plans[item], became)):
+                became[node] = result
+        else:
+            inputs = tuple([became.get(source, source) for source in item.inputs])
+            became[item] = item if inputs == item.inputs else detached(item.spec, inputs)
+        made[item] = True
+
+    given = set(graph.inputs)
+    last = {plan: plan.members[-1] for plan in plans.values()}
+    for root in graph.nodes:
+        group = group_of.get(root)
+        if group is not None and last[plans[group]] is not root:
+            continue
+        stack = [group or root]
+        while stack:
+            item = stack[-1]
+            if item in made or item in given or (item not in plans and is_constant(item)):
+                stack.pop()
+                continue
+            waiting = [
+                group_of.get(source, source)
+                for source in needed(item)
+                if source not in became and source not in given and not is_constant(source)
+            ]
+            waiting = [w for w in waiting if w not in made]
+            if waiting:
+                stack.extend(waiting)
+            else:
+                emit(item)
+                stack.pop()
+    at = lambda node: became.get(node, node)  # noqa: E731
+    return graph.remade(map(at, graph.outputs), map(at, graph.effects), became.values())
+
+
+def _loop_node(plan, became):
+    """The nodes that stand for the results of a group: one loop node, and its outputs."""
+    from ..core.evaluate import OUTPUT
+
+    inputs = tuple([became.get(node, node) for node in plan.inputs])
+    avals = tuple(node.aval for node in inputs)
+    kernel = Kernel(Code(plan), _described(plan))
+    results = tuple(node.aval for node in plan.results)
+    graph = _body(plan)
+    if len(results) == 1:
+        return [detached(Spec(loop, {"graph": graph, "kernel": kernel}, avals, results[0]), inputs)]
+    node = detached(Spec(loop, {"graph": graph, "kernel": kernel}, avals, results), inputs)
+    output = OutputPrimitive()
+    return [detached(Spec(output, {"index": i}, (), aval, op=OUTPUT), (node,)) for i, aval in enumerate(results)]
+
+
+def _body(plan):
+    """What a group computes, as a graph of its own: for people to read."""
+    placeholders = {node: stand_in(node.aval) for node in plan.inputs}
+    inside = dict(placeholders)
+
+    def at(node):
+        stack = [node]
+        while stack:
+            top = stack[-1]
+            if top in inside or is_constant(top):
+                stack.pop()
+                continue
+            waiting = [source for source in top.inputs if source not in inside and not is_constant(source)]
+            if waiting:
+                stack.extend(waiting)
+                continue
+            inside[top] = detached(top.spec, tuple([inside.get(source, source) for source in top.inputs]))
+            stack.pop()
+        return inside.get(node, node)
+
+    return GraphTrace("loop", list(placeholders.values()), {}, [at(node) for node in plan.results])
+
+
+def _described(plan):
+    """What a kernel does, in numbers."""
+    element = sum(cost_of(node) for node in plan.members)
+    size = max(math.prod(aval.shape) for node in plan.members for aval in (node.aval, *node.spec.inputs))
+    read = sum(node.aval.size * node.aval.dtype.itemsize for node in plan.inputs)
+    written = sum(node.aval.size * node.aval.dtype.itemsize for node in plan.results)
+    return {"operations": len(plan.members), "flops": element * size, "bytes_read": read, "bytes_written": written}

@@ -1,0 +1,292 @@
+"""Which nodes of a graph become one kernel.
+
+Walks the graph from its results to its arguments. A node joins the group of what reads it, if all that read it agree on the
+index at which they do, if the kernel can still be one pass over rows (`rows_of`), and if nothing outside the group
+would have to run between its members. So the kernel of a softmax, a norm or a loss grows from its last operation upwards
+to whatever is already in memory. A node that is also read elsewhere is a further result of its kernel.
+
+Views are not members: an operand that is a view of a member, or of an array in memory, is read by index arithmetic.
+"""
+
+import math
+
+from ..core.node import is_constant
+from ..primitives.access import ORIGIN, axes_of, fresh, has_repeated_axis, is_whole, trial, unify
+
+MEMBERS = 160  # most nodes of one kernel: more gain nothing, and compilers take long over long functions
+SMALL = 1 << 15  # elements; less than this is not worth a second thread
+FREE = 4  # operations on positions that are repeated rather than read from memory
+ROWS = 8  # fewer rows do not keep the threads busy
+
+
+class Group:
+    """Nodes of one kernel, last ones first, with the index at which each is computed.
+
+    index: node -> index of its result. operand: reduction -> index of what it reduces. shapes: sets of axes on which
+    members may depend, as far as they have been checked.
+    """
+
+    def __init__(self):
+        self.members, self.index, self.operand, self.shapes = [], {}, {}, set()
+
+    def merged(self, other):
+        made = Group()
+        made.members = self.members + other.members
+        made.index = {**self.index, **other.index}
+        made.operand = {**self.operand, **other.operand}
+        return made
+
+    def operand_index(self, node, position):
+        """The index at which member `node` reads its operand."""
+        if node in self.operand:
+            return self.operand[node]
+        if node.spec.primitive.form == "gather":
+            return node.spec.primitive.accesses(self.index[node], *node.spec.inputs, **node.spec.params)[position]
+        return operand_index(node, position, self.index[node])
+
+
+def operand_index(node, position, index):
+    """The index at which the elementwise `node` reads an operand when it is computed at `index`."""
+    aval = node.spec.inputs[position]
+    if aval.shape == node.aval.shape:
+        return index
+    aligned = index[len(index) - aval.ndim :]
+    return tuple([place if n != 1 else ORIGIN for place, n in zip(aligned, aval.shape)])
+
+
+def read_through(index, views):
+    """The index into the array under `views` (outermost first), and how many of them index arithmetic could pass."""
+    for passed, view in enumerate(views):
+        below = view.spec.primitive.access(index, *view.spec.inputs, **view.spec.params)
+        if below is None:
+            return index, passed
+        index = below
+    return index, len(views)
+
+
+def is_addressed(node, position):
+    """True for an operand that is read at computed places."""
+    return position == 0 and node.spec.primitive.form == "gather"
+
+
+class Grouping:
+    """The groups of one graph. can_fuse(node): whether code can be generated for it."""
+
+    def __init__(self, graph, can_fuse):
+        self.nodes = graph.nodes
+        self.position = {node: i for i, node in enumerate(graph.nodes)}
+        self.free = _free_nodes(graph, can_fuse)
+        self.members = {node for node in graph.nodes if can_fuse(node) and node not in self.free}
+        self.readers = {}  # node -> all nodes that have it as input
+        self.uses = {}  # fusable node -> (reader, position of the operand, views between), readers fusable
+        self.kept = {*graph.outputs, *graph.effects}  # what must be in memory
+        self.group = {}  # node -> Group
+        for node in graph.nodes:
+            for position, source in enumerate(node.inputs):
+                self.readers.setdefault(source, []).append(node)
+                base, views = self.source(source)
+                if node in self.members and not is_addressed(node, position):
+                    self.uses.setdefault(base, []).append((node, position, views))
+                elif not self.is_view(node):
+                    self.kept.add(base)
+        for node in (*graph.outputs, *graph.effects):
+            self.kept.add(self.source(node)[0])
+        self.depth = self._depths()
+        for node in reversed(graph.nodes):
+            if node in self.members:
+                self.place(node)
+
+    def _depths(self):
+        """How many kernels, roughly, must have run before a node can be computed."""
+        depth = {}
+        for node in self.nodes:
+            depth[node] = 0
+            for source in node.inputs:
+                if source in depth:
+                    waits = not self.is_view(source) and (
+                        source not in self.members or source.spec.primitive.form == "partial"
+                    )
+                    depth[node] = max(depth[node], depth[source] + waits)
+        return depth
+
+    def is_view(self, node):
+        return node.spec.primitive.form == "view"
+
+    def source(self, operand):
+        """(what is computed or in memory, the views through which `operand` shows it, outermost first)."""
+        views = []
+        while self.is_view(operand) and not is_constant(operand):
+            views.append(operand)
+            operand = operand.inputs[0]
+        return operand, views
+
+    def place(self, node):
+        """Puts `node` into the groups that read it, merged into one, or into one of them, or into one of its own."""
+        wanted = {}
+        for reader, position, views in self.uses.get(node, ()):
+            group = self.group[reader]
+            index, passed = read_through(group.operand_index(reader, position), views)
+            if passed < len(views):
+                self.kept.add(node)
+            else:
+                wanted.setdefault(group, []).append(index)
+        if node.spec.primitive.form != "partial":
+            groups = sorted(wanted, key=lambda group: -len(group.members))
+            for some in (groups, *([group] for group in groups[: len(groups) > 1 and 4])):
+                if some and self.join(node, some, wanted):
+                    return
+        group = Group()
+        if node.spec.primitive.form == "partial":
+            group.index[node] = (ORIGIN, *fresh(node.aval.shape[1:]))
+        else:
+            group.index[node] = fresh(node.aval.shape)
+        self.add(node, group)
+
+    def leaves(self, node, members):
+        """True if something besides `members` needs the value of a member."""
+        return node in self.kept or any(reader not in members for reader, _, _ in self.uses.get(node, ()))
+
+    def add(self, node, group):
+        group.members.append(node)
+        if node.spec.primitive.form in ("reduction", "partial"):
+            kept = iter(group.index[node][node.spec.primitive.form == "partial" :])
+            axes = node.spec.params["axes"]
+            shape = node.spec.inputs[0].shape
+            group.operand[node] = tuple([fresh((n,))[0] if i in axes else next(kept) for i, n in enumerate(shape)])
+        self.group[node] = group
+
+    def join(self, node, groups, wanted):
+        if sum(len(group.members) for group in groups) >= MEMBERS:
+            return False
+        with trial() as attempt:
+            indices = [index for group in groups for index in wanted[group]]
+            first = indices[0]
+            if not all(unify(first, other) for other in indices[1:]):
+                return False
+            merged = groups[0]
+            for group in groups[1:]:
+                merged = merged.merged(group)
+            if len(groups) == 1:
+                merged = merged.merged(Group())
+                merged.shapes = set() if attempt.bound() else set(groups[0].shapes)
+            merged.index[node] = first
+            self.add(node, merged)
+            ok = self.is_possible(node, merged, groups)
+            if ok:
+                attempt.keep()
+        if not ok:
+            del self.group[node]
+            return False
+        for member in merged.members:
+            self.group[member] = merged
+        return True
+
+    def is_possible(self, node, merged, groups):
+        members = set(merged.members)
+        leaves = self.leaves(node, members)
+        if leaves and self.depth[node] < max(self.depth[member] for member in members):
+            return False  # what else needs it would have to wait for this kernel
+        if leaves and not is_whole(merged.index[node], node.aval.shape):
+            return False
+        axes = axes_of(merged.operand.get(node) or merged.index[node])
+        shape = frozenset(axes)
+        if len(shape) != len(axes):
+            return False
+        if node in merged.operand or shape not in merged.shapes:
+            if any(map(has_repeated_axis, (*merged.index.values(), *merged.operand.values()))):
+                return False
+            if rows_of(merged) is None:
+                return False
+            merged.shapes.add(shape)
+        for other in members:
+            if other.spec.primitive.form == "partial" and not members.isdisjoint(self.readers.get(other, ())):
+                return False
+        return not (leaves or len(groups) > 1) or not self.is_cyclic(members)
+
+    def is_cyclic(self, members):
+        """True if something outside depends on `members` and is needed by them."""
+        last = max(self.position[node] for node in members)
+        stack = [reader for node in members for reader in self.readers.get(node, ())]
+        seen = set()
+        while stack:
+            node = stack.pop()
+            if node in seen or node in members or self.position[node] > last:
+                continue
+            seen.add(node)
+            inside = self.is_view(node) and self.source(node)[0] in members
+            for reader in self.readers.get(node, ()):
+                if reader in members and not inside:
+                    return True
+                stack.append(reader)
+            other = self.group.get(node)
+            if other is not None:
+                stack += [sibling for sibling in other.members if sibling not in seen]
+        return False
+
+
+def _free_nodes(graph, can_fuse):
+    """Nodes that are computed from nothing but positions and numbers, so cheaply that each reader may do it itself."""
+    cost = {}
+    for node in graph.nodes:
+        form = node.spec.primitive.form
+        if form == "iota" and can_fuse(node):
+            cost[node] = 1
+        elif form == "view" or (form == "elementwise" and can_fuse(node)):
+            parts = [0 if is_constant(s) and s.aval.ndim == 0 else cost.get(s, FREE + 1) for s in node.inputs]
+            total = sum(parts) + (form != "view")
+            if total <= FREE and any(parts):
+                cost[node] = total
+    return {node for node in cost if node.spec.primitive.form != "view"}
+
+
+def rows_of(group):
+    """The axes over which a kernel of these nodes goes row by row; () if any split will do; None if there is none.
+
+    With reductions that members need, a row is what they keep: whatever depends on more is computed in passes over the
+    rest of the axes, once per row. Without reductions it is what operands that are smaller than the results depend on.
+    """
+    rows, footprints = None, []
+    for node in group.members:
+        operand = group.operand.get(node)
+        if operand is None:
+            footprints.append(frozenset(axes_of(group.index[node])))
+            continue
+        footprints.append(frozenset(axes_of(operand)))
+        if node.spec.primitive.form == "reduction":
+            kept = frozenset(axes_of(group.index[node]))
+            if rows is not None and rows != kept:
+                return None
+            rows = kept
+    full = max(footprints, key=_elements)
+    if rows is None:
+        smaller = [f for f in footprints if f and f != full]
+        if any(not f < full for f in smaller):
+            return None
+        rows = max(smaller, key=len, default=frozenset())
+        if any(not f <= rows for f in smaller) or not _is_outer(rows, full, group):
+            return None
+        return rows
+    if _elements(full) > SMALL and _elements(rows) < ROWS:
+        return None
+    inner = set()
+    for f in footprints:
+        if f and not f <= rows:
+            if not rows <= f:
+                return None
+            inner.add(f)
+    if any(a & b != rows for a in inner for b in inner if a is not b):
+        return None
+    return rows
+
+
+def _elements(axes):
+    return math.prod([axis.size for axis in axes])
+
+
+def _is_outer(rows, full, group):
+    """True if `rows` are the leading axes of the widest members: a column would be computed again for each row."""
+    for index in (*group.index.values(), *group.operand.values()):
+        order = axes_of(index)
+        if len(order) == len(full):
+            return set(order[: len(rows)]) == rows
+    return True

@@ -1,0 +1,324 @@
+"""From a group of nodes to the loops that compute it: rows, and passes over each row.
+
+    for each row                         `rows`: loops whose iterations are independent
+        row values of level 0
+        for each element of the row      pass 0: reductions of level 0, results, values worth keeping
+        row values of level 1            what depends on reductions of pass 0
+        for each element of the row      pass 1 ...
+
+The level of a value is the number of reductions on the way to it. A value of an earlier level that a later pass
+needs is read back from the results or from a buffer, or computed again if that costs little.
+"""
+
+import math
+
+from ..core.node import is_constant
+from ..primitives.access import Axis, Place, axes_of
+from .groups import is_addressed, operand_index, read_through, rows_of
+
+LONGEST_TILE = 1 << 15  # bytes of a row
+CHEAP = 6  # cost up to which a value is computed again rather than kept for a later pass
+
+
+class Access:
+    """Reading (or writing) one array: element `constant + sum of axis * strides[axis]`."""
+
+    def __init__(self, node, index):
+        self.node = node
+        self.constant, self.strides = 0, {}
+        reach = 1
+        for place, size in zip(reversed(index), reversed(node.aval.shape)):
+            self.constant += place.constant * reach
+            for axis, stride in place.expanded():
+                self.strides[axis] = self.strides.get(axis, 0) + stride * reach
+            reach *= size
+        self.key = node, self.constant, tuple(sorted((a.number, s) for a, s in self.strides.items()))
+
+
+class Inlined:
+    """What an operand is computed from where it is read: views, positions (iota) and numbers, or one array in memory.
+
+    arrays: (node, index) pairs that are read; counts: places that are values; start: the axis that stands for
+    the place which a gather computes, or None.
+    """
+
+    def __init__(self, node, index, grouping, start=None):
+        self.node, self.index, self.start = node, index, start
+        self.arrays, self.counts = [], []
+        stack = [(node, index)]
+        while stack:
+            node, index = stack.pop()
+            form = node.spec.primitive.form
+            below, passed = read_through(index, [node]) if form == "view" else (index, 0)
+            if passed:
+                stack.append((node.inputs[0], below))
+            elif form == "iota" and node in grouping.free:
+                self.counts.append(index[node.spec.params["axis"]])
+            elif node in grouping.free:
+                stack += [(source, operand_index(node, i, index)) for i, source in enumerate(node.inputs)]
+            elif not is_number(node):
+                self.arrays.append((node, index))
+
+
+def _target(gather, group, grouping):
+    """What a gather reads; an axis of its own stands for the place that it computes."""
+    element = group.operand_index(gather, 0)
+    (axis,) = gather.spec.params["places"].index_map
+    start = Axis(gather.spec.inputs[0].shape[axis])
+    place = Place((*element[axis].terms, (start, 1)), element[axis].constant)
+    return Inlined(gather.inputs[0], (*element[:axis], place, *element[axis + 1 :]), grouping, start)
+
+
+class Loop:
+    """Consecutive axes as one loop."""
+
+    def __init__(self, axes):
+        self.axes = axes
+        self.size = math.prod(axis.size for axis in axes)
+        self.last = axes[-1]
+
+
+class Pass:
+    """One run over the elements of a row: loops, and the members whose values it stores or reduces."""
+
+    def __init__(self, level, loops):
+        self.level, self.loops = level, loops
+        self.reductions, self.partials, self.results, self.buffers = [], [], [], []
+
+
+class Plan:
+    """All that code for a group must do, in order. Built by plan_of."""
+
+
+def plan_of(group, grouping):
+    """The Plan of a group: its members in order, operands, loops and passes."""
+    plan = Plan()
+    plan.members = sorted(group.members, key=grouping.position.__getitem__)
+    plan.group = group
+    inside = set(plan.members)
+    plan.results = [node for node in plan.members if grouping.leaves(node, inside)]
+    plan.reads = {}  # (member, position) -> member or Access
+    for node in plan.members:
+        for position, operand in enumerate(node.inputs):
+            if is_addressed(node, position):
+                plan.reads[node, position] = _target(node, group, grouping)
+                continue
+            base, views = grouping.source(operand)
+            if base in inside:
+                plan.reads[node, position] = base
+                continue
+            if base in grouping.free:
+                plan.reads[node, position] = Inlined(operand, group.operand_index(node, position), grouping)
+                continue
+            index, passed = read_through(group.operand_index(node, position), views)
+            array = views[passed] if passed < len(views) else base
+            plan.reads[node, position] = Access(array, index)
+    plan.writes = {
+        node: Access(node, group.index[node]) for node in plan.results if node.spec.primitive.form != "partial"
+    }
+    plan.accesses = []  # of arrays in memory
+    for read in plan.reads.values():
+        if isinstance(read, Access):
+            plan.accesses.append(read)
+        elif isinstance(read, Inlined):
+            plan.accesses += [Access(node, index) for node, index in read.arrays]
+    plan.starts = {read.start for read in plan.reads.values() if isinstance(read, Inlined) and read.start is not None}
+    plan.inputs = list(dict.fromkeys(access.node for access in plan.accesses if not is_number(access.node)))
+    _find_loops(plan)
+    _find_passes(plan)
+    return plan
+
+
+def is_number(node):
+    return is_constant(node) and node.aval.ndim == 0 and "value" in node.spec.params
+
+
+# ---- loops -------------------------------------------------------------------------------------------
+
+
+def _find_loops(plan):
+    group = plan.group
+    partials = [node for node in plan.members if node.spec.primitive.form == "partial"]
+    accesses = plan.accesses + list(plan.writes.values())
+    indices = [*(group.index[n] for n in plan.members if n not in partials), *group.operand.values()]
+    axes = list(dict.fromkeys(axis for index in sorted(indices, key=len, reverse=True) for axis in axes_of(index)))
+    main = max(accesses, key=lambda access: (len(access.strides), access.node.aval.size), default=None)
+    if main is not None:
+        place = {axis: i for i, axis in enumerate(axes)}
+        axes.sort(key=lambda axis: (-abs(main.strides.get(axis, 1 << 60)), place[axis]))
+    rows = rows_of(group)
+    kept = [set(axes_of(group.index[node])) for node in partials]
+    iotas = [  # counted like an access, so that merged loops count them right
+        dict(place.expanded()) for read in plan.reads.values() if isinstance(read, Inlined) for place in read.counts
+    ]
+    strides = [access.strides for access in accesses] + iotas
+
+    def fit(outer, inner):
+        return all(s.get(outer, 0) == s.get(inner, 0) * inner.size for s in strides) and all(
+            (outer in k) == (inner in k) for k in kept
+        )
+
+    plan.chunks = partials[0].spec.params["chunks"] if partials else None
+    if rows:
+        plan.rows = _merged([axis for axis in axes if axis in rows], fit)
+    else:
+        loops = _merged(axes, fit)
+        has_rows = not any(node.spec.primitive.form == "reduction" for node in plan.members)
+        plan.rows = loops[:-1] if has_rows else []
+        rows = {axis for loop in plan.rows for axis in loop.axes}
+    plan.row_axes = set(rows)
+    inner_sets = {}
+    for index in indices:
+        inner = frozenset(axes_of(index)) - plan.row_axes
+        if inner and inner not in inner_sets:
+            inner_sets[inner] = _merged([axis for axis in axes if axis in inner], fit)
+    plan.inner = inner_sets
+    plan.n_rows = math.prod(loop.size for loop in plan.rows)
+    has_reduction = any(node.spec.primitive.form == "reduction" for node in plan.members)
+    # one long loop: its range is what the threads share
+    plan.flat = (
+        not plan.rows and not has_reduction and len(inner_sets) == 1 and len(next(iter(inner_sets.values()))) == 1
+    )
+
+
+def _merged(axes, fit):
+    loops = []
+    for axis in axes:
+        if loops and fit(loops[-1][-1], axis):
+            loops[-1].append(axis)
+        else:
+            loops.append([axis])
+    return [Loop(tuple(loop)) for loop in loops]
+
+
+# ---- passes ------------------------------------------------------------------------------------------
+
+_COSTS = {"add": 1, "sub": 1, "mul": 1, "neg": 1, "abs": 1, "max": 1, "min": 1, "select": 1, "not": 1, "and": 1, "or": 1,
+          "xor": 1, "eq": 1, "ne": 1, "lt": 1, "le": 1, "gt": 1, "ge": 1, "convert": 1, "iota": 1, "sqrt": 4, "div": 3,
+          "sign": 2, "clamp": 2, "integer_pow": 3, "floor": 1, "ceil": 1, "round": 1, "is_finite": 1, "square": 1}  # fmt: skip
+
+
+def cost_of(node):
+    """Roughly, in additions."""
+    return _COSTS.get(node.spec.primitive.name, 15)
+
+
+def _find_passes(plan):
+    group = plan.group
+    plan.level = level = {}
+    plan.inner_of = {}  # member -> its inner axes; none: computed once per row
+    for node in plan.members:
+        found = 0
+        for position in range(len(node.inputs)):
+            read = plan.reads[node, position]
+            if not isinstance(read, (Access, Inlined)):
+                found = max(found, level[read] + (read.spec.primitive.form == "reduction"))
+        level[node] = found
+        index = group.operand.get(node) or group.index[node]
+        plan.inner_of[node] = frozenset(axes_of(index)) - plan.row_axes
+    passes = {}
+
+    def pass_of(node, at=None):
+        key = level[node] if at is None else at, plan.inner_of[node]
+        if key not in passes:
+            passes[key] = Pass(key[0], plan.inner[key[1]])
+        return passes[key]
+
+    for node in plan.members:
+        form = node.spec.primitive.form
+        if not plan.inner_of[node]:
+            continue
+        if form == "reduction":
+            pass_of(node).reductions.append(node)
+        elif form == "partial":
+            pass_of(node).partials.append(node)
+        elif node in plan.writes:
+            pass_of(node).results.append(node)
+    plan.row_partials = [
+        node for node in plan.members if node.spec.primitive.form == "partial" and not plan.inner_of[node]
+    ]
+    # what later passes need of earlier ones: latest first, since keeping a value adds to its own pass
+    plan.kept = set()
+    done = set()
+    while todo := [key for key in passes if key not in done]:
+        key = max(todo, key=lambda key: key[0])
+        done.add(key)
+        current = passes[key]
+        stack = [*current.results]
+        for node in (*current.reductions, *current.partials):
+            stack.append(plan.reads[node, 0])
+        seen = set()
+        while stack:
+            node = stack.pop()
+            if isinstance(node, (Access, Inlined)) or node in seen or not plan.inner_of[node]:
+                continue
+            if node.spec.primitive.form == "reduction":
+                continue
+            seen.add(node)
+            if level[node] < current.level and _is_worth_keeping(plan, node):
+                if node not in plan.kept and not _is_readable(plan, node):
+                    plan.kept.add(node)
+                    own = pass_of(node)
+                    own.buffers.append(node)
+                    done.discard((level[node], plan.inner_of[node]))
+                continue
+            stack += [plan.reads[node, i] for i in range(len(node.inputs))]
+    plan.passes = [passes[key] for key in sorted(passes, key=lambda key: (key[0], len(key[1])))]
+    plan.columns = _goes_by_columns(plan)
+    plan.turned = {} if plan.columns else _turned_reads(plan)
+
+
+def _turned_reads(plan):
+    """Accesses to arrays in which rows, not the elements of a row, lie side by side; with the loops of their pass.
+
+    Tiles of them are copied before several rows are computed, so that whole cache lines are read.
+    """
+    if not plan.rows or plan.rows[-1].size < 4:
+        return {}
+    found = {}
+    for (node, _), read in plan.reads.items():
+        inner = plan.inner_of[node]
+        if isinstance(read, Access) and inner and not is_number(read.node):
+            loops = plan.inner[inner]
+            across = read.strides.get(loops[-1].last, 0)
+            if read.strides.get(plan.rows[-1].last) == 1 and abs(across) > 1:
+                if math.prod(loop.size for loop in loops) * read.node.aval.dtype.itemsize <= LONGEST_TILE:
+                    found[read.key] = read, loops
+    return found
+
+
+def _goes_by_columns(plan):
+    """True if rows, not the elements of a row, lie side by side in memory, and all there is to do is to reduce each."""
+    if len(plan.rows) != 1 or plan.chunks is not None or len(plan.passes) != 1:
+        return False
+    (only,) = plan.passes
+    if only.results or only.buffers or only.partials:
+        return False
+    reads = plan.accesses
+    side_by_side = lambda loop: sum(r.node.aval.size for r in reads if r.strides.get(loop.last) == 1)  # noqa: E731
+    return side_by_side(plan.rows[0]) > side_by_side(only.loops[-1])
+
+
+def _is_readable(plan, node):
+    """True if later passes can read the value back from where it was written."""
+    return node in plan.writes and node.aval.dtype.itemsize >= 4
+
+
+def is_kept(plan, node):
+    """True if passes after that of its level read the value instead of computing it."""
+    return node in plan.kept or (_is_readable(plan, node) and _is_worth_keeping(plan, node))
+
+
+def _is_worth_keeping(plan, node):
+    total, stack, seen = 0, [node], set()
+    while stack and total <= CHEAP:
+        current = stack.pop()
+        if isinstance(current, (Access, Inlined)):
+            total += 1
+            continue
+        if current in seen or not plan.inner_of[current] or current.spec.primitive.form == "reduction":
+            continue
+        seen.add(current)
+        total += cost_of(current)
+        stack += [plan.reads[current, i] for i in range(len(current.inputs))]
+    return total > CHEAP
