@@ -58,7 +58,7 @@ pg_isa pg_cpu_isa(void);
  * and is listed here; a file of ISA_SOURCES defines `const pg_kernel PG_ISA_NAME(pg_cpu_x_kernels)[]`. */
 /* clang-format off */
 #define PG_CPU_TABLES(X) \
-    X(reduce) X(matmul) X(gather) X(scatter) X(shape) X(scan) X(sort) X(search) X(dynamic) \
+    X(reduce) X(matmul) X(dot_generated) X(gather) X(scatter) X(shape) X(scan) X(sort) X(search) X(dynamic) \
     X(attention) X(conv) X(windows) X(window_search) X(overlap) X(elementwise_special) \
     X(linalg_factor) X(linalg_spectral) X(linalg_solve) X(linalg_det) X(linalg_eig) \
     X(generated)
