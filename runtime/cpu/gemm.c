@@ -43,31 +43,29 @@ PACK_BOTH(bfloat16, uint16_t, float, pg_bfloat16_to_float)
 
 /* ---- the register tile ------------------------------------------------------------------------- */
 
-#define UNROLL _Pragma("GCC unroll 16")
-
-/* The leading n < lanes elements of a row of C. */
+/* The leading n <= lanes elements of a row of C. */
 #ifdef __AVX512F__
-static inline void store_part_float(float *c, __m512 sum, int64_t n, bool add)
+static inline void store_part_float(float *c, const float *sum, int64_t n, bool add)
 {
     __mmask16 mask = (__mmask16)((1u << n) - 1);
-    if (add) sum = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, c), sum);
-    _mm512_mask_storeu_ps(c, mask, sum);
+    __m512 x = _mm512_loadu_ps(sum);
+    if (add) x = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, c), x);
+    _mm512_mask_storeu_ps(c, mask, x);
 }
-static inline void store_part_double(double *c, __m512d sum, int64_t n, bool add)
+static inline void store_part_double(double *c, const double *sum, int64_t n, bool add)
 {
     __mmask8 mask = (__mmask8)((1u << n) - 1);
-    if (add) sum = _mm512_add_pd(_mm512_maskz_loadu_pd(mask, c), sum);
-    _mm512_mask_storeu_pd(c, mask, sum);
+    __m512d x = _mm512_loadu_pd(sum);
+    if (add) x = _mm512_add_pd(_mm512_maskz_loadu_pd(mask, c), x);
+    _mm512_mask_storeu_pd(c, mask, x);
 }
 #define STORE_PART(A)
 #else
-#define STORE_PART(A)                                                            \
-    static inline void store_part_##A(A *c, A##_vector sum, int64_t n, bool add) \
-    {                                                                            \
-        A part[A##_lanes];                                                       \
-        memcpy(part, &sum, sizeof part);                                         \
-        for (int64_t j = 0; j < n; j++)                                          \
-            c[j] = add ? c[j] + part[j] : part[j];                               \
+#define STORE_PART(A)                                                          \
+    static inline void store_part_##A(A *c, const A *sum, int64_t n, bool add) \
+    {                                                                          \
+        for (int64_t j = 0; j < n; j++)                                        \
+            c[j] = add ? c[j] + sum[j] : sum[j];                               \
     }
 #endif
 
@@ -84,35 +82,41 @@ static inline void store_part_double(double *c, __m512d sum, int64_t n, bool add
         const char *a[(ROWS + 2) / 3], *b = p->b;                                                 \
         const int64_t a_row = p->a_row, a_column = p->a_column, b_row = p->b_row;                 \
         A##_vector sum[ROWS][2];                                                                  \
-        UNROLL for (int i = 0; i < rows; i++)                                                     \
+        PG_UNROLL for (int i = 0; i < rows; i++)                                                  \
         {                                                                                         \
             if (i % 3 == 0) a[i / 3] = p->a + i * a_row;                                          \
             __builtin_prefetch(p->c + i * p->c_row, 1);                                           \
             __builtin_prefetch(p->c + i * p->c_row + vectors * VECTOR_BYTES - 1, 1);              \
-            UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = (A##_vector){0};                 \
+            PG_UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = (A##_vector){0};              \
         }                                                                                         \
         for (int64_t d = 0; d < p->k; d++, b += b_row) {                                          \
             A##_vector y[2];                                                                      \
-            UNROLL for (int v = 0; v < vectors; v++) y[v] = ((const A##_unaligned *)b)[v];        \
-            UNROLL for (int i = 0; i < rows; i++)                                                 \
+            PG_UNROLL for (int v = 0; v < vectors; v++) y[v] = ((const A##_unaligned *)b)[v];     \
+            PG_UNROLL for (int i = 0; i < rows; i++)                                              \
             {                                                                                     \
                 A x = *(const A *)(a[i / 3] + i % 3 * a_row);                                     \
-                UNROLL for (int v = 0; v < vectors; v++) sum[i][v] += x * y[v];                   \
+                PG_UNROLL for (int v = 0; v < vectors; v++) sum[i][v] += x * y[v];                \
             }                                                                                     \
-            UNROLL for (int i = 0; i < rows; i += 3) a[i / 3] += a_column;                        \
+            PG_UNROLL for (int i = 0; i < rows; i += 3) a[i / 3] += a_column;                     \
         }                                                                                         \
-        const bool whole = p->n == vectors * A##_lanes;                                           \
-        UNROLL for (int i = 0; i < rows; i++)                                                     \
-        {                                                                                         \
-            A *c = (A *)(p->c + i * p->c_row);                                                    \
-            UNROLL for (int v = 0; v < vectors; v++, c += A##_lanes)                              \
+        if (p->n == vectors * A##_lanes) {                                                        \
+            PG_UNROLL for (int i = 0; i < rows; i++)                                              \
             {                                                                                     \
-                if (whole || v < vectors - 1)                                                     \
-                    *(A##_unaligned *)c = add ? *(A##_unaligned *)c + sum[i][v] : sum[i][v];      \
-                else                                                                              \
-                    store_part_##A(c, sum[i][v], p->n - v * A##_lanes, add);                      \
+                A##_unaligned *c = (A##_unaligned *)(p->c + i * p->c_row);                        \
+                PG_UNROLL for (int v = 0; v < vectors; v++) c[v] =                                \
+                    add ? c[v] + sum[i][v] : sum[i][v];                                           \
             }                                                                                     \
+            return;                                                                               \
         }                                                                                         \
+        A edge[ROWS][2 * A##_lanes]; /* not the sums themselves, or they would live in memory */  \
+        PG_UNROLL for (int i = 0; i < rows; i++)                                                  \
+        {                                                                                         \
+            PG_UNROLL for (int v = 0; v < vectors; v++)((A##_unaligned *)edge[i])[v] = sum[i][v]; \
+        }                                                                                         \
+        for (int i = 0; i < rows; i++)                                                            \
+            for (int64_t j = 0; j < p->n; j += A##_lanes)                                         \
+                store_part_##A((A *)(p->c + i * p->c_row) + j, edge[i] + j,                       \
+                               p->n - j < A##_lanes ? p->n - j : A##_lanes, add);                 \
     }
 TILE(float)
 TILE(double)

@@ -15,7 +15,8 @@
 
 enum {
     MAX_DEPTH = 256,     /* of a block: a panel of B has 32 KB with AVX-512, in L1 with one of A */
-    L2_PARTS = 8,        /* A of a unit takes one at most, and so does C if it is read again */
+    A_PARTS = 8,         /* A of a unit takes at most an eighth of L2 */
+    C_PARTS = 2,         /* and C at most a half, if it is read again */
     UNITS = 4,           /* wanted per thread */
     UNIT_ROWS = 48,      /* of C in a unit, at least */
     UNIT_COLUMNS = 128,  /* of C in a unit, at least */
@@ -198,12 +199,12 @@ static void choose_units(job *job)
 {
     const pg_product *p = job->p;
     const pg_gemm_finish *finish = job->finish;
-    int64_t part = l2_bytes() / L2_PARTS, item = job->loops->size;
-    int64_t rows = least(p->m, part / (job->depth * item)), columns = p->n;
+    int64_t l2 = l2_bytes(), item = job->loops->size;
+    int64_t rows = least(p->m, l2 / A_PARTS / (job->depth * item)), columns = p->n;
     if (finish)
-        rows = least(rows, part / p->c_row + 1);
+        rows = least(rows, l2 / A_PARTS / p->c_row + 1);
     else if (job->add || p->k > job->depth)
-        columns = least(columns, part / (rows * item));
+        columns = least(columns, l2 / C_PARTS / (rows * item));
 
     int64_t wanted = pg_parallel_threads() > 1 ? UNITS * pg_parallel_threads() : 1;
     if (flops(p->m, p->n, p->k) < 2 * PARALLEL_FLOPS) wanted = 1;

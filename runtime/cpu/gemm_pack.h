@@ -14,7 +14,12 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Loops over registers: whole, and early, or what they hold would live in memory. */
+#ifdef __clang__
+#define PG_UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define PG_UNROLL _Pragma("GCC unroll 16")
+#endif
 
 /* A square is transposed in rounds that each interleave the first half of its rows with the second. */
 #if defined(__has_builtin)
