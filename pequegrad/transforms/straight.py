@@ -59,8 +59,13 @@ def make(entry, avals):
     {specs}, = entry.specs
     reason, program, new_outputs = entry.reason, entry.program, library.ffi.new
     outputs_type, address = program._outputs, program.pointer
+    variants, runs = entry.layouts.variants, 0
 
     def call(args):
+        nonlocal runs
+        runs += 1
+        if variants or not runs & (runs - 1):  # see layouts.py: how arguments lie in memory may matter
+            return None
         try:
             {arguments}, = args
             {nodes} = {taken}
