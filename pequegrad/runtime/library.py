@@ -340,6 +340,16 @@ class Program:
             return _shared(outputs, 0, n)
         return [DeviceArray(pointer) for pointer in outputs]
 
+    def memory(self, donated=None):
+        """A dict of bytes, known before a run: `inputs` and `constants`, `outputs` (what the results hold besides those),
+        and `peak`, the most that a run adds at one time to memory_stats' in_use. donated: as for `run`.
+
+        Inputs are taken to be dense. What kernels take only while they work is not counted.
+        """
+        info = ffi.new("pg_program_memory_info *")
+        check(lib.pg_program_memory(self.pointer, ffi.NULL if donated is None else bytes(donated), info))
+        return {name: getattr(info, name) for name, _ in ffi.typeof("pg_program_memory_info").fields}
+
     def __del__(self, destroy=lib.pg_program_destroy):
         if hasattr(self, "pointer"):
             destroy(self.pointer)
