@@ -183,6 +183,8 @@ class Grouping:
 
     def is_possible(self, node, merged, groups):
         members = set(merged.members)
+        if len(groups) > 1 and not self.is_consistent(merged, members):
+            return False
         leaves = self.leaves(node, members)
         if leaves and self.depth[node] < max(self.depth[member] for member in members):
             return False  # what else needs it would have to wait for this kernel
@@ -201,7 +203,19 @@ class Grouping:
         for other in members:
             if other.spec.primitive.form == "partial" and not members.isdisjoint(self.readers.get(other, ())):
                 return False
+            if is_addressed(other, 0) and self.source(other.inputs[0])[0] in members:
+                return False
         return not (leaves or len(groups) > 1) or not self.is_cyclic(members)
+
+    def is_consistent(self, merged, members):
+        """Groups that become one: what one of them read from another's memory must be read where it is computed."""
+        for node in merged.members:
+            for reader, position, views in self.uses.get(node, ()):
+                if reader in members:
+                    index, passed = read_through(merged.operand_index(reader, position), views)
+                    if passed < len(views) or not unify(index, merged.index[node]):
+                        return False
+        return True
 
     def is_cyclic(self, members):
         """True if something outside depends on `members` and is needed by them."""
