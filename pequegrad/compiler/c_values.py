@@ -3,6 +3,7 @@
 import math
 
 from ..core.dtype import is_float, is_integer
+from ..primitives.access import leaves
 from .c_scalars import expression, load_expression, register_type, store_expression
 from .c_text import literal, outside, rounded, times
 from .groups import operand_index, read_through
@@ -141,13 +142,17 @@ class Values:
         params, dtype = node.spec.params, node.aval.dtype
         (axis,) = params["places"].index_map
         last = node.spec.inputs[0].shape[axis] - params["sizes"][axis]
-        i = self.starts[target.start] = self.new("i")
+        i = self.new("i")
         if params["mode"] == "clip":
             self.line(f"const int64_t {i} = {start} < 0 ? 0 : (int64_t){start} > {last} ? {last} : (int64_t){start};")
         else:
             inside = self.new("n")
             self.line(f"const int {inside} = (int64_t){start} >= 0 && (int64_t){start} <= {last};")
             self.line(f"const int64_t {i} = {inside} ? (int64_t){start} : 0;")
+        rest = i
+        for part in reversed(leaves(target.start)):  # several, if the operand was reshaped
+            self.starts[part] = rest if part.size == target.start.size else f"{rest} % {part.size}"
+            rest = f"({rest} / {part.size})"
         text = self._inlined(target.node, target.index, current)
         if params["mode"] != "clip":
             text = f"{inside} ? {text} : {outside(params['mode'], dtype)}"
