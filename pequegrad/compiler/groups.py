@@ -201,6 +201,8 @@ class Grouping:
         for other in members:
             if other.spec.primitive.form == "partial" and not members.isdisjoint(self.readers.get(other, ())):
                 return False
+            if other.spec.primitive.form == "gather" and self.source(other.inputs[0])[0] in members:
+                return False  # what it reads at computed places must be in memory before the kernel runs
         return not (leaves or len(groups) > 1) or not self.is_cyclic(members)
 
     def is_cyclic(self, members):
