@@ -259,3 +259,20 @@ def test_donated_memory_is_reused_in_place(normal):
     step = pg.jit(lambda x: pg.tanh(x) * 2 + 1, donate_argnums=0)
     expected = np.tanh(x.numpy()) * 2 + 1
     np.testing.assert_allclose(step(x).numpy(), expected, rtol=1e-6)
+
+
+def test_arguments_that_are_views_are_read_where_they_lie(normal):
+    x, y = normal(90, 70), normal(70, 90)
+    turned, repeated = x.T, pg.broadcast_to(normal(90), (70, 90))
+    turned.eval()
+    repeated.eval()
+    function = pg.jit(lambda x, y, z: pg.exp(x) * y + z.sum(0))
+    expected = np.exp(turned.numpy()) * y.numpy() + repeated.numpy().sum(0)
+    for _ in range(3):
+        np.testing.assert_allclose(function(turned, y, repeated).numpy(), expected, rtol=1e-5, atol=1e-4)
+    ((entry,),) = function.compiled.values()
+    assert len(entry.layouts.variants) == 1
+    for arguments in ((turned, y, y), (y, turned, repeated), (y, y, y)):  # other layouts
+        expected = np.exp(arguments[0].numpy()) * arguments[1].numpy() + arguments[2].numpy().sum(0)
+        np.testing.assert_allclose(function(*arguments).numpy(), expected, rtol=1e-5, atol=1e-4)
+    assert len(entry.layouts.variants) == 3

@@ -1,6 +1,7 @@
 """register_pattern: what is found and what is not, what stands in its place, derivatives, several results, errors."""
 
 import contextlib
+import pathlib
 import re
 
 import numpy as np
@@ -313,4 +314,12 @@ def test_what_cannot_be_registered(example, options, message):
     before = pg.patterns()
     with pytest.raises(ArgumentError, match=re.escape(message)):
         pg.register_pattern(example, lambda *xs: xs[0], **options)
+    assert pg.patterns() == before
+
+
+def test_the_example_in_the_documentation():
+    text = (pathlib.Path(__file__).parent.parent / "docs" / "compiler.md").read_text()
+    section = text[text.index("## Patterns") :]
+    before = pg.patterns()
+    exec(section.split("```python\n")[1].split("```")[0], {})
     assert pg.patterns() == before

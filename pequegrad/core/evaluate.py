@@ -11,7 +11,17 @@ from sys import getrefcount
 from ..runtime import library
 from .errors import ArgumentError, TracerError
 from .locks import AfterForkLock
-from .node import LINEAR, TRACKED, Cut, check_readable_frame, history_of, placeholder, replaced, sorted_by_dependence, state
+from .node import (
+    LINEAR,
+    TRACKED,
+    Cut,
+    check_readable_frame,
+    history_of,
+    placeholder,
+    replaced,
+    sorted_by_dependence,
+    state,
+)
 
 # Spec.op of primitives that need no instruction:
 OUTPUT = -1  # picks one result of several

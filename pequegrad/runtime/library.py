@@ -148,8 +148,12 @@ class ArrayGroup:
 
 
 def _shared(arrays, begin, end):
-    group = ArrayGroup(arrays, begin, end)
-    return [SharedArray(pointer, group) for pointer in arrays[begin:end]]
+    group, new, values = ArrayGroup(arrays, begin, end), object.__new__, []
+    for pointer in arrays[begin:end]:
+        value = new(SharedArray)  # without the call of __init__
+        value.pointer, value.group = pointer, group
+        values.append(value)
+    return values
 
 
 # Outputs of a program live and die together if there are at least so many and they hold at most so many bytes.
@@ -205,6 +209,13 @@ def dense_base(value):
     if not base[0]:
         return None
     return DeviceArray(base[0]), tuple(permutation[0 : info.ndim])
+
+
+def shape_of(value):
+    """The shape of a DeviceArray."""
+    info = ffi.new("pg_array_info *")
+    lib.pg_array_describe(value.pointer, info)
+    return tuple(info.shape[0 : info.ndim])
 
 
 # ---- operations and programs -----------------------------------------------------------------------
@@ -328,6 +339,16 @@ class Program:
         if n >= _MANY and lib.pg_arrays_bytes(outputs, n) <= _SMALL:
             return _shared(outputs, 0, n)
         return [DeviceArray(pointer) for pointer in outputs]
+
+    def memory(self, donated=None):
+        """A dict of bytes, known before a run: `inputs` and `constants`, `outputs` (what the results hold besides those),
+        and `peak`, the most that a run adds at one time to memory_stats' in_use. donated: as for `run`.
+
+        Inputs are taken to be dense. What kernels take only while they work is not counted.
+        """
+        info = ffi.new("pg_program_memory_info *")
+        check(lib.pg_program_memory(self.pointer, ffi.NULL if donated is None else bytes(donated), info))
+        return {name: getattr(info, name) for name, _ in ffi.typeof("pg_program_memory_info").fields}
 
     def __del__(self, destroy=lib.pg_program_destroy):
         if hasattr(self, "pointer"):

@@ -3,6 +3,7 @@
 from sys import getrefcount
 from weakref import ref as reference
 
+from ..compiler.layouts import Layouts
 from ..compiler.program import device_of, program_of
 from ..core.device import device as devices
 from ..core.evaluate import evaluate
@@ -30,7 +31,8 @@ class Entry:
         self.captured = [(handle, handle._node.aval) for handle in (*self.closure.constants, *self.state)]
         self.handles = [handle for handle, _ in self.captured]
         self.specs = [array.spec(node.aval) for node in graph.outputs]
-        self.program = None
+        self.program, self.layouts, self.runs = None, None, 0
+        self.straight = None  # see straight.py
         self.always_current = not (self.guards or self.modules or self.captured or graph.aliases)
 
     def is_final(self):
@@ -87,8 +89,14 @@ class Entry:
             cut, flags = None, 0
         if self.program is None or len(pointers) < len(nodes):
             pointers = self._prepared(nodes)
+        self.runs += 1
         if donated is None:
-            values = self.program.run_pointers(pointers)
+            # how arguments lie in memory is asked now and then only, until it mattered once
+            if self.layouts.variants or not self.runs & (self.runs - 1):
+                found = self.layouts.program([node.value for node in nodes])
+                values = found[0].run(found[1]) if found else self.program.run_pointers(pointers)
+            else:
+                values = self.program.run_pointers(pointers)
         else:
             node = None  # references are counted
             values = self._run_donating(nodes, donated)
@@ -99,7 +107,8 @@ class Entry:
     def _prepared(self, nodes):
         """The pointers to the values of the nodes, when some are pending or nothing has been compiled yet."""
         if self.program is None:
-            self.program = program_of(self.closed, device_of(self.closed, devices.cpu))
+            device = device_of(self.closed, devices.cpu)
+            self.program, self.layouts = program_of(self.closed, device), Layouts(self.closed, device)
         evaluate([node for node in nodes if node.value is None], reader="a jitted function")
         return [node.value.pointer for node in nodes]
 
