@@ -1,6 +1,18 @@
 """simplify: what all passes make of a graph."""
 
-from .passes import algebra, broadcasts, converts, folding, gathers, joins, products, reductions, scatters, views
+from .passes import (
+    algebra,
+    broadcasts,
+    converts,
+    folding,
+    gathers,
+    joins,
+    pooling,
+    products,
+    reductions,
+    scatters,
+    views,
+)
 from .passes.inline import inline
 from .passes.pad_sums import pad_sums
 from .passes.rewriting import Builder, RuleSet
@@ -10,7 +22,7 @@ enabled = True  # tests compare with what is computed without
 _LIMIT = 3  # rounds; the first one does nearly all
 _RULES = RuleSet(
     folding.RULES, converts.RULES, views.RULES, algebra.RULES, reductions.RULES, joins.RULES, products.RULES,
-    gathers.RULES, scatters.RULES, broadcasts.RULES,
+    gathers.RULES, scatters.RULES, pooling.RULES, broadcasts.RULES,
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ enum {
     PLACES = 128,             /* of a block, at most */
     PANEL_BYTES = 20 << 10,   /* of a panel's weights in a block of depth: fits L1 with the rest */
     SLAB_BYTES = 512 << 10,   /* fits L2 with the weights */
+    MANY_WEIGHTS = 1 << 20,   /* bytes that do not stay in L2 while slabs pass by */
     UNITS = 16,               /* wanted, where the work is worth it */
     UNIT_PLACES = 64,         /* in a unit, at least */
     PARALLEL_FLOPS = 1 << 21, /* work worth a thread */
@@ -114,6 +115,8 @@ static void sum_block(const plan *p, const block *b, int64_t group, int64_t pane
     int64_t width = vectors * p->loops->lanes * size;
     int64_t parts = ceil_divide(b->length, p->loops->width);
     const char *w = packed_panel(p, group, panel);
+    /* lhs in place may be far away: the end of the next tile is fetched meanwhile */
+    int64_t ahead = p->slab.in_place ? 2 * p->loops->width * size - 1 : 0;
     for (int64_t d = 0; d < p->depth; d += p->depth_block) {
         int64_t depth = least(p->depth_block, p->depth - d);
         char *to = sums;
@@ -121,7 +124,7 @@ static void sum_block(const plan *p, const block *b, int64_t group, int64_t pane
             for (int64_t part = 0, j = 0, next; part < parts; part++, j = next) {
                 next = (part + 1) * b->length / parts;
                 p->loops->multiply(next - j, vectors, depth, slab + b->from[line] + j * size,
-                                   p->at + d, w + d * width, to, d > 0);
+                                   p->at + d, ahead, w + d * width, to, d > 0);
                 to += (next - j) * width;
             }
     }
@@ -202,7 +205,7 @@ static void run_unit(const plan *p, int64_t unit, bool zeroed, char *slab, char 
     int64_t first = rest % p->slabs * p->slab.count, batch = rest / p->slabs % image->batch.size;
     int64_t group = rest / p->slabs / image->batch.size;
     int64_t count = least(p->slab.count, image->space[0].many - first);
-    pg_conv_slab_fill(&p->slab, group, batch, first, count, zeroed, slab);
+    const char *filled = pg_conv_slab_fill(&p->slab, group, batch, first, count, zeroed, slab);
     char *out = image->out + group * image->group.stride[2] + batch * image->batch.stride[2] +
                 first * image->space[0].many_stride;
     int32_t last = image->n_space - 1;
@@ -216,7 +219,7 @@ static void run_unit(const plan *p, int64_t unit, bool zeroed, char *slab, char 
         for (int64_t part = 0; part < parts; part++) {
             int64_t place = part * length / parts, end = (part + 1) * length / parts;
             find_block(p, line, least(at_once, lines - line), place, end - place, &b);
-            run_block(p, &b, group, panel, slab, sums, out);
+            run_block(p, &b, group, panel, filled, sums, out);
         }
 }
 
@@ -224,16 +227,16 @@ static void run_units(void *context, int64_t begin, int64_t end)
 {
     plan *p = context;
     int64_t sums = PLACES * p->panel_rows * p->loops->size, bytes = sums + p->slab.bytes;
-    bool whole = pg_conv_slab_is_whole(&p->slab);
+    bool alike = pg_conv_slabs_alike(&p->slab);
     void *memory;
     if (pg_cpu_alloc(p->image->device, bytes, &memory) != PG_OK) {
         atomic_store(&p->no_memory, true);
         return;
     }
     char *slab = (char *)memory + sums;
-    if (whole) memset(slab, 0, (size_t)p->slab.bytes);
+    if (alike) memset(slab, 0, (size_t)p->slab.bytes);
     for (int64_t unit = begin; unit < end; unit++)
-        run_unit(p, unit, whole, slab, memory);
+        run_unit(p, unit, alike, slab, memory);
     pg_cpu_free(p->image->device, memory, bytes);
 }
 
@@ -250,9 +253,13 @@ static void choose_units(plan *p)
     int64_t many = image->space[0].many, images = image->group.size * image->batch.size, line = 1;
     for (int32_t a = 1; a < image->n_space; a++)
         line *= image->space[a].many;
-    int64_t count = many; /* halved until a slab fits and there are enough of them */
+    /* Many weights are rather shared out by panels than read once more for another slab. */
+    int64_t weights = p->panels * p->panel_rows * p->depth * p->loops->size;
+    int64_t spread = weights > MANY_WEIGHTS ? p->panels : 1;
+    int64_t count = many; /* halved until a slab fits and there are enough units */
     while (count > 1 && count * line > UNIT_PLACES &&
-           (slab_bytes(image, count) > SLAB_BYTES || images * ceil_divide(many, count) < UNITS))
+           (slab_bytes(image, count) > SLAB_BYTES ||
+            images * ceil_divide(many, count) * spread < UNITS))
         count = ceil_divide(count, 2);
     p->slab = pg_conv_slab_plan(image, ceil_divide(many, ceil_divide(many, count)), false);
     p->slabs = ceil_divide(many, p->slab.count);
@@ -261,8 +268,9 @@ static void choose_units(plan *p)
     p->panel_blocks = ceil_divide(p->panels, p->panel_block);
 }
 
-pg_status pg_conv_pixels(const pg_conv_image *image)
+pg_status pg_conv_pixels(const pg_conv_image *given)
 {
+    pg_conv_image folded = pg_conv_with_batch(given, false), *image = &folded;
     plan p = {.image = image,
               .loops = PG_ISA_SELECT(pg_conv_tile_loops)[image->dtype],
               .store = PG_ISA_SELECT(pg_conv_stores)[image->out_dtype],

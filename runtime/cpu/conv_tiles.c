@@ -19,45 +19,52 @@ enum { VECTOR_BYTES = 16, WIDTH = 6 };
 
 /* ---- tiles ------------------------------------------------------------------------------------- */
 
-#define TILE(A)                                                                                 \
-    typedef A A##_vector                                                                        \
-        __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(A)), may_alias));              \
-    static ALWAYS_INLINE void A##_tile(int width, int vectors, int64_t depth, const char *x,    \
-                                       const int64_t *at, const char *w, char *sums_, bool add) \
-    {                                                                                           \
-        A##_vector sum[WIDTH][2], *sums = (A##_vector *)sums_;                                  \
-        for (int j = 0; j < width; j++)                                                         \
-            for (int v = 0; v < vectors; v++)                                                   \
-                sum[j][v] = add ? sums[j * vectors + v] : (A##_vector){0};                      \
-        const A##_vector *row = (const A##_vector *)w;                                          \
-        for (int64_t d = 0; d < depth; d++, row += vectors) {                                   \
-            const A *place = (const A *)(x + at[d]);                                            \
-            A##_vector row0 = row[0], row1 = vectors > 1 ? row[1] : row0;                       \
-            for (int j = 0; j < width; j++) {                                                   \
-                sum[j][0] += place[j] * row0;                                                   \
-                if (vectors > 1) sum[j][1] += place[j] * row1;                                  \
-            }                                                                                   \
-        }                                                                                       \
-        for (int j = 0; j < width; j++)                                                         \
-            for (int v = 0; v < vectors; v++)                                                   \
-                sums[j * vectors + v] = sum[j][v];                                              \
-    }                                                                                           \
-    static void A##_multiply(int64_t width, int64_t vectors, int64_t depth, const char *x,      \
-                             const int64_t *at, const char *w, char *sums, bool add)            \
-    {                                                                                           \
-        switch (width * 2 + (vectors > 1)) {                                                    \
-            WIDTHS(A)                                                                           \
-        }                                                                                       \
+#define TILE(A)                                                                              \
+    typedef A A##_vector                                                                     \
+        __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(A)), may_alias));           \
+    static ALWAYS_INLINE void A##_tile(int width, int vectors, int64_t depth, const char *x, \
+                                       const int64_t *at, int64_t ahead, const char *w,      \
+                                       char *sums_, bool add)                                \
+    {                                                                                        \
+        A##_vector sum[WIDTH][2], *sums = (A##_vector *)sums_;                               \
+        for (int j = 0; j < width; j++)                                                      \
+            for (int v = 0; v < vectors; v++)                                                \
+                sum[j][v] = add ? sums[j * vectors + v] : (A##_vector){0};                   \
+        const A##_vector *row = (const A##_vector *)w;                                       \
+        for (int64_t d = 0; d < depth; d++, row += vectors) {                                \
+            const A *place = (const A *)(x + at[d]);                                         \
+            __builtin_prefetch((const char *)place + ahead);                                 \
+            A##_vector row0 = row[0], row1 = vectors > 1 ? row[1] : row0;                    \
+            for (int j = 0; j < width; j++) {                                                \
+                sum[j][0] += place[j] * row0;                                                \
+                if (vectors > 1) sum[j][1] += place[j] * row1;                               \
+            }                                                                                \
+        }                                                                                    \
+        for (int j = 0; j < width; j++)                                                      \
+            for (int v = 0; v < vectors; v++)                                                \
+                sums[j * vectors + v] = sum[j][v];                                           \
+    }                                                                                        \
+    static void A##_multiply(int64_t width, int64_t vectors, int64_t depth, const char *x,   \
+                             const int64_t *at, int64_t ahead, const char *w, char *sums,    \
+                             bool add)                                                       \
+    {                                                                                        \
+        switch (width * 2 + (vectors > 1)) {                                                 \
+            WIDTHS(A)                                                                        \
+        }                                                                                    \
     }
-#define CASES(A, J)                                                 \
-    case J * 2: A##_tile(J, 1, depth, x, at, w, sums, add); return; \
-    case J * 2 + 1: A##_tile(J, 2, depth, x, at, w, sums, add); return;
+#define CASES(A, J)                                                        \
+    case J * 2: A##_tile(J, 1, depth, x, at, ahead, w, sums, add); return; \
+    case J * 2 + 1: A##_tile(J, 2, depth, x, at, ahead, w, sums, add); return;
 #if defined(__AVX512F__)
-#define WIDTHS(A)                                                                       \
-    CASES(A, 1)                                                                         \
-    CASES(A, 2)                                                                         \
-    CASES(A, 3) CASES(A, 4) CASES(A, 5) CASES(A, 6) CASES(A, 7) CASES(A, 8) CASES(A, 9) \
-        CASES(A, 10) CASES(A, 11) CASES(A, 12) CASES(A, 13) CASES(A, 14)
+#define WIDTHS(A)                                                                           \
+    CASES(A, 1)                                                                             \
+    CASES(A, 2)                                                                             \
+    CASES(A, 3)                                                                             \
+    CASES(A, 4)                                                                             \
+    CASES(A, 5)                                                                             \
+    CASES(A, 6)                                                                             \
+    CASES(A, 7) CASES(A, 8) CASES(A, 9) CASES(A, 10) CASES(A, 11) CASES(A, 12) CASES(A, 13) \
+        CASES(A, 14)
 #else
 #define WIDTHS(A) CASES(A, 1) CASES(A, 2) CASES(A, 3) CASES(A, 4) CASES(A, 5) CASES(A, 6)
 #endif

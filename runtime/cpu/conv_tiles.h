@@ -50,18 +50,21 @@ typedef struct pg_conv_slab {
     int64_t
         channel; /* bytes from one channel to the next; < unit of the last axis if channels are innermost */
     int64_t count, bytes;
-    bool channels_last;
+    bool channels_last, in_place; /* in_place: lhs lies like this, nothing is copied */
 } pg_conv_slab;
 
 /* For slabs of up to `count` indices along axis 0. channels_last: neighbouring channels are neighbours. */
 pg_conv_slab pg_conv_slab_plan(const pg_conv_image *image, int64_t count, bool channels_last);
 /* Bytes from place 0 to where index k of `few` meets index 0 of `many`. */
 int64_t pg_conv_slab_few(const pg_conv_slab *slab, int32_t axis, int64_t k);
-/* Fills `to`, slab->bytes long. zeroed: what this call will not write is 0 already. */
-void pg_conv_slab_fill(const pg_conv_slab *slab, int64_t group, int64_t batch, int64_t first,
-                       int64_t count, bool zeroed, char *to);
+/* Fills `to`, slab->bytes long, and returns where the slab is: there, or in lhs. zeroed: what this call will not write is 0
+ * already. */
+const char *pg_conv_slab_fill(const pg_conv_slab *slab, int64_t group, int64_t batch, int64_t first,
+                              int64_t count, bool zeroed, char *to);
 /* True if all slabs of the image have their zeros in the same places. */
-bool pg_conv_slab_is_whole(const pg_conv_slab *slab);
+bool pg_conv_slabs_alike(const pg_conv_slab *slab);
+/* The image, whose batch (weights: what is summed over) is axis 0 of space if single images are small. */
+pg_conv_image pg_conv_with_batch(const pg_conv_image *image, bool weights);
 
 /* ---- inner loops, once per instruction set (conv_tiles.c) --------------------------------------- */
 
@@ -73,9 +76,9 @@ typedef struct pg_conv_tile_loops {
     void (*copy)(char *to, int64_t to_row, const char *from, int64_t from_row, int64_t from_column,
                  int64_t rows, int64_t columns);
     /* sums[j][r] = sum over d < depth of x[at[d] + j * size] * w[d][r], plus what sums holds if `add`;
-     * j < width, r < vectors * lanes */
+     * j < width, r < vectors * lanes. What lies `ahead` bytes behind each x[at[d]] is fetched into L1. */
     void (*multiply)(int64_t width, int64_t vectors, int64_t depth, const char *x,
-                     const int64_t *at, const char *w, char *sums, bool add);
+                     const int64_t *at, int64_t ahead, const char *w, char *sums, bool add);
 } pg_conv_tile_loops;
 
 /* By dtype of lhs and rhs; NULL for all but floats. */

@@ -112,7 +112,7 @@ static void sum_places(const plan *p, int64_t panel, int64_t count, const int64_
         const char *from = slab + find_run(p, run);
         for (int64_t part = 0, j = 0, next; part < parts; part++, j = next) {
             next = (part + 1) * p->run / parts;
-            p->loops->multiply(next - j, vectors, count, from + j * size, at, packed, sums, add);
+            p->loops->multiply(next - j, vectors, count, from + j * size, at, 0, packed, sums, add);
             sums += (next - j) * width;
         }
     }
@@ -125,7 +125,7 @@ static void run_part(const plan *p, int64_t part, int64_t group, int64_t panel, 
     int64_t first = part % p->slabs * p->slab.count, channel = part / p->slabs;
     int64_t count = least(p->slab.count, image->space[0].many - first),
             end = least(panel + p->panel_block, p->panels);
-    pg_conv_slab_fill(&p->slab, group, channel, first, count, zeroed, slab);
+    const char *filled = pg_conv_slab_fill(&p->slab, group, channel, first, count, zeroed, slab);
     const char *rhs = image->rhs + group * image->group.stride[1] +
                       channel * image->channel.stride[1] + first * image->space[0].many_stride;
     int64_t at[PLACES], places = count * p->line;
@@ -137,7 +137,7 @@ static void run_part(const plan *p, int64_t part, int64_t group, int64_t panel, 
         int64_t place = block * places / blocks, n = (block + 1) * places / blocks - place;
         find_places(p, place, n, at);
         for (int64_t i = panel; i < end; i++)
-            sum_places(p, i, n, at, slab,
+            sum_places(p, i, n, at, filled,
                        packed + ((i - panel) * p->slab.count * p->line * p->panel_rows +
                                  place * panel_vectors(p, i) * p->loops->lanes) *
                                     p->loops->size,
@@ -149,21 +149,21 @@ static void run_units(void *context, int64_t begin, int64_t end)
 {
     plan *p = context;
     int64_t packed = p->panel_block * p->slab.count * p->line * p->panel_rows * p->loops->size;
-    bool whole = pg_conv_slab_is_whole(&p->slab);
+    bool alike = pg_conv_slabs_alike(&p->slab);
     void *memory;
     if (pg_cpu_alloc(p->image->device, packed + p->slab.bytes, &memory) != PG_OK) {
         atomic_store(&p->no_memory, true);
         return;
     }
     char *slab = (char *)memory + packed;
-    if (whole) memset(slab, 0, (size_t)p->slab.bytes);
+    if (alike) memset(slab, 0, (size_t)p->slab.bytes);
     for (int64_t unit = begin; unit < end; unit++) {
         int64_t panel = unit % p->panel_blocks * p->panel_block, rest = unit / p->panel_blocks;
         int64_t piece = rest % p->pieces, group = rest / p->pieces;
         int64_t part = piece * p->parts / p->pieces, last = (piece + 1) * p->parts / p->pieces;
         char *sums = sums_of(p, piece, group, panel);
         for (int64_t i = part; i < last; i++)
-            run_part(p, i, group, panel, i > part, whole, sums, slab, memory);
+            run_part(p, i, group, panel, i > part, alike, sums, slab, memory);
     }
     pg_cpu_free(p->image->device, memory, packed + p->slab.bytes);
 }
@@ -207,7 +207,7 @@ static void choose_units(plan *p)
     p->line = 1;
     for (int32_t a = 1; a < image->n_space; a++)
         p->line *= image->space[a].many;
-    int64_t count = least(many, PART_PLACES / p->line + 1);
+    int64_t count = p->line < PART_PLACES ? least(many, PART_PLACES / p->line) : 1;
     p->slab = pg_conv_slab_plan(&p->turned, ceil_divide(many, ceil_divide(many, count)), true);
     p->slabs = ceil_divide(many, p->slab.count);
     p->parts = image->channel.size * p->slabs;
@@ -218,8 +218,9 @@ static void choose_units(plan *p)
     p->panel_blocks = ceil_divide(p->panels, p->panel_block);
 }
 
-pg_status pg_conv_weights(const pg_conv_image *image)
+pg_status pg_conv_weights(const pg_conv_image *given)
 {
+    pg_conv_image folded = pg_conv_with_batch(given, true), *image = &folded;
     plan p = {.image = image,
               .turned = *image,
               .loops = PG_ISA_SELECT(pg_conv_tile_loops)[image->dtype],

@@ -112,6 +112,8 @@ pg_status pg_array_to_host(const pg_array *array, void *data, int64_t bytes);
 void pg_array_retain(pg_array *array);
 void pg_array_release(pg_array *array);
 void pg_arrays_release(pg_array *const *arrays, int64_t n); /* n arrays in one call */
+/* Bytes of the buffers behind n arrays; a buffer counts once for each of them. */
+int64_t pg_arrays_bytes(pg_array *const *arrays, int64_t n);
 
 typedef struct pg_array_info {
     pg_dtype dtype;

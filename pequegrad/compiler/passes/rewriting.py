@@ -110,7 +110,7 @@ class Builder:
         primitive = spec.primitive
         if getattr(primitive, "transient", False):  # host functions: each application is one of its own
             return object()
-        what = primitive.name, frozen(spec.params)
+        what = primitive.name, frozen(dict(sorted(spec.params.items())))
         return self.numbers.setdefault(what, len(self.numbers))
 
     # ---- making nodes ----------------------------------------------------------------------------------
