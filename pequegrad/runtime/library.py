@@ -301,10 +301,13 @@ class Program:
                 device.handle, _int64(code), len(code), n_slots, n_inputs, _int64(output_refs), len(output_refs), out
             )
         )
-        self.pointer, self.owner, self.n_outputs = out[0], owner, len(output_refs)
-        self._outputs = ffi.typeof(f"pg_array *[{len(output_refs)}]")  # a type made once: ffi.new is faster
+        self._hold(out[0], owner, len(output_refs))
         if constants:
             check(lib.pg_program_bind(self.pointer, [value.pointer for value in constants], len(constants)))
+
+    def _hold(self, pointer, owner, n_outputs):
+        self.pointer, self.owner, self.n_outputs = pointer, owner, n_outputs
+        self._outputs = ffi.typeof(f"pg_array *[{n_outputs}]")  # a type made once: ffi.new is faster
 
     @property
     def params(self):
@@ -327,6 +330,20 @@ class Program:
         if status:
             check(status)
         return [DeviceArray(pointer) for pointer in outputs]
+
+    @classmethod
+    def load(cls, device, path):
+        """The program that `save` wrote. Raises ArgumentError if there is none that can run here."""
+        out, info = ffi.new("pg_program **"), ffi.new("pg_program_info *")
+        check(lib.pg_program_load(device.handle, os.fsencode(path), out), invalid=ArgumentError)
+        lib.pg_program_describe(out[0], info)
+        made = object.__new__(cls)
+        made._hold(out[0], None, info.n_outputs)
+        return made
+
+    def save(self, path):
+        """Writes the program to a file that any program can run through the ABI (pg_program_load). Raises ArgumentError."""
+        check(lib.pg_program_save(self.pointer, os.fsencode(path)), invalid=ArgumentError)
 
     def run_pointers(self, pointers):
         """The outputs for the inputs that these pointers are: DeviceArrays, or SharedArrays if they are many and small."""
