@@ -75,7 +75,7 @@ def open_device(kind, index):
 
 
 def _load_blas():
-    """Takes OpenBLAS from the scipy-openblas32 wheel, without importing it. Without the wheel the own kernel runs."""
+    """Takes LAPACK from the scipy-openblas32 wheel, without importing it, for most of pg.linalg."""
     if lib.pg_cpu_blas()[0] != b"\0":
         return
     package = find_spec("scipy_openblas32")

@@ -93,11 +93,11 @@ pg_status pg_set_num_threads(int32_t n); /* 1 to 1024 */
 /* The instruction set that kernels use: "base", "v3" or "v4" (x86-64-v3, -v4); see PG_ISA. */
 const char *pg_cpu_isa_name(void);
 
-/* Sets the BLAS at `path` to one thread, for its other users in the process, too: threads are ours.
- * Takes cblas_sgemm/dgemm (with or without the prefix "scipy_") from the shared library at `path`
- * for matrix products on the CPU. Until this succeeds an own tiled kernel is used. */
+/* Takes BLAS and LAPACK (with or without the prefix "scipy_") from the shared library at `path` for linear
+ * algebra on the CPU: factorisations, eigenvalues and the like, which fail until this succeeds. Matrix products
+ * do not use it. Sets it to one thread, for its other users in the process, too: threads are ours. */
 pg_status pg_cpu_load_blas(const char *path);
-/* Path of the BLAS in use, or "" for the own kernel. */
+/* Path of the library in use, or "". */
 const char *pg_cpu_blas(void);
 
 /* ---- arrays ------------------------------------------------------------------------------------ */
