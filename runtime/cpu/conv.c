@@ -341,25 +341,34 @@ static bool find_image(const pg_op *op, const numbers *n, const pg_array *lhs, c
     return weights;
 }
 
-/* Tiles want rows for a vector, some places side by side, and slabs that are not mostly gaps. */
-static bool worth_tiles(const pg_conv_image *image, bool weights)
+static pg_status no_tiles(const pg_conv_image *image)
 {
-    if (!PG_ISA_SELECT(pg_conv_tile_loops)[image->dtype] || !image->n_space ||
-        image->row.size < TILE_ROWS)
-        return false;
+    (void)image;
+    return pg_fail(PG_EUNSUPPORTED, "tiles do not serve this convolution");
+}
+
+/* Which kernel serves an image: tiles want rows for a vector, some places side by side, and slabs that are
+ * not mostly gaps. */
+static pg_status (*choose_tiles(const pg_conv_image *image, bool weights))(const pg_conv_image *)
+{
+    const pg_conv_tile_loops *loops = PG_ISA_SELECT(pg_conv_tile_loops)[image->dtype];
+    if (!loops || !image->n_space) return no_tiles;
     int64_t few = 1, many = 1, spread = 1;
     for (int32_t a = 0; a < image->n_space; a++) {
         const pg_conv_space *s = &image->space[a];
-        int64_t reach = s->many + (s->few - 1) * s->few_move / s->many_move;
         few *= s->few;
         many *= s->many;
-        spread *= reach / s->many;
+        spread *= (s->many + (s->few - 1) * s->few_move / s->many_move) / s->many;
     }
-    if (spread > TILE_SPREAD * few) return false;
+    int64_t rows = image->row.size, line = image->space[image->n_space - 1].many;
+    if (spread > TILE_SPREAD * few) return no_tiles;
     if (weights)
-        return image->batch.size * few >= TILE_PLACES && image->channel.size * many >= TILE_DEPTH;
-    return image->space[image->n_space - 1].many >= TILE_PLACES &&
-           image->channel.size * few >= TILE_DEPTH;
+        return rows >= TILE_ROWS && image->batch.size * few >= TILE_PLACES &&
+                       image->channel.size * many >= TILE_DEPTH
+                   ? pg_conv_weights
+                   : no_tiles;
+    if (line < TILE_PLACES || image->channel.size * few < TILE_DEPTH) return no_tiles;
+    return rows > loops->lanes * 3 / 4 ? pg_conv_pixels : pg_conv_planes;
 }
 
 /* ---- the sums ---------------------------------------------------------------------------------- */
@@ -505,7 +514,7 @@ static bool all_tiled(const pg_op *op, const numbers *n, const pg_array *lhs, co
         find_phases(n, rhs, out, index, phases, &outs, &taps);
         if (!outs || !taps) continue;
         bool weights = find_image(op, n, lhs, rhs, out, phases, &image);
-        if (!worth_tiles(&image, weights)) return false;
+        if (choose_tiles(&image, weights) == no_tiles) return false;
     }
     return true;
 }
@@ -518,11 +527,12 @@ static pg_status run_tiles(const pg_op *op, const numbers *n, const pg_array *lh
     int64_t count = count_phases(n, out), outs, taps, low[PG_MAX_NDIM] = {0};
     for (int64_t index = 0; index < count; index++) {
         find_phases(n, rhs, out, index, phases, &outs, &taps);
-        if (outs && taps)
-            PG_TRY(find_image(op, n, lhs, rhs, out, phases, &image) ? pg_conv_weights(&image)
-                                                                    : pg_conv_pixels(&image));
-        else
+        if (outs && taps) {
+            bool weights = find_image(op, n, lhs, rhs, out, phases, &image);
+            PG_TRY(choose_tiles(&image, weights)(&image));
+        } else {
             PG_TRY(run_phase(op, n, lhs, rhs, out, phases, low)); /* zeros */
+        }
     }
     return PG_OK;
 }
