@@ -23,6 +23,19 @@ BINARY = (
     "add sub mul div rem max min eq ne lt le gt ge and or xor shift_left shift_right_logical shift_right_arithmetic "
     "pow atan2 nextafter igamma igammac igamma_grad_a zeta"
 ).split()
+LIBM = (*_UNARY, *_BINARY, *_CALLED)
+SPECIAL = (
+    "lgamma",
+    "digamma",
+    "polygamma",
+    "igamma",
+    "igammac",
+    "igamma_grad_a",
+    "betainc",
+    "zeta",
+    "bessel_i0e",
+    "bessel_i1e",
+)
 KERNELS = [*((name, ()) for name in (*c_scalars._FUNCTIONS, "select") if name != "polygamma")]
 KERNELS += [("polygamma", (3,)), *(("integer_pow", (n,)) for n in (0, 1, 2, 3, 7, 64, 65, -1, -3, -70))]
 
@@ -85,11 +98,10 @@ def check(device, cases):
         for ranges in ([(0, COUNT)], pieces):
             found = call(address, operands, result, ranges)
             try:
-                # other compilers than gcc choose among vector forms of different lengths: each within 4 ulp
-                if EXACT or kernel not in (*_UNARY, *_BINARY, *_CALLED):
+                if EXACT or kernel not in (*LIBM, *SPECIAL):
                     assert_same(found, eager)
-                else:
-                    assert_within(found, eager.astype(np.float64), result.name, 8)
+                else:  # other compilers choose among vector forms of different lengths, each within 4 ulp
+                    assert_within(found, eager.astype(np.float64), result.name, 8 if kernel in LIBM else 1024)
             except AssertionError as error:
                 raise AssertionError(f"{kernel}{params} {result}: {error}") from None
 

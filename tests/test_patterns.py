@@ -1,6 +1,7 @@
 """register_pattern: what is found and what is not, what stands in its place, derivatives, several results, errors."""
 
 import contextlib
+import pathlib
 import re
 
 import numpy as np
@@ -145,9 +146,7 @@ def test_any_rank_and_dtype(shape, dtype, tensor, rng):
     """Parameters (axes, sizes, counts) are those of the shape at hand."""
     data = tensor(rng.normal(size=shape).astype(dtype))
     with registered(layer_norm, lambda x: pg.layer_norm(x, (x.shape[-1],)) * 2) as pattern:
-        assert str(apply_patterns(traced(layer_norm, data))) == str(traced(pattern.replacement, data)).replace(
-            "<lambda>(", "layer_norm("
-        )
+        assert sorted(rewritten(layer_norm, data)) == sorted(operations(traced(pattern.replacement, data)))
         np.testing.assert_allclose(
             pg.jit(layer_norm)(data).numpy().astype("f8"), 2 * layer_norm(data).numpy().astype("f8"),
             rtol=1e-2 if dtype == "float16" else 1e-5, atol=1e-2 if dtype == "float16" else 1e-5,  # two formulas: rounding
@@ -238,7 +237,7 @@ def test_a_replacement_that_would_need_its_own_result_is_left_out():
     example = lambda x, y: (lambda e: (e, pg.cos(e) * y))(pg.exp(x))
     program = lambda x: (lambda e: pg.cos(e) * pg.sin(e))(pg.exp(x))
     with registered(example, lambda x, y: (pg.tan(x), pg.tanh(x) + y)):
-        assert rewritten(program, x(3)) == ["tan", "tanh", "sin", "add"]
+        assert sorted(rewritten(program, x(3))) == ["add", "sin", "tan", "tanh"]
     with registered(example, lambda x, y: (pg.tan(x) + y, pg.tanh(x) + y)):  # the first needs y, too: a circle
         assert rewritten(program, x(3)) == ["exp", "cos", "sin", "mul"]
 
@@ -315,4 +314,12 @@ def test_what_cannot_be_registered(example, options, message):
     before = pg.patterns()
     with pytest.raises(ArgumentError, match=re.escape(message)):
         pg.register_pattern(example, lambda *xs: xs[0], **options)
+    assert pg.patterns() == before
+
+
+def test_the_example_in_the_documentation():
+    text = (pathlib.Path(__file__).parent.parent / "docs" / "compiler.md").read_text()
+    section = text[text.index("## Patterns") :]
+    before = pg.patterns()
+    exec(section.split("```python\n")[1].split("```")[0], {})
     assert pg.patterns() == before

@@ -4,18 +4,18 @@ import math
 
 import numpy as np
 
-from ..core.dtype import is_float
-from .c_scalars import c_type, expression, load_expression, register_type, round_expression, store_expression
-from .groups import Inlined, operand_index, read_through, same_places
-from .loops import Access, _is_number, is_kept
+from .c_scalars import c_type, register_type, round_expression
+from .c_text import HALVES, Accumulator, combined, identity, wide_type
+from .c_values import Values
+from .loops import Access, Inlined, Pass, cost_of
 
-BLOCK = 2048  # terms of a float sum that are added in registers; sums of blocks are added in double
+BLOCK = 512  # terms of a float sum that are added in registers; sums of blocks are added in double
 LANES = 64  # rows that are reduced side by side
+TILE = 16  # rows for which arrays that lie the other way are turned at a time
 STACK = 1 << 14  # most bytes of a row's buffers on the stack
-_HALVES = ("float16", "bfloat16")
 
 
-class Code:
+class Code(Values):
     """The function for a plan, and how to run it.
 
     text: with NAME in place of its name. units, grain, scratch: see docs/compiler.md. aliases: per result the
@@ -23,15 +23,8 @@ class Code:
     """
 
     def __init__(self, plan):
-        self.plan = plan
-        self.lines, self.depth = [], 1
-        self.names = {}  # member -> C name of its value, in the scopes that are open
-        self.offsets = {}  # row part of an offset -> its name
-        self.scopes = []
-        self.starts = {}  # axis that stands for a computed place -> its C name
-        self.last_read = {}  # array -> [(access, level)]
+        super().__init__(plan)
         self.scratch = 0
-        self.counter = 0
         self._decide()
         self._write()
         self.aliases = self._aliases()
@@ -43,53 +36,36 @@ class Code:
         self.elements = max(
             [math.prod(loop.size for loop in loops) for loops in plan.inner.values()], default=1
         )  # of a row
-        work = sum(0.25 * _weight(node) for node in plan.members) + 0.5 * len(plan.inputs) + len(plan.results)
+        work = sum(0.25 * cost_of(node) for node in plan.members) + 0.5 * len(plan.inputs) + len(plan.results)
         self.row_cost = self.elements * work * 0.25 + 4  # nanoseconds, roughly
         if plan.chunks is not None:
             whole = plan.n_rows if not plan.flat else self.elements
             self.units, self.per_unit = plan.chunks, -(-whole // plan.chunks)
-            self.grain = max(1, int(20000 / (self.row_cost * (self.per_unit if not plan.flat else 1 / plan.chunks) + 1)))
+            self.grain = max(
+                1, int(20000 / (self.row_cost * (self.per_unit if not plan.flat else 1 / plan.chunks) + 1))
+            )
         elif plan.flat:
             self.units = self.elements
             self.grain = max(1024, int(20000 / (work * 0.25)))
         else:
             self.units = plan.n_rows
-            self.grain = max(LANES if plan.columns else 1, int(20000 / self.row_cost))
+            self.grain = max(LANES if plan.columns else TILE if plan.turned else 1, int(20000 / self.row_cost))
 
-    # ---- text ------------------------------------------------------------------------------------------
-
-    def line(self, text):
-        self.lines.append("    " * self.depth + text)
-
-    def open(self, text):
-        self.line(text + " {")
-        self.depth += 1
-        self.scopes.append((dict(self.names), dict(self.offsets)))
-
-    def close(self):
-        self.depth -= 1
-        self.line("}")
-        self.names, self.offsets = self.scopes.pop()
-
-    def new(self, prefix):
-        self.counter += 1
-        return f"{prefix}{self.counter}"
+    # ---- the whole ---------------------------------------------------------------------------------------
 
     def _write(self):
         plan = self.plan
-        self.pointer = {}
         for k, node in enumerate(plan.inputs):
             self.pointer[node] = f"p{k}"
             self.line(f"const {c_type(node.aval.dtype)} *const p{k} = b[{k}];")
-        self.output = {}
         for k, node in enumerate(plan.results):
             self.output[node] = f"q{k}"
             self.line(f"{c_type(node.aval.dtype)} *const q{k} = b[{len(plan.inputs) + k}];")
         self._find_buffers()
         for node in plan.members:
-            if self._is_scalar(node):
-                self._row_value(node)
-        if all(map(self._is_scalar, plan.members)):
+            if self.is_scalar(node):
+                self.row_value(node)
+        if all(map(self.is_scalar, plan.members)):
             return
         partials = [node for node in plan.members if node.spec.primitive.form == "partial"]
         if plan.chunks is not None:
@@ -107,18 +83,46 @@ class Code:
         elif plan.columns:
             self._columns()
         else:
+            if plan.turned:
+                self._open_tile()
             self.open("for (int64_t r = first; r < last; r++)")
             self._row_indices()
             self._passes()
             self.close()
+            if plan.turned:
+                self.close()
         if plan.chunks is not None:
             for node in partials:
                 self._end_partial(node)
             self.close()
 
+    def _open_tile(self):
+        """A loop over tiles of rows, `first` to `last` inside; turns what lies the other way."""
+        size = self.plan.rows[-1].size
+        self.line("const int64_t end_of_rows = last;")
+        self.open("for (int64_t tile = first, lanes; tile < end_of_rows; tile += lanes)")
+        self.line(f"lanes = end_of_rows - tile < {TILE} ? end_of_rows - tile : {TILE};")
+        if len(self.plan.rows) > 1:
+            self.line(f"if (lanes > {size} - tile % {size}) lanes = {size} - tile % {size};")
+        self.open("")
+        self.line("const int64_t r = tile;")
+        self._row_indices()
+        for key, (read, loops) in self.plan.turned.items():
+            name = self.tiles[key]
+            for k, loop in enumerate(loops):
+                self.open(f"for (int64_t c{k} = 0; c{k} < {loop.size}; c{k}++)")
+            inner = Pass(0, loops)
+            count = math.prod(loop.size for loop in loops)
+            source = f"{self.pointer[read.node]}[{self.offset(read, loops)} + l]"
+            to = f"{name}[l * {count} + {self.buffer_index(inner)}]"
+            self.line(f"for (int64_t l = 0; l < lanes; l++) {to} = {source};")
+            for _ in loops:
+                self.close()
+        self.close()
+        self.line("const int64_t first = tile, last = tile + lanes;")
+
     def _row_indices(self):
         loops = self.plan.rows
-        self.row_index = {}
         if len(loops) == 1:
             self.row_index[loops[0]] = "r"
         rest = "r"
@@ -129,7 +133,12 @@ class Code:
             self.row_index[loops[0]] = rest
 
     def _find_buffers(self):
-        self.buffer = {}
+        for key, (read, loops) in self.plan.turned.items():
+            kind, name = c_type(read.node.aval.dtype), f"z{len(self.tiles)}"
+            self.tiles[key] = name
+            self.line(f"{kind} *const {name} = ({kind} *)(scratch + {self.scratch});")
+            bytes_needed = TILE * math.prod(loop.size for loop in loops) * read.node.aval.dtype.itemsize
+            self.scratch += -(-bytes_needed // 64) * 64
         on_stack = 0
         for node in self.plan.members:
             if node not in self.plan.kept:
@@ -146,212 +155,6 @@ class Code:
                 self.line(f"{kind} *const {name} = ({kind} *)(scratch + {self.scratch});")
                 self.scratch += bytes_needed
 
-    # ---- values ----------------------------------------------------------------------------------------
-
-    def _is_scalar(self, node):
-        """True for a value that does not depend on any axis, nor on a reduction."""
-        plan = self.plan
-        if plan.inner_of[node] or plan.level[node] or node.spec.primitive.form in ("reduction", "partial"):
-            return False
-        return not any(place.terms for place in plan.group.index[node]) and all(
-            isinstance(read, Access) or (not isinstance(read, Inlined) and self._is_scalar(read))
-            for read in (plan.reads[node, i] for i in range(len(node.inputs)))
-        )
-
-    def _declare(self, node, text):
-        name = self.names[node] = self.new("v")
-        self.line(f"const {register_type(node.aval.dtype)} {name} = {text};")
-        return name
-
-    def _row_value(self, node):
-        """Computes a member that does not depend on inner axes; stores it if it is a result."""
-        if node.spec.primitive.form == "reduction":  # of a single element
-            self._declare_reduced(node, self._operand(node, 0, None))
-        elif node not in self.names:
-            self._compute(node, None)
-        if node in self.plan.writes:
-            access = self.plan.writes[node]
-            self.line(f"{self.output[node]}[{self._offset(access, ())}] = {self._stored(node)};")
-
-    def _stored(self, node):
-        return store_expression(node.aval.dtype, self.names[node])
-
-    def value(self, node, current):
-        """The C name of a member's value inside pass `current` (None: outside of passes)."""
-        found = self.names.get(node)
-        if found is not None:
-            return found
-        plan = self.plan
-        if current is not None and plan.inner_of[node] and plan.level[node] < current.level and is_kept(plan, node):
-            if node in self.buffer:
-                text = f"{self.buffer[node]}[{self._buffer_index(current)}]"
-            else:
-                text = self._load_text(self.output[node], plan.writes[node], current, node.aval.dtype)
-            name = self.new("v")
-            self.line(f"const {register_type(node.aval.dtype)} {name} = {text};")
-            self.names[node] = name
-            return name
-        return self._compute(node, current)
-
-    def _compute(self, node, current):
-        """Declares the value of an elementwise member its operands first, without recursion."""
-        plan = self.plan
-        stack = [node]
-        while stack:
-            top = stack[-1]
-            if top in self.names:
-                stack.pop()
-                continue
-            waiting = []
-            for i in range(len(top.inputs)):
-                read = plan.reads[top, i]
-                if isinstance(read, Inlined):
-                    waiting += [member for member in read.members if member not in self.names]
-                elif not isinstance(read, Access) and read not in self.names:
-                    if self._is_kept_now(read, current):
-                        self.value(read, current)
-                    else:
-                        waiting.append(read)
-            if waiting:
-                stack.extend(waiting)
-                continue
-            stack.pop()
-            if top.spec.primitive.form == "gather":
-                self._gather(top, current)
-                continue
-            operands = [self._operand(top, i, current) for i in range(len(top.inputs))]
-            self._declare(top, self._expression(top, operands))
-        return self.names[node]
-
-    def _gather(self, node, current):
-        """An element at a computed place: moved inside, or replaced if it is outside."""
-        target, start = self.plan.reads[node, 0], self._operand(node, 1, current)
-        params, dtype = node.spec.params, node.aval.dtype
-        (axis,) = params["places"].index_map
-        last = node.spec.inputs[0].shape[axis] - params["sizes"][axis]
-        i = self.starts[target.start] = self.new("i")
-        if params["mode"] == "clip":
-            self.line(f"const int64_t {i} = {start} < 0 ? 0 : (int64_t){start} > {last} ? {last} : (int64_t){start};")
-        else:
-            inside = self.new("n")
-            self.line(f"const int {inside} = (int64_t){start} >= 0 && (int64_t){start} <= {last};")
-            self.line(f"const int64_t {i} = {inside} ? (int64_t){start} : 0;")
-        text = self._inlined(target.node, target.index, current)
-        if params["mode"] != "clip":
-            text = f"{inside} ? {text} : {_outside(params['mode'], dtype)}"
-        self._declare(node, text)
-
-    def _inlined(self, node, index, current):
-        """The C name of a value at an index of its own; see Inlined."""
-        plan = self.plan
-        if _is_number(node):
-            return literal(node)
-        if node in plan.group.index and same_places(index, plan.group.index[node]):
-            return self.value(node, current)
-        form = node.spec.primitive.form
-        if form == "view":
-            below, passed = read_through(index, [node])
-            if passed:
-                return self._inlined(node.inputs[0], below, current)
-        access = Access(node, index)
-        if access.key in self.names:
-            return self.names[access.key]
-        if form == "iota":
-            count = self._counted(index[node.spec.params["axis"]], current)
-            text = f"({register_type(node.aval.dtype)})({count})"
-        elif node in self.pointer:
-            text = self._load_text(self.pointer[node], access, current, node.aval.dtype)
-            self.last_read.setdefault(node, []).append((access, math.inf))
-        else:
-            operands = [
-                self._inlined(source, operand_index(node, i, index), current) for i, source in enumerate(node.inputs)
-            ]
-            text = self._expression(node, operands)
-        name = self.names[access.key] = self.new("v")
-        self.line(f"const {register_type(node.aval.dtype)} {name} = {text};")
-        return name
-
-    def _expression(self, node, operands):
-        kernel, params = node.spec.primitive.lower(*node.spec.inputs, **node.spec.params)
-        dtypes = [aval.dtype for aval in node.spec.inputs]
-        return rounded(node, expression(kernel, params, operands, dtypes, node.aval.dtype))
-
-    def _is_kept_now(self, node, current):
-        plan = self.plan
-        return (
-            current is not None and plan.inner_of[node] and plan.level[node] < current.level and is_kept(plan, node)
-        )
-
-    def _operand(self, node, position, current):
-        read = self.plan.reads[node, position]
-        if isinstance(read, Inlined):
-            return self._inlined(read.node, read.index, current)
-        if not isinstance(read, Access):
-            return self.value(read, current)
-        array = read.node
-        if array not in self.pointer:
-            return literal(array)
-        inner = self._inner_axes(read)
-        key = read.key
-        if key in self.names:
-            return self.names[key]
-        text = self._load_text(self.pointer[array], read, current if inner else None, array.aval.dtype)
-        name = self.new("v")
-        self.line(f"const {register_type(array.aval.dtype)} {name} = {text};")
-        self.names[key] = name
-        self.last_read.setdefault(array, []).append((read, current.level if current is not None else -1))
-        return name
-
-    def _inner_axes(self, access):
-        return [axis for axis in access.strides if axis not in self.plan.row_axes and axis not in self.starts]
-
-    def _load_text(self, pointer, access, current, dtype):
-        return load_expression(dtype, f"{pointer}[{self._offset(access, current.loops if current else ())}]")
-
-    # ---- indices ---------------------------------------------------------------------------------------
-
-    def _offset(self, access, inner_loops):
-        """The element that an access means, as a C expression; the part that is fixed in a row is computed once."""
-        terms = []
-        for loop in self.plan.rows:
-            stride = access.strides.get(loop.last, 0)
-            if stride:
-                terms.append(_times(self.row_index[loop], stride))
-        terms += [_times(name, access.strides[axis]) for axis, name in self.starts.items() if axis in access.strides]
-        if access.constant or not terms:
-            terms.append(str(access.constant))
-        base = " + ".join(terms)
-        if not base.isdigit():
-            name = self.offsets.get(base)
-            base = name if name is not None else base
-        inner = [
-            _times(f"c{k}", access.strides[loop.last])
-            for k, loop in enumerate(inner_loops)
-            if access.strides.get(loop.last, 0)
-        ]
-        if base == "0" and inner:
-            return " + ".join(inner)
-        return " + ".join([base, *inner])
-
-    def _buffer_index(self, current):
-        terms, reach = [], 1
-        for k, loop in reversed(list(enumerate(current.loops))):
-            terms.append(_times(f"c{k}", reach))
-            reach *= loop.size
-        return " + ".join(reversed(terms))
-
-    def _counted(self, place, current):
-        terms = [str(place.constant)] if place.constant else []
-        strides = dict(place.expanded())
-        for loop in self.plan.rows:
-            if strides.get(loop.last):
-                terms.append(_times(self.row_index[loop], strides[loop.last]))
-        for k, loop in enumerate(current.loops if current else ()):
-            if strides.get(loop.last):
-                terms.append(_times(f"c{k}", strides[loop.last]))
-        terms += [_times(name, strides[axis]) for axis, name in self.starts.items() if axis in strides]
-        return " + ".join(terms) or "0"
-
     # ---- passes ----------------------------------------------------------------------------------------
 
     def _passes(self):
@@ -366,11 +169,11 @@ class Code:
         for level in levels:
             for node in rows_at.get(level, ()):
                 if node not in self.names or node in plan.writes:
-                    if not (self._is_scalar(node) and node in self.names):
-                        self._row_value(node)
+                    if not (self.is_scalar(node) and node in self.names):
+                        self.row_value(node)
             for node in plan.row_partials:
                 if plan.level[node] == level:
-                    self._add_to_partial(node, self._operand(node, 0, None), None)
+                    self._add_to_partial(node, self.operand(node, 0, None), None)
             for current in plan.passes:
                 if current.level == level:
                     self._pass(current)
@@ -418,7 +221,7 @@ class Code:
             if node.spec.primitive.form == "reduction":
                 self._declare_reduced(node, accumulator.total)
                 if node in plan.writes:
-                    self.line(f"{self.output[node]}[{self._offset(plan.writes[node], ())}] = {self._stored(node)};")
+                    self.line(f"{self.output[node]}[{self.offset(plan.writes[node], ())}] = {self.stored(node)};")
             else:
                 self._add_to_partial(node, accumulator.total, None)
 
@@ -439,10 +242,10 @@ class Code:
             self.open(f"for (int64_t c{k} = 0; c{k} < {loop.size}; c{k}++)")
         self._open_lanes()
         for node, name in sums.items():
-            value = self._operand(node, 0, current)
+            value = self.operand(node, 0, current)
             kind = register_type(node.aval.dtype)
-            combined = _combined(node.spec.primitive.combine, node.aval.dtype, f"{name}[l]", value, kind)
-            self.line(f"{name}[l] = {combined};")
+            both = combined(node.spec.primitive.combine, node.aval.dtype, f"{name}[l]", value, kind)
+            self.line(f"{name}[l] = {both};")
         self.close()
         for _ in current.loops:
             self.close()
@@ -451,9 +254,9 @@ class Code:
             if node in sums:
                 self._declare_reduced(node, f"{sums[node]}[l]")
                 if node in plan.writes:
-                    self.line(f"{self.output[node]}[{self._offset(plan.writes[node], ())}] = {self._stored(node)};")
+                    self.line(f"{self.output[node]}[{self.offset(plan.writes[node], ())}] = {self.stored(node)};")
             elif not plan.inner_of[node] and (plan.level[node] or node in plan.writes):
-                self._row_value(node)
+                self.row_value(node)
         self.close()
         self.close()
 
@@ -466,7 +269,7 @@ class Code:
         kind = register_type(node.aval.dtype)
         name = self.new("v")
         value = f"({kind}){text}"
-        if node.aval.dtype.name in _HALVES:
+        if node.aval.dtype.name in HALVES:
             value = round_expression(node.aval.dtype, value)
         self.line(f"const {kind} {name} = {value};")
         self.names[node] = name
@@ -483,35 +286,33 @@ class Code:
             if node in seen or node in self.names:
                 continue
             seen.add(node)
-            if self._is_kept_now(node, current):
+            if self.is_kept_now(node, current):
                 continue
             if not plan.inner_of[node]:
                 if node.spec.primitive.form not in ("reduction", "partial"):
-                    self._compute(node, None)
+                    self.compute(node, None)
                 continue
             for i in range(len(node.inputs)):
                 read = plan.reads[node, i]
-                if isinstance(read, Inlined):
-                    stack += read.members
-                elif not isinstance(read, Access):
+                if not isinstance(read, (Access, Inlined)):
                     stack.append(read)
-                elif read.node in self.pointer and not self._inner_axes(read):
-                    self._operand(node, i, None)
+                elif isinstance(read, Access) and read.node in self.pointer and not self.inner_axes(read):
+                    self.operand(node, i, None)
 
     def _body(self, current, sums):
         plan = self.plan
         stores = []
         for node, accumulator in sums.items():
-            accumulator.add(self, self._operand(node, 0, current))
+            accumulator.add(self, self.operand(node, 0, current))
         for node in current.partials:
             if node not in sums:
-                self._add_to_partial(node, self._operand(node, 0, current), current)
+                self._add_to_partial(node, self.operand(node, 0, current), current)
         for node in current.buffers:
-            stores.append(f"{self.buffer[node]}[{self._buffer_index(current)}] = {self.value(node, current)};")
+            stores.append(f"{self.buffer[node]}[{self.buffer_index(current)}] = {self.value(node, current)};")
         for node in current.results:
             self.value(node, current)
-            offset = self._offset(plan.writes[node], current.loops)
-            stores.append(f"{self.output[node]}[{offset}] = {self._stored(node)};")
+            offset = self.offset(plan.writes[node], current.loops)
+            stores.append(f"{self.output[node]}[{offset}] = {self.stored(node)};")
         for store in stores:  # last, since a result may lie where an operand did
             self.line(store)
 
@@ -529,23 +330,25 @@ class Code:
     def _begin_partial(self, node):
         combine = node.spec.params["combine"]
         if node.aval.size == node.aval.shape[0]:  # one number: kept in a register
-            kind = _wide(node)
+            kind = wide_type(node)
             name = self.totals[node] = self.new("total")
             self.line(f"{kind} {name} = {identity(combine, node.aval.dtype)};")
             return
         count = node.aval.size // node.aval.shape[0]
         self.line(f"{c_type(node.aval.dtype)} *const w{self.output[node]} = {self.output[node]} + u * {count};")
-        self.line(f"for (int64_t k = 0; k < {count}; k++) w{self.output[node]}[k] = {identity(combine, node.aval.dtype)};")
+        self.line(
+            f"for (int64_t k = 0; k < {count}; k++) w{self.output[node]}[k] = {identity(combine, node.aval.dtype)};"
+        )
 
     def _add_to_partial(self, node, value, current):
         combine = node.spec.params["combine"]
         if node in self.totals:
             name = self.totals[node]
-            self.line(f"{name} = {_combined(combine, node.aval.dtype, name, value, _wide(node))};")
+            self.line(f"{name} = {combined(combine, node.aval.dtype, name, value, wide_type(node))};")
             return
-        offset = self._offset(self._partial_access(node), current.loops if current else ())
+        offset = self.offset(self._partial_access(node), current.loops if current else ())
         place = f"w{self.output[node]}[{offset}]"
-        self.line(f"{place} = {_combined(combine, node.aval.dtype, place, value, register_type(node.aval.dtype))};")
+        self.line(f"{place} = {combined(combine, node.aval.dtype, place, value, register_type(node.aval.dtype))};")
 
     def _end_partial(self, node):
         if node in self.totals:
@@ -588,136 +391,3 @@ class _PartialAccess(Access):
             for axis, stride in place.expanded():
                 self.strides[axis] = self.strides.get(axis, 0) + stride * reach
             reach *= size
-
-
-class Accumulator:
-    """A reduction inside the innermost loop, in the form that compilers vectorise."""
-
-    def __init__(self, code, combine, dtype, long):
-        self.combine, self.dtype = combine, dtype
-        self.kind = register_type(dtype)
-        self.floating = is_float(dtype)
-        self.name = code.new("s")
-        self.nan = code.new("n") if self.floating and combine in ("max", "min") else None
-        self.wide = "double" if self.floating and combine in ("add", "mul") and long else self.kind
-        self.total = code.new("total") if long else self.name
-        if long:
-            code.line(f"{self.wide} {self.total} = {identity(combine, dtype)};")
-        else:
-            self._declare(code)
-        self.long = long
-
-    def _declare(self, code):
-        code.line(f"{self.kind} {self.name} = {identity(self.combine, self.dtype)};")
-        if self.nan:
-            code.line(f"int32_t {self.nan} = 0;")
-
-    def begin(self, code):
-        if self.long:
-            self._declare(code)
-
-    def clause(self):
-        sign = {"add": "|" if self.dtype.kind == "b" else "+", "mul": "&" if self.dtype.kind == "b" else "*"}
-        sign |= {"max": "max", "min": "min", "and": "&", "or": "|"}
-        if self.dtype.kind == "b" and self.combine in ("max", "min"):
-            sign |= {"max": "|", "min": "&"}
-        return f" reduction({sign[self.combine]}:{self.name})" + (f" reduction(|:{self.nan})" if self.nan else "")
-
-    def add(self, code, value):
-        s = self.name
-        if self.nan:
-            code.line(f"{s} = {value} {'>' if self.combine == 'max' else '<'} {s} ? {value} : {s};")
-            code.line(f"{self.nan} |= {value} != {value};")
-        elif self.combine in ("max", "min") and self.dtype.kind != "b":
-            code.line(f"{s} = {value} {'>' if self.combine == 'max' else '<'} {s} ? {value} : {s};")
-        else:
-            sign = self.clause().split("(")[1].split(":")[0]
-            code.line(f"{s} = {s} {sign} {value};")
-
-    def end_block(self, code):
-        if self.nan:
-            code.line(f"{self.name} = {self.nan} ? ({self.kind})__builtin_nan(\"\") : {self.name};")
-        if self.long:
-            code.line(f"{self.total} = {_combined(self.combine, self.dtype, self.total, self.name, self.wide)};")
-
-
-def rounded(node, text):
-    """The C text of a value of `node`, without more digits than its dtype has: later kernels may recompute it."""
-    if node.aval.dtype.name in _HALVES and node.spec.primitive.name != "convert":
-        return round_expression(node.aval.dtype, f"({text})")
-    return text
-
-
-def _combined(combine, dtype, a, b, kind):
-    """`a` combined with `b`, outside of vectorised reductions."""
-    if dtype.kind == "b":
-        return f"{a} {'|' if combine in ('add', 'max', 'or') else '&'} {b}"
-    if combine in ("max", "min"):
-        sign = ">" if combine == "max" else "<"
-        return f"({a} {sign} {b} || {a} != {a} ? {a} : {b})"
-    return f"({kind})({a} {dict(add='+', mul='*', **{'and': '&', 'or': '|'})[combine]} {b})"
-
-
-def _wide(node):
-    dtype = node.aval.dtype
-    return "double" if is_float(dtype) and node.spec.params["combine"] in ("add", "mul") else register_type(dtype)
-
-
-def identity(combine, dtype):
-    """What a reduction of nothing gives, as a C literal."""
-    if dtype.kind == "b":
-        return "0" if combine in ("add", "max", "or") else "1"
-    if combine in ("add", "or"):
-        return "0"
-    if combine == "mul":
-        return "1"
-    if is_float(dtype):
-        return "-__builtin_inf()" if combine == "max" else "__builtin_inf()"
-    info = np.iinfo(dtype)
-    if combine == "and":
-        return f"({register_type(dtype)})-1"
-    return number_text(info.min if combine == "max" else info.max, dtype)
-
-
-def _outside(mode, dtype):
-    """What gather gives for a place outside of the array."""
-    if mode == "zero" or dtype.kind == "b":
-        return "0" if mode == "zero" else "1"
-    if is_float(dtype):
-        return number_text(math.nan, dtype)
-    info = np.iinfo(dtype)
-    return number_text(info.min if info.min else info.max, dtype)
-
-
-def literal(node):
-    """A Python number that the graph holds, as C text."""
-    value = np.asarray(node.spec.params["value"]).astype(node.aval.dtype)[()]
-    return number_text(value, node.aval.dtype)
-
-
-def number_text(value, dtype):
-    if dtype.kind == "b":
-        return str(int(value))
-    if is_float(dtype):
-        kind, number = register_type(dtype), float(value)
-        if math.isnan(number):
-            return f"({kind})__builtin_nan(\"\")"
-        if math.isinf(number):
-            return f"({'-' if number < 0 else ''}({kind})__builtin_inf())"
-        text = number.hex() if kind == "double" else np.float32(number).item().hex() + "f"
-        return f"({text})"
-    number = int(value)
-    if dtype.name == "int64" and number == -(2**63):
-        return "(-9223372036854775807 - 1)"
-    suffix = {"uint64": "u"}.get(dtype.name, "")
-    return f"(({register_type(dtype)}){number}{suffix})"
-
-
-def _times(name, stride):
-    return name if stride == 1 else f"{name} * {stride}"
-
-
-def _weight(node):
-    from .loops import cost_of
-
-    return cost_of(node)

@@ -6,8 +6,10 @@ Modules that only compiling needs are imported where it begins: a process that f
 does not pay for them.
 """
 
+import contextlib
 import os
 import sys
+import threading
 import time
 
 from ..runtime import library
@@ -65,9 +67,15 @@ class Compiler:
             if path := _which(word):
                 found = os.stat(path)
                 self.identity += [found.st_mtime_ns, found.st_size]
+        self._flags = None
 
     def flags(self):
         """Those before and after the name of the source file."""
+        if self._flags is None:
+            self._flags = self._find_flags()
+        return self._flags
+
+    def _find_flags(self):
         import subprocess
 
         text = subprocess.run(
@@ -159,13 +167,14 @@ def _run(commands, folder):
     environment = {**os.environ, "TMPDIR": folder, "LC_ALL": "C"}  # what a killed compiler leaves is in `folder`, too
     deadline, processes = time.monotonic() + TIMEOUT, []
     try:
-        for number, command in enumerate(commands):
-            with open(os.path.join(folder, f"messages{number}"), "wb") as messages:
-                process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages, env=environment, cwd=folder,
-                    start_new_session=True,  # Ctrl-C is for us, and killing it kills what it has started
-                )  # fmt: skip
-                processes.append(process)
+        with _interrupts_deferred():  # else a process that has just been started might be forgotten
+            for number, command in enumerate(commands):
+                with open(os.path.join(folder, f"messages{number}"), "wb") as messages:
+                    process = subprocess.Popen(
+                        command, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages, env=environment,
+                        start_new_session=True,  # Ctrl-C is for us, and killing it kills what it has started
+                    )  # fmt: skip
+                    processes.append(process)
         for number, process in enumerate(processes):
             status = process.wait(max(0, deadline - time.monotonic()))
             if status:
@@ -177,3 +186,22 @@ def _run(commands, folder):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+@contextlib.contextmanager
+def _interrupts_deferred():
+    """Ctrl-C takes effect at the end of the block."""
+    import signal
+
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    calls = []
+    signal.signal(signal.SIGINT, lambda *call: calls.append(call))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if calls:
+            handler(*calls[0])

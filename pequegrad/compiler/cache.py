@@ -12,6 +12,7 @@ A file is loaded only if it is the user's and its bytes have the hash that its n
 is removed and compiled anew. Files appear by renaming, so processes may share the folder without locks.
 """
 
+import contextlib
 import os
 import stat
 import time
@@ -127,7 +128,7 @@ class Cache:
                 found = entry.stat(follow_symlinks=False)
                 if entry.name.startswith("build-"):
                     if found.st_mtime < time.time() - _DAY:  # of a process that was killed
-                        remove_folder(entry.path)
+                        _remove_folder(entry.path)
                 elif entry.is_symlink():
                     links.append((os.readlink(entry.path), entry.path))
                 else:
@@ -147,14 +148,20 @@ class Cache:
                 _remove(path)
 
 
+@contextlib.contextmanager
 def build_folder(cache):
-    """A new private folder to compile in, from which files can be moved to the cache."""
+    """A new private folder to compile in, from which files can be moved to the cache; removed at the end."""
     import tempfile  # only compiling needs it
 
-    return tempfile.mkdtemp(prefix="build-" if cache else "pequegrad-", dir=cache.folder if cache else None)
+    path = os.path.join(cache.folder if cache else tempfile.gettempdir(), f"build-{os.urandom(12).hex()}")
+    try:
+        os.mkdir(path, 0o700)
+        yield path
+    finally:
+        _remove_folder(path)
 
 
-def remove_folder(path):
+def _remove_folder(path):
     """Removes a flat folder."""
     try:
         for entry in list(os.scandir(path)):

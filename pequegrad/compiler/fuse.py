@@ -25,6 +25,9 @@ class Kernel:
         self.describe = describe
         self.params = None  # [address] once it is compiled
 
+    def __repr__(self):
+        return self.name
+
     def prepared(self, spec):
         """For Spec.prepare: the object that has the address among its params."""
         return self

@@ -11,7 +11,7 @@ Views are not members: an operand that is a view of a member, or of an array in 
 import math
 
 from ..core.node import is_constant
-from ..primitives.access import ORIGIN, Axis, Place, axes_of, fresh, has_repeated_axis, is_whole, trial, unify
+from ..primitives.access import ORIGIN, axes_of, fresh, has_repeated_axis, is_whole, trial, unify
 
 MEMBERS = 160  # most nodes of one kernel: more gain nothing, and compilers take long over long functions
 SMALL = 1 << 15  # elements; less than this is not worth a second thread
@@ -74,16 +74,11 @@ class Grouping:
 
     def __init__(self, graph, can_fuse):
         self.nodes = graph.nodes
-        self.can_fuse = can_fuse
         self.position = {node: i for i, node in enumerate(graph.nodes)}
-        self.free = _free_nodes(graph, can_fuse, self)
+        self.free = _free_nodes(graph, can_fuse)
         self.members = {node for node in graph.nodes if can_fuse(node) and node not in self.free}
         self.readers = {}  # node -> all nodes that have it as input
         self.uses = {}  # fusable node -> (reader, position of the operand, views between), readers fusable
-        self.addressed = {}  # node -> gathers that read it at computed places
-        self.start = {}  # gather -> the axis that stands for the place it computes
-        self.virtual = {}  # node that only gathers of one group read -> one of them; computed where they read
-        self.paths = {}  # node -> (gather that needs it through virtual nodes, index)
         self.kept = {*graph.outputs, *graph.effects}  # what must be in memory
         self.group = {}  # node -> Group
         for node in graph.nodes:
@@ -92,8 +87,6 @@ class Grouping:
                 base, views = self.source(source)
                 if node in self.members and not is_addressed(node, position):
                     self.uses.setdefault(base, []).append((node, position, views))
-                elif node in self.members:
-                    self.addressed.setdefault(base, []).append(node)
                 elif not self.is_view(node):
                     self.kept.add(base)
         for node in (*graph.outputs, *graph.effects):
@@ -137,13 +130,6 @@ class Grouping:
                 self.kept.add(node)
             else:
                 wanted.setdefault(group, []).append(index)
-        for gather, index in self.paths.get(node, ()):
-            if self.start[gather] in axes_of(index):
-                self.addressed.setdefault(node, []).append(gather)
-            else:
-                wanted.setdefault(self.group[gather], []).append(index)
-        if not wanted and self.make_virtual(node):
-            return
         if node.spec.primitive.form != "partial":
             groups = sorted(wanted, key=lambda group: -len(group.members))
             for some in (groups, *([group] for group in groups[: len(groups) > 1 and 4])):
@@ -156,54 +142,9 @@ class Grouping:
             group.index[node] = fresh(node.aval.shape)
         self.add(node, group)
 
-    def make_virtual(self, node):
-        """True if `node` is to be computed only at the places at which gathers read it."""
-        gathers = self.addressed.get(node, ())
-        if not gathers or node in self.kept or node.spec.primitive.form != "elementwise":
-            return False
-        if len({self.group[gather] for gather in gathers}) > 1:
-            return False
-        paths = [path for path in self.paths.get(node, ()) if path[0] in gathers]
-        reached = {gather for gather, _ in paths}
-        for gather in gathers:
-            if gather not in reached:
-                element = self.target(gather)
-                base, views = self.source(gather.inputs[0])
-                index, passed = read_through(element, views)
-                if passed < len(views):
-                    return False
-                paths.append((gather, index))
-        self.virtual[node] = gathers[0]
-        for position, operand in enumerate(node.inputs):
-            base, views = self.source(operand)
-            self.uses[base] = [use for use in self.uses.get(base, ()) if use[0] is not node]
-            for gather, index in paths:
-                below, passed = read_through(operand_index(node, position, index), views)
-                if passed < len(views):
-                    self.kept.add(base)
-                else:
-                    self.paths.setdefault(base, []).append((gather, below))
-        return True
-
-    def target(self, gather):
-        """The index at which a gather reads its operand; an axis of its own stands for the computed place."""
-        places = gather.spec.params["places"]
-        index = self.group[gather].index[gather]
-        element, _ = gather.spec.primitive.accesses(index, *gather.spec.inputs, **gather.spec.params)
-        (axis,) = places.index_map
-        if gather not in self.start:
-            self.start[gather] = Axis(gather.spec.inputs[0].shape[axis])
-        place = Place((*element[axis].terms, (self.start[gather], 1)), element[axis].constant)
-        return (*element[:axis], place, *element[axis + 1 :])
-
     def leaves(self, node, members):
         """True if something besides `members` needs the value of a member."""
-        return (
-            node in self.kept
-            or any(reader not in members for reader, _, _ in self.uses.get(node, ()))
-            or any(gather not in members for gather in self.addressed.get(node, ()))
-            or any(gather not in members for gather, _ in self.paths.get(node, ()))
-        )
+        return node in self.kept or any(reader not in members for reader, _, _ in self.uses.get(node, ()))
 
     def add(self, node, group):
         group.members.append(node)
@@ -211,9 +152,7 @@ class Grouping:
             kept = iter(group.index[node][node.spec.primitive.form == "partial" :])
             axes = node.spec.params["axes"]
             shape = node.spec.inputs[0].shape
-            group.operand[node] = tuple(
-                [fresh((n,))[0] if i in axes else next(kept) for i, n in enumerate(shape)]
-            )
+            group.operand[node] = tuple([fresh((n,))[0] if i in axes else next(kept) for i, n in enumerate(shape)])
         self.group[node] = group
 
     def join(self, node, groups, wanted):
@@ -260,15 +199,9 @@ class Grouping:
                 return False
             merged.shapes.add(shape)
         for other in members:
-            if is_addressed(other, 0) and not self.inlined(other, merged):
-                return False
             if other.spec.primitive.form == "partial" and not members.isdisjoint(self.readers.get(other, ())):
                 return False
         return not (leaves or len(groups) > 1) or not self.is_cyclic(members)
-
-    def inlined(self, gather, group):
-        """The operand of a gather at the place that it reads, as an Inlined, or None if it has to be in memory."""
-        return Inlined.of(gather.inputs[0], self.target(gather), group, self, self.start[gather])
 
     def is_cyclic(self, members):
         """True if something outside depends on `members` and is needed by them."""
@@ -280,7 +213,7 @@ class Grouping:
             if node in seen or node in members or self.position[node] > last:
                 continue
             seen.add(node)
-            inside = (self.is_view(node) and self.source(node)[0] in members) or self.virtual.get(node) in members
+            inside = self.is_view(node) and self.source(node)[0] in members
             for reader in self.readers.get(node, ()):
                 if reader in members and not inside:
                     return True
@@ -291,55 +224,7 @@ class Grouping:
         return False
 
 
-class Inlined:
-    """An expression that a kernel computes at an index of its own, besides what its members compute.
-
-    node, index: what is computed where. arrays: (node, index) pairs that are read from memory; members: reductions and
-    other members that do not depend on `start`, the axis that stands for a computed place; counts: positions that are values.
-    """
-
-    MOST = 24  # nodes
-
-    @classmethod
-    def of(cls, node, index, group, grouping, start=None):
-        """None if it is not possible: a reduction would have to be repeated, or too much be computed again."""
-        made = cls()
-        made.node, made.index, made.start = node, index, start
-        made.arrays, made.members, made.counts = [], [], []
-        stack, count = [(node, index)], 0
-        while stack:
-            node, index = stack.pop()
-            if is_constant(node) and node.aval.ndim == 0:
-                continue
-            count += 1
-            if count > cls.MOST:
-                return None
-            if grouping.is_view(node) and not is_constant(node):
-                base, passed = read_through(index, [node])
-                if passed:
-                    stack.append((node.inputs[0], base))
-                    continue
-            if node in group.index:
-                if same_places(index, group.index[node]):
-                    made.members.append(node)
-                    continue
-                if node.spec.primitive.form != "elementwise":
-                    return None
-            elif node not in grouping.free and node not in grouping.virtual:
-                made.arrays.append((node, index))
-                continue
-            if node.spec.primitive.form == "iota":
-                made.counts.append(index[node.spec.params["axis"]])
-            if node.spec.primitive.form == "elementwise":
-                stack += [(source, operand_index(node, i, index)) for i, source in enumerate(node.inputs)]
-        return made
-
-
-def same_places(a, b):
-    return all(p.constant == q.constant and p.expanded() == q.expanded() for p, q in zip(a, b))
-
-
-def _free_nodes(graph, can_fuse, grouping):
+def _free_nodes(graph, can_fuse):
     """Nodes that are computed from nothing but positions and numbers, so cheaply that each reader may do it itself."""
     cost = {}
     for node in graph.nodes:

@@ -13,9 +13,10 @@ needs is read back from the results or from a buffer, or computed again if that 
 import math
 
 from ..core.node import is_constant
-from ..primitives.access import axes_of
-from .groups import Inlined, is_addressed, read_through, rows_of
+from ..primitives.access import Axis, Place, axes_of
+from .groups import is_addressed, operand_index, read_through, rows_of
 
+LONGEST_TILE = 1 << 15  # bytes of a row
 CHEAP = 6  # cost up to which a value is computed again rather than kept for a later pass
 
 
@@ -32,6 +33,40 @@ class Access:
                 self.strides[axis] = self.strides.get(axis, 0) + stride * reach
             reach *= size
         self.key = node, self.constant, tuple(sorted((a.number, s) for a, s in self.strides.items()))
+
+
+class Inlined:
+    """What an operand is computed from where it is read: views, positions (iota) and numbers, or one array in memory.
+
+    arrays: (node, index) pairs that are read; counts: places that are values; start: the axis that stands for
+    the place which a gather computes, or None.
+    """
+
+    def __init__(self, node, index, grouping, start=None):
+        self.node, self.index, self.start = node, index, start
+        self.arrays, self.counts = [], []
+        stack = [(node, index)]
+        while stack:
+            node, index = stack.pop()
+            form = node.spec.primitive.form
+            below, passed = read_through(index, [node]) if form == "view" else (index, 0)
+            if passed:
+                stack.append((node.inputs[0], below))
+            elif form == "iota" and node in grouping.free:
+                self.counts.append(index[node.spec.params["axis"]])
+            elif node in grouping.free:
+                stack += [(source, operand_index(node, i, index)) for i, source in enumerate(node.inputs)]
+            elif not is_number(node):
+                self.arrays.append((node, index))
+
+
+def _target(gather, group, grouping):
+    """What a gather reads; an axis of its own stands for the place that it computes."""
+    element = group.operand_index(gather, 0)
+    (axis,) = gather.spec.params["places"].index_map
+    start = Axis(gather.spec.inputs[0].shape[axis])
+    place = Place((*element[axis].terms, (start, 1)), element[axis].constant)
+    return Inlined(gather.inputs[0], (*element[:axis], place, *element[axis + 1 :]), grouping, start)
 
 
 class Loop:
@@ -66,15 +101,14 @@ def plan_of(group, grouping):
     for node in plan.members:
         for position, operand in enumerate(node.inputs):
             if is_addressed(node, position):
-                plan.reads[node, position] = grouping.inlined(node, group)
+                plan.reads[node, position] = _target(node, group, grouping)
                 continue
             base, views = grouping.source(operand)
             if base in inside:
                 plan.reads[node, position] = base
                 continue
             if base in grouping.free:
-                index = group.operand_index(node, position)
-                plan.reads[node, position] = Inlined.of(operand, index, group, grouping)
+                plan.reads[node, position] = Inlined(operand, group.operand_index(node, position), grouping)
                 continue
             index, passed = read_through(group.operand_index(node, position), views)
             array = views[passed] if passed < len(views) else base
@@ -89,13 +123,13 @@ def plan_of(group, grouping):
         elif isinstance(read, Inlined):
             plan.accesses += [Access(node, index) for node, index in read.arrays]
     plan.starts = {read.start for read in plan.reads.values() if isinstance(read, Inlined) and read.start is not None}
-    plan.inputs = list(dict.fromkeys(access.node for access in plan.accesses if not _is_number(access.node)))
+    plan.inputs = list(dict.fromkeys(access.node for access in plan.accesses if not is_number(access.node)))
     _find_loops(plan)
     _find_passes(plan)
     return plan
 
 
-def _is_number(node):
+def is_number(node):
     return is_constant(node) and node.aval.ndim == 0 and "value" in node.spec.params
 
 
@@ -142,7 +176,9 @@ def _find_loops(plan):
     plan.n_rows = math.prod(loop.size for loop in plan.rows)
     has_reduction = any(node.spec.primitive.form == "reduction" for node in plan.members)
     # one long loop: its range is what the threads share
-    plan.flat = not plan.rows and not has_reduction and len(inner_sets) == 1 and len(next(iter(inner_sets.values()))) == 1
+    plan.flat = (
+        not plan.rows and not has_reduction and len(inner_sets) == 1 and len(next(iter(inner_sets.values()))) == 1
+    )
 
 
 def _merged(axes, fit):
@@ -175,9 +211,8 @@ def _find_passes(plan):
         found = 0
         for position in range(len(node.inputs)):
             read = plan.reads[node, position]
-            for source in read.members if isinstance(read, Inlined) else (read,):
-                if not isinstance(source, Access):
-                    found = max(found, level[source] + (source.spec.primitive.form == "reduction"))
+            if not isinstance(read, (Access, Inlined)):
+                found = max(found, level[read] + (read.spec.primitive.form == "reduction"))
         level[node] = found
         index = group.operand.get(node) or group.index[node]
         plan.inner_of[node] = frozenset(axes_of(index)) - plan.row_axes
@@ -189,7 +224,6 @@ def _find_passes(plan):
             passes[key] = Pass(key[0], plan.inner[key[1]])
         return passes[key]
 
-    roots = {}  # pass -> members it computes first of all
     for node in plan.members:
         form = node.spec.primitive.form
         if not plan.inner_of[node]:
@@ -231,6 +265,26 @@ def _find_passes(plan):
             stack += [plan.reads[node, i] for i in range(len(node.inputs))]
     plan.passes = [passes[key] for key in sorted(passes, key=lambda key: (key[0], len(key[1])))]
     plan.columns = _goes_by_columns(plan)
+    plan.turned = {} if plan.columns else _turned_reads(plan)
+
+
+def _turned_reads(plan):
+    """Accesses to arrays in which rows, not the elements of a row, lie side by side; with the loops of their pass.
+
+    Tiles of them are copied before several rows are computed, so that whole cache lines are read.
+    """
+    if not plan.rows or plan.rows[-1].size < 4:
+        return {}
+    found = {}
+    for (node, _), read in plan.reads.items():
+        inner = plan.inner_of[node]
+        if isinstance(read, Access) and inner and not is_number(read.node):
+            loops = plan.inner[inner]
+            across = read.strides.get(loops[-1].last, 0)
+            if read.strides.get(plan.rows[-1].last) == 1 and abs(across) > 1:
+                if math.prod(loop.size for loop in loops) * read.node.aval.dtype.itemsize <= LONGEST_TILE:
+                    found[read.key] = read, loops
+    return found
 
 
 def _goes_by_columns(plan):

@@ -5,7 +5,7 @@ from ..core.node import is_constant
 from ..runtime import library
 from . import simplify
 from .fuse import fuse, loop
-from .patterns import apply_patterns
+from .patterns import apply_patterns, unchanged
 from .toolchain import Unavailable, build, warn
 
 
@@ -30,13 +30,14 @@ def program_of(graph, device):
 
 def simplified_graph(graph):
     """The closed `graph` after all passes that change what is computed where, but not how."""
-    found = graph.derived.get("simplified")
+    found = graph.derived.get("matched")
     if found is None:
-        found = simplify.simplify(graph) if simplify.enabled else graph
-        matched = apply_patterns(found)
+        simplified = simplify.simplify if simplify.enabled else unchanged
+        found = simplified(graph)
+        matched = apply_patterns(found, simplified)
         if matched is not found:
-            found = simplify.simplify(matched) if simplify.enabled else matched
-        graph.derived["simplified"] = found
+            found = simplified(matched)
+        graph.derived["matched"] = found
     return found
 
 

@@ -18,10 +18,10 @@ from ..core.errors import PequegradError
 from ..core.locks import AfterForkLock
 from ..runtime import library
 from .c_compiler import Compiler, SwitchedOff, Unavailable
-from .cache import build_folder, open_cache, remove_folder
+from .cache import build_folder, open_cache
 
 _SMALL_FILE = 2000  # characters of functions: fewer are not split
-_HEADERS = ("freestanding", "scalar", "complex", "special")
+_HEADERS = ("freestanding", "scalar", "special")
 # The functions with vector forms (PG_VECTOR_1 and _2 of pequegrad_freestanding.h), and kernels that call them.
 _UNARY = "exp exp2 expm1 log log1p cbrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc".split()
 _BINARY = ["pow", "atan2"]
@@ -107,19 +107,16 @@ def _load(path, names):
 
 def _compile(functions, keys):
     groups = _balanced(functions, library.lib.pg_num_threads())
+    sources = [source_of([functions[name] for name in names]) for names in groups]
     try:
-        folder = build_folder(_state.cache)
+        with build_folder(_state.cache) as folder:
+            for names, path in zip(groups, _state.compiler.compile(sources, folder)):
+                if _state.cache is not None:
+                    path = _state.cache.add([keys[name] for name in names], path)
+                if reason := _load(path, names):
+                    raise Unavailable(f"compiled code cannot be loaded: {reason}")
     except OSError as error:
         raise Unavailable(f"there is no folder to compile in: {error}", "make room, or set PG_CACHE_DIR.") from None
-    try:
-        sources = [source_of([functions[name] for name in names]) for names in groups]
-        for names, path in zip(groups, _state.compiler.compile(sources, folder)):
-            if _state.cache is not None:
-                path = _state.cache.add([keys[name] for name in names], path)
-            if reason := _load(path, names):
-                raise Unavailable(f"compiled code cannot be loaded: {reason}")
-    finally:
-        remove_folder(folder)
 
 
 def _balanced(functions, n):

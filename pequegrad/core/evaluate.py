@@ -11,7 +11,17 @@ from sys import getrefcount
 from ..runtime import library
 from .errors import ArgumentError, TracerError
 from .locks import AfterForkLock
-from .node import LINEAR, TRACKED, Cut, check_readable_frame, placeholder, replaced, sorted_by_dependence, state
+from .node import (
+    LINEAR,
+    TRACKED,
+    Cut,
+    check_readable_frame,
+    history_of,
+    placeholder,
+    replaced,
+    sorted_by_dependence,
+    state,
+)
 
 # Spec.op of primitives that need no instruction:
 OUTPUT = -1  # picks one result of several
@@ -223,7 +233,7 @@ def _store(keep, walkable, values):
 def _cut_history(node):
     """Makes a computed node a leaf. Remembers what it depended on, so that grads() can say so."""
     if node.flags & TRACKED and node.inputs:
-        node.cut = Cut("eval()", node.inputs)
+        node.cut = Cut("eval()", history_of(node.inputs))
     node.inputs = ()
 
 

@@ -136,12 +136,14 @@ class Frame:
 
     def __enter__(self):
         self.outer, state.frame = state.frame, self
+        state.open += 1
         self.outer_mask, state.flags_mask = state.flags_mask, ~0
         self.open = True
         return self
 
     def __exit__(self, *exc):
         state.frame, state.flags_mask = self.outer, self.outer_mask
+        state.open -= 1
         self.open = False
         for handle, before in self.rebound.items():
             handle._node, handle._rebound = before
@@ -164,10 +166,12 @@ class GradientFrame:
 
     def __enter__(self):
         state.gradient_frames += 1
+        state.open += 1
         self.outer_mask, state.flags_mask = state.flags_mask, ~0
 
     def __exit__(self, *exc):
         state.gradient_frames -= 1
+        state.open -= 1
         state.flags_mask = self.outer_mask
 
 
@@ -176,6 +180,7 @@ class _State(threading.local):
     flags_mask = ~0  # without TRACKED under no_grad()
     masks = ()  # outer flags_masks of no_grad(), a linked list
     gradient_frames = 0  # open GradientFrames
+    open = 0  # frames of both kinds that are open; not 0 also where code runs as if there were none
 
 
 state = _State()
@@ -199,7 +204,8 @@ LINEAR = 2  # depends on a tangent placeholder: has no value, only a transpose
 
 MAX_PENDING = 1000  # longest chain of uncomputed nodes before values are computed on the way
 
-next_number = itertools.count(1).__next__
+numbers = itertools.count(1)
+next_number = numbers.__next__
 
 
 class Node:
@@ -312,14 +318,9 @@ class Cut:
 
     __slots__ = ("reason", "sources")
 
-    def __init__(self, reason, nodes):
-        """nodes: those whose history, themselves included, is dropped."""
+    def __init__(self, reason, sources):
         self.reason = reason
-        for node in nodes:
-            if node.inputs or node.cut is not None:
-                self.sources = _history(nodes)
-                return
-        self.sources = [reference(node) for node in nodes if node.flags & TRACKED]
+        self.sources = sources  # weak references: a list or a set
 
     def depends_on(self, node):
         if type(self.sources) is list:
@@ -327,8 +328,8 @@ class Cut:
         return reference(node) in self.sources
 
 
-def _history(nodes):
-    """Weak references to the tracked nodes among `nodes` and all that they depend on: a set."""
+def history_of(nodes):
+    """What a Cut remembers: weak references to the tracked ones among `nodes` and to all that they depend on."""
     sources, seen, stack, cuts = set(), set(nodes), list(nodes), set()
     while stack:
         node = stack.pop()

@@ -11,7 +11,7 @@ from . import dtype as dtypes
 from .device import device as devices
 from .errors import DtypeError, OutOfMemoryError, ShapeError
 from .evaluate import evaluate, no_value
-from .node import TRACKED, Node, leaf, make_aval, next_number, state
+from .node import TRACKED, Node, leaf, make_aval, numbers, state
 
 _new = object.__new__
 
@@ -227,10 +227,10 @@ def wrap(node):
 def tensors_of(values, specs, flags, cut):
     """New tensors that hold `values` (DeviceArrays); specs: of leaves (core.node.array). What jit returns, in one loop."""
     tensors = []
-    for value, spec in zip(values, specs):
+    for value, spec, number in zip(values, specs, numbers):
         node = _new(Node)
         node.spec, node.aval, node.inputs = spec, spec.aval, ()
-        node.value, node.number, node.flags = value, next_number(), flags
+        node.value, node.number, node.flags = value, number, flags
         node.depth, node.cut = 0, cut
         node.frame = node.replacement = None
         tensor = _new(Tensor)

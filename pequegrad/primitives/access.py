@@ -157,11 +157,10 @@ def _unflattened(flat, sizes):
     todo = list(flat.expanded())
     while todo:
         axis, step = todo.pop()
-        for digit, (stride, size) in enumerate(zip(strides, sizes)):
-            if abs(step) >= stride and size > 1:
-                break
-        else:
+        digit = next((k for k, stride in enumerate(strides) if abs(step) >= stride and sizes[k] > 1), None)
+        if digit is None:
             return None
+        stride, size = strides[digit], sizes[digit]
         if step % stride:
             return None
         if abs(step) * axis.size > stride * size:  # reaches into the digit before: split the axis there

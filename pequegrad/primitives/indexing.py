@@ -115,7 +115,9 @@ class gather:
         outside = [place for d, place in enumerate(index) if d not in places.window]
         inside = iter([index[d] for d in places.window])
         paired = {a: outside[i] for a, i in zip(places.batch, places.indices_batch)}
-        element = [paired.get(a, ORIGIN) if a in paired or a in places.collapsed else next(inside) for a in range(x.ndim)]
+        element = [
+            paired.get(a, ORIGIN) if a in paired or a in places.collapsed else next(inside) for a in range(x.ndim)
+        ]
         return tuple(element), (*outside, ORIGIN)
 
     def lower(x, indices, *, places, sizes, mode):

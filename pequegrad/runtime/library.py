@@ -147,6 +147,19 @@ class ArrayGroup:
         release(self.arrays + self.begin, self.end - self.begin)
 
 
+def _shared(arrays, begin, end):
+    group, new, values = ArrayGroup(arrays, begin, end), object.__new__, []
+    for pointer in arrays[begin:end]:
+        value = new(SharedArray)  # without the call of __init__
+        value.pointer, value.group = pointer, group
+        values.append(value)
+    return values
+
+
+# Outputs of a program live and die together if there are at least so many and they hold at most so many bytes.
+_MANY, _SMALL = 8, 1 << 16
+
+
 def array_from_host(data, device):
     """A copy of the NumPy array `data` on `device`."""
     data = np.asarray(data, order="C")
@@ -196,6 +209,13 @@ def dense_base(value):
     if not base[0]:
         return None
     return DeviceArray(base[0]), tuple(permutation[0 : info.ndim])
+
+
+def shape_of(value):
+    """The shape of a DeviceArray."""
+    info = ffi.new("pg_array_info *")
+    lib.pg_array_describe(value.pointer, info)
+    return tuple(info.shape[0 : info.ndim])
 
 
 # ---- operations and programs -----------------------------------------------------------------------
@@ -266,8 +286,7 @@ def execute(device, code, n_slots, inputs, output_refs, n_owned):
         check(status)
     if n == n_owned:
         return [DeviceArray(pointer) for pointer in outputs]
-    group = ArrayGroup(outputs, n_owned, n)
-    return [DeviceArray(p) for p in outputs[0:n_owned]] + [SharedArray(p, group) for p in outputs[n_owned:n]]
+    return [DeviceArray(p) for p in outputs[0:n_owned]] + _shared(outputs, n_owned, n)
 
 
 class Program:
@@ -293,22 +312,43 @@ class Program:
         return (int(ffi.cast("intptr_t", self.pointer)),)
 
     def run(self, inputs, donated=None):
-        """The outputs (DeviceArrays) for these inputs (DeviceArrays).
+        """The outputs (see run_pointers) for these inputs (DeviceArrays).
 
         donated: for each input whether the program may have it; those DeviceArrays are empty afterwards.
         """
-        outputs = ffi.new(self._outputs)
         pointers = [value.pointer for value in inputs]
         if donated is None:
-            status = lib.pg_program_run(self.pointer, pointers, outputs)
-        else:
-            for value, gone in zip(inputs, donated):
-                if gone:
-                    value.pointer = ffi.NULL
-            status = lib.pg_program_run_donating(self.pointer, pointers, bytes(donated), outputs)
+            return self.run_pointers(pointers)
+        outputs = ffi.new(self._outputs)
+        for value, gone in zip(inputs, donated):
+            if gone:
+                value.pointer = ffi.NULL
+        status = lib.pg_program_run_donating(self.pointer, pointers, bytes(donated), outputs)
         if status:
             check(status)
         return [DeviceArray(pointer) for pointer in outputs]
+
+    def run_pointers(self, pointers):
+        """The outputs for the inputs that these pointers are: DeviceArrays, or SharedArrays if they are many and small."""
+        outputs, n = ffi.new(self._outputs), self.n_outputs
+        status = lib.pg_program_run(self.pointer, pointers, outputs)
+        if status:
+            check(status)
+        if n == 1:
+            return (DeviceArray(outputs[0]),)
+        if n >= _MANY and lib.pg_arrays_bytes(outputs, n) <= _SMALL:
+            return _shared(outputs, 0, n)
+        return [DeviceArray(pointer) for pointer in outputs]
+
+    def memory(self, donated=None):
+        """A dict of bytes, known before a run: `inputs` and `constants`, `outputs` (what the results hold besides those),
+        and `peak`, the most that a run adds at one time to memory_stats' in_use. donated: as for `run`.
+
+        Inputs are taken to be dense. What kernels take only while they work is not counted.
+        """
+        info = ffi.new("pg_program_memory_info *")
+        check(lib.pg_program_memory(self.pointer, ffi.NULL if donated is None else bytes(donated), info))
+        return {name: getattr(info, name) for name, _ in ffi.typeof("pg_program_memory_info").fields}
 
     def __del__(self, destroy=lib.pg_program_destroy):
         if hasattr(self, "pointer"):

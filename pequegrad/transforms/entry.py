@@ -1,12 +1,13 @@
 """One traced graph of a jitted function, and how it is run."""
 
 from sys import getrefcount
+from weakref import ref as reference
 
+from ..compiler.layouts import Layouts
 from ..compiler.program import device_of, program_of
 from ..core.device import device as devices
 from ..core.evaluate import evaluate
-from ..core.locks import stateful
-from ..core.node import TRACKED, Cut, array, leaf, same_aval, state
+from ..core.node import TRACKED, Cut, array, history_of, leaf, same_aval, state
 from ..core.tensor import Tensor, tensors_of
 from ..primitives.calls import call
 from ..runtime import library
@@ -30,7 +31,8 @@ class Entry:
         self.captured = [(handle, handle._node.aval) for handle in (*self.closure.constants, *self.state)]
         self.handles = [handle for handle, _ in self.captured]
         self.specs = [array.spec(node.aval) for node in graph.outputs]
-        self.program = None
+        self.program, self.layouts, self.runs = None, None, 0
+        self.straight = None  # see straight.py
         self.always_current = not (self.guards or self.modules or self.captured or graph.aliases)
 
     def is_final(self):
@@ -66,39 +68,56 @@ class Entry:
         return self.structure.unflatten(outs[n_state:])
 
     def run(self, nodes, donated=None):
-        """The results for the arguments' nodes (a list, which is used up), computed at once by one program."""
-        if not self.state:
-            return self._run(nodes, donated)
-        with stateful:
-            return self._run(nodes, donated)
+        """The results for the arguments' nodes (a list, which is used up), computed at once by one program.
 
-    def _run(self, nodes, donated):
+        If the entry has state, the caller holds the lock `stateful`. Every call comes along here: it is written for speed.
+        """
         if self.handles:
             nodes[:0] = [handle._node for handle in self.handles]
-        cut, flags = None, 0
+        pointers, sources, deep = [], [], False
         for node in nodes:
             if node.flags & TRACKED:
-                cut, flags = Cut(self.reason, nodes), TRACKED & state.flags_mask
-                break
-        node = None  # _run_donating counts references
-        values = [node.value for node in nodes]
-        if not all(values):
-            evaluate([node for node in nodes if node.value is None], reader="a jitted function")
-            values = [node.value for node in nodes]
-        if self.program is None:
-            self.program = program_of(self.closed, device_of(self.closed, devices.cpu))
-        if donated is None:
-            values = self.program.run(values)
+                sources.append(reference(node))
+                if node.inputs or node.cut is not None:
+                    deep = True
+            if node.value is not None:
+                pointers.append(node.value.pointer)
+        if sources:
+            cut = Cut(self.reason, history_of(nodes) if deep else sources)
+            flags = TRACKED & state.flags_mask
         else:
-            values = self._run_donating(nodes, values, [False] * len(self.handles) + donated)
+            cut, flags = None, 0
+        if self.program is None or len(pointers) < len(nodes):
+            pointers = self._prepared(nodes)
+        self.runs += 1
+        if donated is None:
+            # how arguments lie in memory is asked now and then only, until it mattered once
+            if self.layouts.variants or not self.runs & (self.runs - 1):
+                found = self.layouts.program([node.value for node in nodes])
+                values = found[0].run(found[1]) if found else self.program.run_pointers(pointers)
+            else:
+                values = self.program.run_pointers(pointers)
+        else:
+            node = None  # references are counted
+            values = self._run_donating(nodes, donated)
         if self.state:
             values = self._change_state(values)
         return self.build(tensors_of(values, self.specs, flags, cut))
 
-    def _run_donating(self, nodes, values, donated):
+    def _prepared(self, nodes):
+        """The pointers to the values of the nodes, when some are pending or nothing has been compiled yet."""
+        if self.program is None:
+            device = device_of(self.closed, devices.cpu)
+            self.program, self.layouts = program_of(self.closed, device), Layouts(self.closed, device)
+        evaluate([node for node in nodes if node.value is None], reader="a jitted function")
+        return [node.value.pointer for node in nodes]
+
+    def _run_donating(self, nodes, donated):
+        values = [node.value for node in nodes]
+        donated = [False] * len(self.handles) + donated
         donated = [d and _is_sole_owner(nodes, i) and _is_sole_owner(values, i) for i, d in enumerate(donated)]
-        donated = [d and type(v) is library.DeviceArray for d, v in zip(donated, values)]
-        results = self.program.run(values, donated)
+        given = [d and type(v) is library.DeviceArray for d, v in zip(donated, values)]
+        results = self.program.run(values, given)
         for node, gone in zip(nodes, donated):
             if gone:
                 node.value = library.DonatedArray(self.reason)

@@ -3,14 +3,20 @@
 import functools
 
 from ..core.errors import ArgumentError
+from ..core.locks import stateful
 from ..core.node import state
+from ..core.tensor import Tensor
 from .arguments import TRACED, argument_key, differences, leaf_owners, order_of_leaves, quick_nodes
 from .entry import Entry
 from .signatures import signature
+from .straight import straight_call
 from .trace import trace
 from .tree import flatten
 
 _KEPT = 16  # compiled programs for one kind of arguments: more come only from captured tensors and modules that change
+
+
+_UNKNOWN = (), None, None
 
 
 class jit:
@@ -46,6 +52,7 @@ class jit:
         self.name = getattr(function, "__name__", type(function).__name__)
         self.compiled = {}  # key of the arguments -> list of Entry, the newest last
         self.known = {}  # quicker key of common arguments -> (the same list, order of the leaves, which are donated)
+        self.straight = None  # a faster way for the kind of arguments that was last used
         self.traces = 0  # how often the function was traced
         self.last_key = None  # the kind of arguments of the last trace, for the message about the next one
         self.donated = self._donated_positions(donate_argnums) if donate_argnums != () else ()
@@ -81,48 +88,66 @@ class jit:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args, **kwargs):
-        inside = state.frame is not None or state.gradient_frames
-        if not self.known or inside or kwargs:
-            return self._call(args, kwargs, inside)
+        if kwargs or state.open:
+            return self._call(args, kwargs)
+        if self.straight is not None:
+            results = self.straight(args)
+            if results is not None:
+                return results
+        structure, nodes, key = None, [], []
         try:
-            structure, nodes = None, [x._node for x in args]
+            for x in args:
+                node = x._node
+                nodes.append(node)
+                key.append(node.aval)
         except AttributeError:
             structure, nodes = quick_nodes(args)
             if nodes is None:
-                return self._call(args, kwargs, inside)
-        known = self.known.get((structure, *[node.aval for node in nodes]))
-        if known is not None:
-            entries, order, donated = known
-            for entry in reversed(entries):
-                if entry.always_current or entry.is_current():
-                    if order is not None:
-                        nodes = list(order(nodes))
-                    return entry.run(nodes, donated)
-        return self._call(args, kwargs, inside)
+                return self._call(args, kwargs)
+            key = [structure, *[node.aval for node in nodes]]
+        entries, order, donated = self.known.get(tuple(key), _UNKNOWN)
+        entry = _current(entries)
+        node = None  # donating counts references
+        if entry is None:
+            nodes.clear()
+            return self._call(args, kwargs)
+        if order is not None:
+            nodes = list(order(nodes))
+        self.straight = entry.straight
+        if not entry.state:
+            return entry.run(nodes, donated)
+        with stateful:
+            return entry.run(nodes, donated)
 
-    def _call(self, args, kwargs, inside):
-        """A call of which __call__ does not know yet where to find its program."""
+    def _call(self, args, kwargs):
+        """A call of which __call__ does not know where to find its program: one that is new, or of an uncommon form."""
         key, leaves, static = self._key(args, kwargs)
+        inside = state.frame is not None or state.gradient_frames
         if inside:
             key = *key, _axes_in_scope()
-        entry = self._find(key)
+        entry = _current(self.compiled.get(key, ()))
         if entry is None:
             entry = self._compile(key, leaves, static)
         if inside:
             return entry.apply(leaves)
         donated = self._donated_leaves(*static[:2]) if self.donated else None
+        with stateful:
+            results = entry.run([x._node for x in leaves], donated)
         if key in self.compiled and not kwargs and not static[2]:
-            self._remember(args, self.compiled[key], donated)
-        return entry.run([x._node for x in leaves], donated)
+            self._remember(args, self.compiled[key], donated, entry)
+        return results
 
-    def _remember(self, args, entries, donated):
-        """From now on __call__ finds these entries for arguments of this kind."""
-        structure, nodes = None, [getattr(x, "_node", None) for x in args]
-        if None in nodes:
-            structure, nodes = quick_nodes(args)
+    def _remember(self, args, entries, donated, entry):
+        """From now on __call__ finds these entries, of which one was run, for arguments of this kind."""
+        if all(isinstance(x, Tensor) for x in args):
+            self.known[tuple([x._node.aval for x in args])] = entries, None, donated
+            if donated is None:
+                entry.straight = straight_call(entry)
+            return
+        structure, nodes = quick_nodes(args)
         if nodes is not None:
-            key = structure, *[node.aval for node in nodes]
-            self.known[key] = entries, order_of_leaves(args, structure), donated
+            avals = [node.aval for node in nodes]
+            self.known[structure, *avals] = entries, order_of_leaves(args, structure), donated
 
     def _donated_positions(self, numbers):
         numbers = {numbers} if isinstance(numbers, int) else set(numbers)
@@ -141,7 +166,7 @@ class jit:
     def print_trace(self, *args, **kwargs):
         """Prints the graph for these arguments, one line per operation."""
         key, leaves, static = self._key(args, kwargs)
-        entry = self._find(key) or self._compile(key, leaves, static)
+        entry = _current(self.compiled.get(key, ())) or self._compile(key, leaves, static)
         print(entry.graph)
 
     def cache_info(self):
@@ -152,6 +177,7 @@ class jit:
         """Forgets all compiled programs."""
         self.compiled.clear()
         self.known.clear()
+        self.straight = None
 
     # ---- keys ------------------------------------------------------------------------------------------
 
@@ -165,12 +191,6 @@ class jit:
         leaves, structure = flatten((args, kwargs))
         key, traced, others = argument_key(self.name, leaves, structure, static_args)
         return key, traced, (structure, others, static_args)
-
-    def _find(self, key):
-        for entry in reversed(self.compiled.get(key, ())):
-            if entry.is_current():
-                return entry
-        return None
 
     # ---- tracing and compiling -------------------------------------------------------------------------
 
@@ -207,6 +227,14 @@ class jit:
             "; ".join(differences(self.function, self.last_key, key))
             or "a tensor, a module or an axis that it reads from outside",
         )
+
+
+def _current(entries):
+    """The newest of the entries that holds today; None if none does."""
+    for entry in reversed(entries):
+        if entry.always_current or entry.is_current():
+            return entry
+    return None
 
 
 def _axes_in_scope():

@@ -131,6 +131,14 @@ void pg_arrays_release(pg_array *const *arrays, int64_t n)
         pg_array_release(arrays[i]);
 }
 
+int64_t pg_arrays_bytes(pg_array *const *arrays, int64_t n)
+{
+    int64_t bytes = 0;
+    for (int64_t i = 0; i < n; i++)
+        bytes += arrays[i]->buffer->bytes;
+    return bytes;
+}
+
 int64_t pg_array_count(const pg_array *array)
 {
     int64_t count = 1;

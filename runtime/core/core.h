@@ -11,9 +11,16 @@ pg_status pg_shape_count(pg_dtype dtype, int32_t ndim, const int64_t *shape, int
 /* Puts "name: float32[2,3], float32[4]: " before the message of a failed kernel; gives `status`. */
 pg_status pg_explain_failure(const pg_op *op, pg_status status);
 
-/* pg_program_run_donating for programs inside an operation: the arrays are known to fit. */
-pg_status pg_program_run_nested(const pg_program *program, pg_array *const *inputs,
-                                const uint8_t *donated, pg_array **outputs);
+/* pg_program_run_donating for programs inside an operation: the arrays are known to fit. device: that of the
+ * operation, which may be one that plans. */
+pg_status pg_program_run_nested(const pg_program *program, pg_device *device,
+                                pg_array *const *inputs, const uint8_t *donated,
+                                pg_array **outputs);
+
+/* The instruction on a device that plans: see plan.c. */
+pg_status pg_plan_instruction(const pg_op *op, pg_device *device, pg_array *const *in,
+                              pg_dying dying, pg_array **out);
+int64_t pg_plan_in_use(const pg_device *device); /* bytes, at this point of the plan */
 
 /* Whether the program takes and gives arrays like these. */
 pg_status pg_program_check(const pg_program *program, const pg_device *device, int64_t n_in,

@@ -198,20 +198,29 @@ static void A(unpack)(pg_dtype dtype, char *to, int64_t n, int64_t columns, cons
 
 /* ---- scores ------------------------------------------------------------------------------------ */
 
-/* Calls for each masked score of the block: keys [key, key + n) for queries [query, query + m). */
-#define EACH_MASKED(a, key, n, query, m, BODY)                                                   \
-    if ((a)->mask.data) {                                                                        \
-        const char *mask_ = (a)->mask.data + (query) * (a)->mask.row + (key) * (a)->mask.column; \
-        for (int64_t j = 0; j < (m); j++)                                                        \
-            for (int64_t i = 0; i < (n); i++)                                                    \
-                if (!mask_[j * (a)->mask.row + i * (a)->mask.column]) BODY;                      \
-    }                                                                                            \
-    if ((a)->causal && (key) + (n) - 1 > (query) + (a)->offset)                                  \
-        for (int64_t i = 0; i < (n); i++) {                                                      \
-            int64_t hidden_ = least((key) + i - (a)->offset - (query), m);                       \
-            for (int64_t j = 0; j < hidden_; j++)                                                \
-                BODY;                                                                            \
+/* Puts `value` where scores are masked: in s (n x NR), for keys [key, key + n) and the m <= NR queries from `query` on. */
+static void A(hide)(const pg_attention *a, int64_t key, int64_t n, int64_t query, int64_t m,
+                    REAL value, REAL *s)
+{
+    if (a->mask.data) {
+        const char *mask = a->mask.data + query * a->mask.row + key * a->mask.column;
+        for (int64_t j = 0; j < m; j++)
+            for (int64_t i = 0; i < n; i++)
+                if (!mask[j * a->mask.row + i * a->mask.column]) s[i * NR + j] = value;
+    }
+    if (a->causal && key + n - 1 > query + a->offset) {
+        I lane[2];
+        for (int j = 0; j < NR; j++)
+            lane[j / A(pad)][j % A(pad)] = j;
+        for (int64_t i = 0; i < n; i++) {
+            int64_t hidden = most(0, least(key + i - a->offset - query, NR)); /* so many lanes */
+            for (int h = 0; h < 2; h++) {
+                V *x = &AT(s + i * NR + h * A(pad));
+                *x = A(blend)((I)(lane[h] < (INTEGER)hidden), A(all)(value), *x);
+            }
         }
+    }
+}
 
 /* s: n x NR = the scores of keys [key, key + n) for the m <= NR queries from `query` on */
 static void A(scores)(const pg_attention *a, A(block) k, int64_t key, int64_t n, int64_t query,
@@ -224,8 +233,7 @@ static void A(scores)(const pg_attention *a, A(block) k, int64_t key, int64_t n,
             for (int64_t i = 0; i < n; i++)
                 s[i * NR + j] += *(const REAL *)(bias + j * a->bias.row + i * a->bias.column);
     }
-    REAL fill = (REAL)a->fill;
-    EACH_MASKED(a, key, n, query, m, s[i * NR + j] = fill)
+    A(hide)(a, key, n, query, m, (REAL)a->fill, s);
 }
 
 /* One past the last key that any of the queries up to `last` may see. */
@@ -427,7 +435,7 @@ static void A(score_cotangents)(const pg_attention *a, const A(tile_back) * t, i
             V *x = &AT(ds + i * NR + h * A(pad));
             *x = AT(s + i * NR + h * A(pad)) * (*x - mean[h]);
         }
-    EACH_MASKED(a, key, n, t->query, t->m, ds[i * NR + j] = 0)
+    A(hide)(a, key, n, t->query, t->m, 0, ds);
 }
 
 static void A(backward)(const pg_attention *a, int64_t begin, int64_t end, void *scratch)
@@ -473,7 +481,6 @@ static void A(backward)(const pg_attention *a, int64_t begin, int64_t end, void 
 #undef V
 #undef I
 #undef AT
-#undef EACH_MASKED
 #undef REAL
 #undef INTEGER
 #undef A

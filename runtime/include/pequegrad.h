@@ -112,6 +112,8 @@ pg_status pg_array_to_host(const pg_array *array, void *data, int64_t bytes);
 void pg_array_retain(pg_array *array);
 void pg_array_release(pg_array *array);
 void pg_arrays_release(pg_array *const *arrays, int64_t n); /* n arrays in one call */
+/* Bytes of the buffers behind n arrays; a buffer counts once for each of them. */
+int64_t pg_arrays_bytes(pg_array *const *arrays, int64_t n);
 
 typedef struct pg_array_info {
     pg_dtype dtype;
@@ -181,6 +183,18 @@ pg_status pg_program_bind(pg_program *program, pg_array *const *constants, int64
 /* Operations must outlive the programs that hold them, and so must programs the operations made of
  * them (`scan`, `while`, `cond`, `call`). */
 void pg_program_destroy(pg_program *program);
+
+typedef struct pg_program_memory_info {
+    int64_t inputs;    /* bytes of those passed to a run that are read there, if they are dense */
+    int64_t constants; /* bytes of those that are bound */
+    int64_t
+        outputs; /* bytes that the results of a run hold, besides inputs that are not donated and constants */
+    int64_t peak; /* the most bytes that a run adds at one time to those in use when it begins */
+} pg_program_memory_info;
+/* What a run will take, by pg_memory_stats.in_use. donated: as for pg_program_run_donating, or NULL. Inputs are
+ * taken to be dense and held by nobody else. Not counted is what kernels take only while they work. */
+pg_status pg_program_memory(const pg_program *program, const uint8_t *donated,
+                            pg_program_memory_info *out);
 
 /* What the kernel `host_call` calls: reads n_in arrays, fills `out` with n_out new arrays of the dtypes
  * and shapes of the operation, and returns PG_OK; on failure those it has set are released. */

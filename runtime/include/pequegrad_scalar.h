@@ -112,51 +112,48 @@ PG_FN uint16_t pg_nextafter16(uint16_t a, uint16_t b, float x, float y)
 
 /* U: unsigned of the same width. W: unsigned of at least 32 bits, so that nothing is promoted to int,
  * whose overflow is undefined. */
-#define PG_SCALAR_INTEGER(name, T, U, W, BITS, LOWEST, HIGHEST)                                \
-    PG_SCALAR_COMPARE(name, T)                                                                 \
-    PG_FN T pg_add_##name(T a, T b) { return (T)((W)a + (W)b); }                               \
-    PG_FN T pg_sub_##name(T a, T b) { return (T)((W)a - (W)b); }                               \
-    PG_FN T pg_mul_##name(T a, T b) { return (T)((W)a * (W)b); }                               \
-    PG_FN T pg_neg_##name(T a) { return (T)(0 - (W)a); }                                       \
-    PG_FN T pg_max_##name(T a, T b) { return a > b ? a : b; }                                  \
-    PG_FN T pg_min_##name(T a, T b) { return a < b ? a : b; }                                  \
-    PG_FN T pg_clamp_##name(T lo, T a, T hi)                                                   \
-    {                                                                                          \
-        return pg_min_##name(pg_max_##name(a, lo), hi);                                        \
-    }                                                                                          \
-    PG_FN T pg_not_##name(T a) { return (T)~a; }                                               \
-    PG_FN T pg_and_##name(T a, T b) { return (T)(a & b); }                                     \
-    PG_FN T pg_or_##name(T a, T b) { return (T)(a | b); }                                      \
-    PG_FN T pg_xor_##name(T a, T b) { return (T)(a ^ b); }                                     \
-    PG_FN T pg_shift_left_##name(T a, T b) { return (T)((U)b < BITS ? (W)a << (U)b : 0); }     \
-    PG_FN T pg_shift_right_logical_##name(T a, T b)                                            \
-    {                                                                                          \
-        return (T)((U)b < BITS ? (U)a >> (U)b : 0);                                            \
-    }                                                                                          \
-    PG_FN T pg_shift_right_arithmetic_##name(T a, T b)                                         \
-    {                                                                                          \
-        /* a count out of range leaves the sign: all ones for a negative number, else 0 */     \
-        return (T)((U)b < BITS ? a >> (U)b : LOWEST == 0 ? 0 : a >> (BITS - 1));               \
-    }                                                                                          \
-    PG_FN T pg_popcount_##name(T a) { return (T)__builtin_popcountll((U)a); }                  \
-    PG_FN T pg_clz_##name(T a) { return (T)(a ? __builtin_clzll((U)a) - (64 - BITS) : BITS); } \
-    PG_FN T pg_integer_pow_##name(T x, int64_t exponent)                                       \
-    {                                                                                          \
-        T result = 1;                                                                          \
-        for (; exponent; exponent >>= 1, x = pg_mul_##name(x, x))                              \
-            if (exponent & 1) result = pg_mul_##name(result, x);                               \
-        return result;                                                                         \
-    }                                                                                          \
-    /* truncates, saturates, NaN becomes 0; HIGHEST + 1 and LOWEST are exact as float */       \
-    PG_FN T pg_##name##_from_float32(float x)                                                  \
-    {                                                                                          \
-        const float above = (float)(HIGHEST / 2 + 1) * 2.0f;                                   \
-        return x != x ? (T)0 : x >= above ? HIGHEST : x <= (float)LOWEST ? LOWEST : (T)x;      \
-    }                                                                                          \
-    PG_FN T pg_##name##_from_float64(double x)                                                 \
-    {                                                                                          \
-        const double above = (double)(HIGHEST / 2 + 1) * 2.0;                                  \
-        return x != x ? (T)0 : x >= above ? HIGHEST : x <= (double)LOWEST ? LOWEST : (T)x;     \
+#define PG_SCALAR_INTEGER(name, T, U, W, BITS, LOWEST, HIGHEST)                                  \
+    PG_SCALAR_COMPARE(name, T)                                                                   \
+    PG_FN T pg_add_##name(T a, T b) { return (T)((W)a + (W)b); }                                 \
+    PG_FN T pg_sub_##name(T a, T b) { return (T)((W)a - (W)b); }                                 \
+    PG_FN T pg_mul_##name(T a, T b) { return (T)((W)a * (W)b); }                                 \
+    PG_FN T pg_neg_##name(T a) { return (T)(0 - (W)a); }                                         \
+    PG_FN T pg_max_##name(T a, T b) { return a > b ? a : b; }                                    \
+    PG_FN T pg_min_##name(T a, T b) { return a < b ? a : b; }                                    \
+    PG_FN T pg_clamp_##name(T lo, T a, T hi) { return pg_min_##name(pg_max_##name(a, lo), hi); } \
+    PG_FN T pg_not_##name(T a) { return (T)~a; }                                                 \
+    PG_FN T pg_and_##name(T a, T b) { return (T)(a & b); }                                       \
+    PG_FN T pg_or_##name(T a, T b) { return (T)(a | b); }                                        \
+    PG_FN T pg_xor_##name(T a, T b) { return (T)(a ^ b); }                                       \
+    PG_FN T pg_shift_left_##name(T a, T b) { return (T)((U)b < BITS ? (W)a << (U)b : 0); }       \
+    PG_FN T pg_shift_right_logical_##name(T a, T b)                                              \
+    {                                                                                            \
+        return (T)((U)b < BITS ? (U)a >> (U)b : 0);                                              \
+    }                                                                                            \
+    PG_FN T pg_shift_right_arithmetic_##name(T a, T b)                                           \
+    {                                                                                            \
+        /* a count out of range leaves the sign: all ones for a negative number, else 0 */       \
+        return (T)((U)b < BITS ? a >> (U)b : LOWEST == 0 ? 0 : a >> (BITS - 1));                 \
+    }                                                                                            \
+    PG_FN T pg_popcount_##name(T a) { return (T)__builtin_popcountll((U)a); }                    \
+    PG_FN T pg_clz_##name(T a) { return (T)(a ? __builtin_clzll((U)a) - (64 - BITS) : BITS); }   \
+    PG_FN T pg_integer_pow_##name(T x, int64_t exponent)                                         \
+    {                                                                                            \
+        T result = 1;                                                                            \
+        for (; exponent; exponent >>= 1, x = pg_mul_##name(x, x))                                \
+            if (exponent & 1) result = pg_mul_##name(result, x);                                 \
+        return result;                                                                           \
+    }                                                                                            \
+    /* truncates, saturates, NaN becomes 0; HIGHEST + 1 and LOWEST are exact as float */         \
+    PG_FN T pg_##name##_from_float32(float x)                                                    \
+    {                                                                                            \
+        const float above = (float)(HIGHEST / 2 + 1) * 2.0f;                                     \
+        return x != x ? (T)0 : x >= above ? HIGHEST : x <= (float)LOWEST ? LOWEST : (T)x;        \
+    }                                                                                            \
+    PG_FN T pg_##name##_from_float64(double x)                                                   \
+    {                                                                                            \
+        const double above = (double)(HIGHEST / 2 + 1) * 2.0;                                    \
+        return x != x ? (T)0 : x >= above ? HIGHEST : x <= (double)LOWEST ? LOWEST : (T)x;       \
     }
 
 #define PG_SCALAR_SIGNED(name, T, U, W, BITS, LOWEST, HIGHEST)             \
@@ -202,10 +199,10 @@ PG_FN uint8_t pg_xor_bool(uint8_t a, uint8_t b) { return a ^ b; }
 
 /* The functions of libm that have vector forms. */
 #ifndef PG_VECTOR_FUNCTIONS /* which pequegrad_freestanding.h declares */
-#define PG_SCALAR_LIBM_1(op)                                  \
+#define PG_SCALAR_LIBM_1(op)                                    \
     PG_FN float pg_##op##_float32(float x) { return op##f(x); } \
     PG_FN double pg_##op##_float64(double x) { return op(x); }
-#define PG_SCALAR_LIBM_2(op)                                               \
+#define PG_SCALAR_LIBM_2(op)                                                \
     PG_FN float pg_##op##_float32(float x, float y) { return op##f(x, y); } \
     PG_FN double pg_##op##_float64(double x, double y) { return op(x, y); }
 /* clang-format off */
@@ -218,53 +215,50 @@ PG_SCALAR_LIBM_2(pow) PG_SCALAR_LIBM_2(atan2)
 #endif
 
 /* F(f) is the libm function for this type: expf or exp. max and min: NaN if either is NaN. */
-#define PG_SCALAR_FLOATING(name, T, F)                                                        \
-    PG_SCALAR_COMPARE(name, T)                                                                \
-    PG_FN T pg_add_##name(T a, T b) { return a + b; }                                         \
-    PG_FN T pg_sub_##name(T a, T b) { return a - b; }                                         \
-    PG_FN T pg_mul_##name(T a, T b) { return a * b; }                                         \
-    PG_FN T pg_div_##name(T a, T b) { return a / b; }                                         \
-    PG_FN T pg_rem_##name(T a, T b) { return F(fmod)(a, b); }                                 \
-    PG_FN T pg_neg_##name(T a) { return -a; }                                                 \
-    PG_FN T pg_abs_##name(T a) { return F(fabs)(a); }                                         \
-    PG_FN T pg_sign_##name(T a) { return a > 0 ? (T)1 : a < 0 ? (T) - 1 : a; }                \
-    PG_FN T pg_max_##name(T a, T b) { return a > b || a != a ? a : b; }                       \
-    PG_FN T pg_min_##name(T a, T b) { return a < b || a != a ? a : b; }                       \
-    PG_FN uint8_t pg_is_finite_##name(T a) { return F(fabs)(a) <= F(PG_LARGEST); }            \
-    PG_FN T pg_floor_##name(T a) { return F(floor)(a); }                                      \
-    PG_FN T pg_ceil_##name(T a) { return F(ceil)(a); }                                        \
-    PG_FN T pg_trunc_##name(T a) { return F(trunc)(a); }                                      \
-    PG_FN T pg_round_##name(T a) { return F(rint)(a); } /* halves to even */                  \
-    PG_FN T pg_sqrt_##name(T a) { return F(sqrt)(a); }                                        \
-    PG_FN T pg_rsqrt_##name(T a) { return 1 / F(sqrt)(a); }                                   \
-    PG_FN T pg_clamp_##name(T lo, T a, T hi)                                                  \
-    {                                                                                         \
-        return pg_min_##name(pg_max_##name(a, lo), hi);                                       \
-    }                                                                                         \
-    PG_FN T pg_nextafter_##name(T a, T b) { return F(nextafter)(a, b); }                      \
-    PG_FN T pg_logistic_##name(T a) /* exp of a negative number: no overflow, no lost tail */ \
-    {                                                                                         \
-        T e = pg_exp_##name(-F(fabs)(a));                                                     \
-        return (a >= 0 ? (T)1 : e) / (1 + e);                                                 \
-    }                                                                                         \
-    PG_FN T pg_integer_pow_##name(T x, int64_t exponent)                                      \
-    {                                                                                         \
-        uint64_t rest = exponent < 0 ? 0 - (uint64_t)exponent : (uint64_t)exponent;           \
-        T result = 1;                                                                         \
-        for (; rest; rest >>= 1, x *= x)                                                      \
-            if (rest & 1) result *= x;                                                        \
-        return exponent < 0 ? 1 / result : result;                                            \
+#define PG_SCALAR_FLOATING(name, T, F)                                                           \
+    PG_SCALAR_COMPARE(name, T)                                                                   \
+    PG_FN T pg_add_##name(T a, T b) { return a + b; }                                            \
+    PG_FN T pg_sub_##name(T a, T b) { return a - b; }                                            \
+    PG_FN T pg_mul_##name(T a, T b) { return a * b; }                                            \
+    PG_FN T pg_div_##name(T a, T b) { return a / b; }                                            \
+    PG_FN T pg_rem_##name(T a, T b) { return F(fmod)(a, b); }                                    \
+    PG_FN T pg_neg_##name(T a) { return -a; }                                                    \
+    PG_FN T pg_abs_##name(T a) { return F(fabs)(a); }                                            \
+    PG_FN T pg_sign_##name(T a) { return a > 0 ? (T)1 : a < 0 ? (T) - 1 : a; }                   \
+    PG_FN T pg_max_##name(T a, T b) { return a > b || a != a ? a : b; }                          \
+    PG_FN T pg_min_##name(T a, T b) { return a < b || a != a ? a : b; }                          \
+    PG_FN uint8_t pg_is_finite_##name(T a) { return F(fabs)(a) <= F(PG_LARGEST); }               \
+    PG_FN T pg_floor_##name(T a) { return F(floor)(a); }                                         \
+    PG_FN T pg_ceil_##name(T a) { return F(ceil)(a); }                                           \
+    PG_FN T pg_trunc_##name(T a) { return F(trunc)(a); }                                         \
+    PG_FN T pg_round_##name(T a) { return F(rint)(a); } /* halves to even */                     \
+    PG_FN T pg_sqrt_##name(T a) { return F(sqrt)(a); }                                           \
+    PG_FN T pg_rsqrt_##name(T a) { return 1 / F(sqrt)(a); }                                      \
+    PG_FN T pg_clamp_##name(T lo, T a, T hi) { return pg_min_##name(pg_max_##name(a, lo), hi); } \
+    PG_FN T pg_nextafter_##name(T a, T b) { return F(nextafter)(a, b); }                         \
+    PG_FN T pg_logistic_##name(T a) /* exp of a negative number: no overflow, no lost tail */    \
+    {                                                                                            \
+        T e = pg_exp_##name(-F(fabs)(a));                                                        \
+        return (a >= 0 ? (T)1 : e) / (1 + e);                                                    \
+    }                                                                                            \
+    PG_FN T pg_integer_pow_##name(T x, int64_t exponent)                                         \
+    {                                                                                            \
+        uint64_t rest = exponent < 0 ? 0 - (uint64_t)exponent : (uint64_t)exponent;              \
+        T result = 1;                                                                            \
+        for (; rest; rest >>= 1, x *= x)                                                         \
+            if (rest & 1) result *= x;                                                           \
+        return exponent < 0 ? 1 / result : result;                                               \
     }
 
 #define PG_LARGESTf 0x1.fffffep127f
 #define PG_LARGEST 0x1.fffffffffffffp1023
 #define PG_WITH_F(name) name##f
 #define PG_PLAIN(name) name
-PG_SCALAR_FLOATING(float32, float, PG_WITH_F)
-PG_SCALAR_FLOATING(float64, double, PG_PLAIN)
+                        PG_SCALAR_FLOATING(float32, float, PG_WITH_F)
+                            PG_SCALAR_FLOATING(float64, double, PG_PLAIN)
 
-/* lgamma() writes a global variable; these do not. */
-PG_FN float pg_lgamma_float32(float x)
+    /* lgamma() writes a global variable; these do not. */
+    PG_FN float pg_lgamma_float32(float x)
 {
     int sign;
     return lgammaf_r(x, &sign);

@@ -362,17 +362,17 @@ PG_FN double pg_bessel_i1e(double x)
 
 /* ---- in float ---------------------------------------------------------------------------------- */
 
-#define PG_SPECIAL_1(op, f)                                                             \
-    PG_FN float pg_##op##_float32(float x) { return (float)f((double)x); }                \
+#define PG_SPECIAL_1(op, f)                                                \
+    PG_FN float pg_##op##_float32(float x) { return (float)f((double)x); } \
     PG_FN double pg_##op##_float64(double x) { return f(x); }
-#define PG_SPECIAL_2(op, f)                                                                      \
+#define PG_SPECIAL_2(op, f)                                                                    \
     PG_FN float pg_##op##_float32(float x, float y) { return (float)f((double)x, (double)y); } \
     PG_FN double pg_##op##_float64(double x, double y) { return f(x, y); }
-#define PG_SPECIAL_3(op, f)                                         \
-    PG_FN float pg_##op##_float32(float x, float y, float z)          \
-    {                                                               \
-        return (float)f((double)x, (double)y, (double)z);           \
-    }                                                               \
+#define PG_SPECIAL_3(op, f)                                  \
+    PG_FN float pg_##op##_float32(float x, float y, float z) \
+    {                                                        \
+        return (float)f((double)x, (double)y, (double)z);    \
+    }                                                        \
     PG_FN double pg_##op##_float64(double x, double y, double z) { return f(x, y, z); }
 
 PG_SPECIAL_2(igamma, pg_igamma)

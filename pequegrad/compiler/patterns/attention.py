@@ -29,7 +29,9 @@ from ...transforms.derivative import backward
 from ...transforms.graphs import graph_of
 from .causal import causal_offset
 from .rewrite import Match
-from .search import constant_value, occurrences
+from .search import constant_value, occurrences, varying_nodes
+
+FEWEST_SCORES, FEWEST_SCORES_CAUSAL = 128 * 128, 64 * 64  # of a head: fewer are left alone
 
 # ---- softmax ---------------------------------------------------------------------------------------------
 
@@ -52,6 +54,7 @@ SOFTMAXES = (  # (over the last axis, whether it gives zeros where all scores ar
 class Rows(NamedTuple):
     """How scores become weights."""
 
+    inside: set  # all nodes from scores to weights
     weights: object  # the node
     scores: object  # the node of the first product
     path: list  # nodes from there to the operand of softmax
@@ -64,30 +67,23 @@ class Rows(NamedTuple):
     shape: tuple  # of the softmax: that of the scores, or with its queries split into groups and queries
 
 
-class _Cache:
-    """Graphs that were made for avals and simplified."""
-
-    def __init__(self):
-        self.made = {}
-
-    def get(self, key, make):
-        if key not in self.made:
-            if len(self.made) >= 256:
-                self.made.clear()
-            self.made[key] = make()
-        return self.made[key]
+_made = {}  # graphs that were traced and simplified, by what they were made of
 
 
-_cache = _Cache()
+def _kept(key, make):
+    if key not in _made:
+        if len(_made) >= 256:
+            _made.clear()
+        _made[key] = make()
+    return _made[key]
 
 
 def _softmax_at(node, which, program, simplify):
-    """The operand of the softmax whose result is `node`, or None."""
-    function = SOFTMAXES[which][0]
-    aval = node.aval
-    graph = _cache.get((which, aval, simplify), lambda: simplify(graph_of("softmax", [aval], lambda x: [function(x)])))
+    """(operand of the softmax whose result is `node`, nodes of the softmax), or None."""
+    function, aval = SOFTMAXES[which][0], node.aval
+    graph = _kept((which, aval, simplify), lambda: simplify(graph_of("softmax", [aval], lambda x: [function(x)])))
     found = next(occurrences(graph, program, {graph.results[0]: node}), None)
-    return found and found[graph.inputs[0]]
+    return found and (found[graph.inputs[0]], {found[n] for n in varying_nodes(graph)})
 
 
 # ---- from weights down to the first product -----------------------------------------------------------------
@@ -119,14 +115,17 @@ def _rows(weights, which, program, simplify):
         (node,) = node.inputs
     if not _is(node, "div") or not node.aval.ndim or not is_float(node.aval.dtype) or is_constant(node.inputs[1]):
         return None
-    operand = _softmax_at(node, which, program, simplify)
-    if operand is None:
+    found = _softmax_at(node, which, program, simplify)
+    if found is None:
         return None
+    operand, inside = found
     found = _read_scores(operand, [], 1.0, None, [], [])
     if found is None:
         return None
     scores, path, scale, fill, masks, biases = found
+    inside |= {weights, scores, *path, *after}
     rows = Rows(
+        inside,
         weights,
         scores,
         path[::-1],
@@ -243,7 +242,6 @@ class Found(NamedTuple):
     k: _Operand
     v: _Operand
     out: _Operand
-    inside: set
 
 
 def _forward(out, side, which, program, simplify):
@@ -272,8 +270,7 @@ def _forward(out, side, which, program, simplify):
     dtypes = {operand.node.aval.dtype for operand in (*operands, v, made)}
     if len(dtypes) != 1 or not is_float(*dtypes) or not _can_be_grouped(rows):
         return None
-    inside = {scores, weights, out, *rows.path, *rows.after}
-    return Found(rows, *operands, v, made, inside)
+    return Found(rows, *operands, v, made)
 
 
 def _can_be_grouped(rows):
@@ -311,21 +308,18 @@ def _weights_of(rows, scores, outer):
     return value
 
 
-def _row_graph(rows, derivative, simplify):
-    """scores, masks and biases (and the weights' cotangent) -> weights (and the cotangent of the scores); simplified."""
-    outer = _outer_operands(rows)
-    avals = [rows.scores.aval, *(node.aval for node in outer)]
+def _row_graph(rows, outer, simplify):
+    """scores, masks and biases, the weights' cotangent -> weights, the cotangent of the scores; simplified."""
+    avals = [rows.scores.aval, *(node.aval for node in outer), rows.weights.aval.update(weak_type=False)]
 
     def compute(scores, *rest):
         weights = _weights_of(rows, scores, dict(zip(outer, rest)))
-        if not derivative:
-            return [weights]
-        found = backward({weights._node: rest[-1]}, [scores._node])
-        return [weights, *found]
+        return [weights, *backward({weights._node: rest[-1]}, [scores._node])]
 
-    if derivative:
-        avals.append(rows.weights.aval.update(weak_type=False))
-    return simplify(graph_of("attention", avals, compute)), outer
+    place = {node: i for i, node in enumerate((rows.scores, *outer, *rows.path))}
+    steps = [(node.spec, *(place.get(source, source) for source in node.inputs)) for node in rows.path]
+    key = rows.softmax, *avals, *steps, *(node.spec for node in rows.after), simplify
+    return _kept(key, lambda: simplify(graph_of("attention", avals, compute)))
 
 
 def _with_derivative(found, program, simplify):
@@ -333,23 +327,17 @@ def _with_derivative(found, program, simplify):
 
     Which derivatives are wanted is seen from the products that read the weights and the cotangent of the scores.
     """
-    rows, weights = found.rows, found.rows.weights
-    n = rows.scores.aval.ndim - 2
-    labels = (*range(n), "t", "s")
-    graph, outer = _row_graph(rows, False, simplify)
-    known = {graph.results[0]: weights, **dict(zip(graph.inputs, [rows.scores, *outer]))}
-    forward = next(occurrences(graph, program, known), None)
-    if forward is None:
-        return None
-    inside = found.inside | {forward[node] for node in graph.nodes}
+    rows = found.rows
+    labels = (*range(rows.scores.aval.ndim - 2), "t", "s")
+    inside = rows.inside | {found.out.node}
     made, ct = [], None
-    for product, base, theirs, result in _products_with(weights, labels, "t", "e", program):
+    for product, base, theirs, result in _products_with(rows.weights, labels, "t", "e", program):
         if ct is None or ct == (base, theirs):
             ct = base, theirs
             made.append(("v", product, result))
             inside.add(product)
     if not _is_closed(inside, {found.out.node, *(node for _, node, _ in made)}, program):
-        scores = _score_derivative(found, ct, outer, program, simplify)
+        scores = _score_derivative(found, ct, program, simplify)
         if scores is None:
             return None
         more_inside, more_made, ct = scores
@@ -360,18 +348,19 @@ def _with_derivative(found, program, simplify):
     return inside, made, ct and _Operand(*ct)
 
 
-def _score_derivative(found, ct, outer, program, simplify):
+def _score_derivative(found, ct, program, simplify):
     """(nodes inside, products that give cotangents of q and k, cotangent of the result), or None."""
     rows = found.rows
     labels = (*range(rows.scores.aval.ndim - 2), "t", "s")
-    graph, _ = _row_graph(rows, True, simplify)
+    outer = _outer_operands(rows)
+    graph = _row_graph(rows, outer, simplify)
     known = {graph.results[0]: rows.weights, **dict(zip(graph.inputs, [rows.scores, *outer]))}
     for whole in occurrences(graph, program, known):
-        ct_weights, ct_scores = whole[graph.inputs[-1]], whole[graph.results[1]]
-        result_ct = _cotangent_of_result(ct_weights, found, labels)
+        ct_weights, ct_scores = whole.get(graph.inputs[-1]), whole.get(graph.results[1])
+        result_ct = ct_weights and ct_scores and _cotangent_of_result(ct_weights, found, labels)
         if result_ct is None or (ct is not None and ct != result_ct):
             continue
-        inside, made = {whole[node] for node in graph.nodes} | {ct_weights}, []
+        inside, made = {whole[node] for node in varying_nodes(graph)} | {ct_weights}, []
         sources = [ct_scores, *(user for user in program.users[ct_scores] if _is_float_convert(user))]
         for source in sources:
             inside.add(source)
@@ -496,7 +485,7 @@ def _split_masks(masks):
     """(offset of causality, or None; the other masks)"""
     causal, others = None, []
     for node, counts in masks:
-        offset = causal_offset(node) if counts else None
+        offset = causal_offset(node, counts)
         if offset is None:
             others.append((node, counts))
         else:
@@ -508,9 +497,11 @@ def _split_masks(masks):
 
 
 def _is_worthwhile(found):
-    """Scores that are few are as fast in memory."""
-    shape = found.rows.scores.aval.shape
-    return all(shape) and found.q.node.aval.size > 0 and found.v.node.aval.size > 0
+    """Few scores are faster in memory: kernels for them are cheap to start (measured)."""
+    *lead, queries, keys = found.rows.scores.aval.shape
+    causal = any(causal_offset(node, counts) is not None for node, counts in found.rows.masks)
+    sizes = *lead, queries, keys, found.q.node.aval.size, found.v.node.aval.size
+    return all(sizes) and queries * keys >= (FEWEST_SCORES_CAUSAL if causal else FEWEST_SCORES)
 
 
 class Attention:

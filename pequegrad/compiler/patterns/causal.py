@@ -8,9 +8,9 @@ from .search import constant_value
 _LARGEST = 1 << 24  # elements of a mask whose values are looked at
 
 
-def causal_offset(node):
-    """The offset if the bool array `node` is true where j - i <= offset, for i and j its last two axes; else None."""
-    found = _region(node)
+def causal_offset(node, counts=True):
+    """The offset if the bool array `node` is `counts` where j - i <= offset, for i and j its last two axes; else None."""
+    found = _region(node) if counts else _complement(_region(node))
     return found[1] if type(found) is tuple and found[0] == "up to" else None
 
 
@@ -18,9 +18,9 @@ def causal_offset(node):
 
 
 def _complement(region):
-    if type(region) is bool:
-        return not region
-    return region and ({"up to": "from", "from": "up to"}[region[0]], region[1])
+    if region is None or type(region) is bool:
+        return None if region is None else not region
+    return "from" if region[0] == "up to" else "up to", region[1]
 
 
 def _region(node):

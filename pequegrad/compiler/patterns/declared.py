@@ -20,6 +20,7 @@ from .search import is_closed, occurrences
 
 _MAX_LEADING = 6  # axes that `...` stands for
 _TRIES = 8  # ways in which a skeleton may lie around one node (commutative operations)
+_SIZES = (lambda axis: 3 + 2 * axis), (lambda axis: 4 << axis), (lambda axis: 1)  # simplification tells them apart
 _KEPT = 256  # graphs traced for kinds of operands
 
 
@@ -46,7 +47,7 @@ class DeclaredPattern:
         failure = None
         for leading in range(_MAX_LEADING):
             try:
-                graph = self._trace(self.example, self._small_avals(leading, dt.float32, None))
+                graph = self._trace(self.example, self._small_avals(leading, _SIZES[0], dt.float32, None))
             except PequegradError as error:
                 failure = failure or error
                 continue
@@ -65,13 +66,13 @@ class DeclaredPattern:
 
     # ---- tracing ---------------------------------------------------------------------------------------
 
-    def _small_avals(self, leading, dtype, device):
+    def _small_avals(self, leading, size, dtype, device):
         """Avals of the operands for a result of `dtype`, with so many axes in the place of `...`."""
         from ...core.device import device as devices
 
         return [
-            make_aval((3,) * leading * dots + tuple(sizes), dtype if own is None else own, device or devices.cpu)
-            for dots, sizes, own in self.operands
+            make_aval((size(0),) * leading * dots + tuple(map(size, axes)), own or dtype, device or devices.cpu)
+            for dots, axes, own in self.operands
         ]
 
     def _trace(self, function, avals):
@@ -95,19 +96,31 @@ class DeclaredPattern:
         for node in program.graph.nodes:
             if type(node.aval) is not tuple:
                 kinds.setdefault((node.aval.dtype, node.aval.device), set()).add(node.aval.ndim)
-        for (dtype, device), ranks in kinds.items():
-            for leading in range(min(max(ranks), _MAX_LEADING) + 1 if any(o[0] for o in self.operands) else 1):
-                avals = self._small_avals(leading, dtype, device)
-                graph = self._graph(
-                    ("small", leading, dtype, device), lambda avals=avals: simplify(self._trace(self.example, avals))
-                )
-                if graph is None or not all(node.inputs for node in graph.results):
+        open_ended = any(dots for dots, _, _ in self.operands)
+        for kind, ranks in kinds.items():
+            for leading in range(min(max(ranks), _MAX_LEADING) + 1 if open_ended else 1):
+                for graph in self._small_graphs(leading, *kind, simplify):
+                    root = graph.results[0]
+                    if root.aval.ndim in ranks and all(n.spec.primitive in program.by_primitive for n in graph.nodes):
+                        yield graph, program.by_primitive[root.spec.primitive]
+
+    def _small_graphs(self, leading, dtype, device, simplify):
+        """The example on small arrays; one graph for each form that it takes for odd sizes, powers of two, and ones."""
+        key = "small", leading, dtype, device, simplify
+        if key not in self.traced:
+            forms = {}
+            for size in _SIZES:
+                try:
+                    graph = simplify(self._trace(self.example, self._small_avals(leading, size, dtype, device)))
+                except PequegradError:
                     continue
                 root = graph.results[0]
-                if (root.aval.dtype, root.aval.device) != (dtype, device) or root.aval.ndim not in ranks:
-                    continue
-                if all(node.spec.primitive in program.by_primitive for node in graph.nodes):
-                    yield graph, program.by_primitive[root.spec.primitive]
+                if (root.aval.dtype, root.aval.device) == (dtype, device) and all(n.inputs for n in graph.results):
+                    place = {node: i for i, node in enumerate((*graph.inputs, *graph.nodes))}
+                    form = [(n.spec.primitive, *map(place.get, n.inputs)) for n in graph.nodes]
+                    forms.setdefault(tuple(form), graph)
+            self.traced[key] = list(forms.values())
+        return self.traced[key]
 
     # ---- matching --------------------------------------------------------------------------------------
 
@@ -138,7 +151,7 @@ class DeclaredPattern:
     def _match_with(self, operands, node, program, simplify):
         """The match whose first result is `node` and whose operands are these nodes, or None."""
         avals = tuple([operand.aval for operand in operands])
-        graph = self._graph(avals, lambda: simplify(self._trace(self.example, avals)))
+        graph = self._graph((avals, simplify), lambda: simplify(self._trace(self.example, avals)))
         if graph is None or (self.where is not None and not self.where(*avals)):
             return None
         found = _occurrence(graph, program, operands, node)
@@ -165,7 +178,7 @@ class DeclaredPattern:
         for size in range(len(inexact), 0, -1):
             for wanted in combinations(inexact, size):
                 both = self._graph(
-                    ("both", avals, wanted),
+                    ("both", avals, wanted, simplify),
                     lambda wanted=wanted: simplify(self._trace_both(self.example, avals, wanted)),
                 )
                 if both is None:
@@ -221,11 +234,11 @@ def _name_of(replacement, example):
 
 
 def _operand_forms(name, example, text):
-    """(whether it begins with `...`, sizes of its named axes, dtype or None) for each operand."""
+    """(whether it begins with `...`, numbers of its named axes, dtype or None) for each operand."""
     count = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in signature(example))
     if text is None:
         return [(True, (), None)] * count
-    forms, sizes = [], {}
+    forms, axes_known = [], {}
     for operand in text.replace(" ", "").split(","):
         axes, _, dtype = operand.partition(":")
         dots = axes.startswith("...")
@@ -235,7 +248,7 @@ def _operand_forms(name, example, text):
                 f"pattern {name}: {operand!r} does not name axes.",
                 fix="use letters, with ... for leading axes: '...nd:bool'.",
             )
-        named = [sizes.setdefault(letter, 5 + 2 * len(sizes)) for letter in letters]
+        named = [axes_known.setdefault(letter, 1 + len(axes_known)) for letter in letters]
         forms.append((dots, tuple(named), dtypes.canonical(dtype) if dtype else None))
     if len(forms) != count:
         raise ArgumentError(

@@ -139,14 +139,19 @@ def constant_value(node):
     return wrap(node).numpy()
 
 
+def varying_nodes(pattern):
+    """The nodes of a pattern that depend on its arguments. The rest (iota ...) may stay in the program for others."""
+    found = set(pattern.inputs)
+    for node in pattern.nodes:
+        if not found.isdisjoint(node.inputs):
+            found.add(node)
+    return [node for node in pattern.nodes if node in found]
+
+
 def is_closed(pattern, program, found):
     """True if what occurs could go: nothing else reads what is inside, and no operand is itself inside."""
     results = {found[node] for node in pattern.results}
-    varying = set(pattern.inputs)  # what depends on an argument: the rest (iota ...) may stay for others
-    for node in pattern.nodes:
-        if not varying.isdisjoint(node.inputs):
-            varying.add(node)
-    inside = {found[node] for node in pattern.nodes if node in varying}
+    inside = {found[node] for node in varying_nodes(pattern)}
     if any(found[node] in inside for node in pattern.inputs):
         return False
     return all(program.used_only_by(node, inside) for node in inside - results)

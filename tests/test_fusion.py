@@ -1,0 +1,278 @@
+"""Which operations become one kernel, and that kernels compute what the operations do."""
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import pequegrad as pg
+from pequegrad.compiler.fuse import loop
+from pequegrad.compiler.program import compiled_graph
+from pequegrad.compiler.toolchain import Unavailable, build
+
+try:
+    build([("pg_probe", "void pg_probe(void *const *b, int64_t begin, int64_t end, void *scratch) {}")])
+except Unavailable:
+    pytestmark = pytest.mark.skip("generated code needs a C compiler")
+
+
+def compiled(function, *args):
+    """The graph that runs for jit(function)(*args), and the jitted function."""
+    jitted = pg.jit(function)
+    jitted(*args)
+    ((entry,),) = jitted.compiled.values()
+    return compiled_graph(entry.closed), jitted
+
+
+def kernels(function, *args):
+    """The names of the instructions that are not views."""
+    graph, _ = compiled(function, *args)
+    names = [node.spec.primitive.name for node in graph.nodes if node.spec.primitive.form != "view"]
+    return sorted(name for name in names if name != "output")
+
+
+def agrees(function, *args, rtol=1e-5, scale=True):
+    """jit(function) gives what function gives, operation by operation."""
+    expected, found = function(*args), pg.jit(function)(*args)
+    expected, found = [x if isinstance(x, (tuple, list)) else [x] for x in (expected, found)]
+    assert len(expected) == len(found)
+    for a, b in zip(expected, found):
+        a, b = a.numpy(), b.numpy()
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        wide = a.astype(np.float64)
+        size = np.abs(wide[np.isfinite(wide)]).max(initial=0) if scale else 0
+        np.testing.assert_allclose(b.astype(np.float64), wide, rtol=rtol, atol=rtol * size)
+
+
+@pytest.fixture
+def normal(tensor, rng):
+    return lambda *shape, dtype=np.float32: tensor(rng.standard_normal(shape).astype(dtype))
+
+
+# ---- what becomes one kernel -------------------------------------------------------------------------
+
+
+def layer_norm(x, w, b):
+    mean = x.mean(-1, keepdims=True)
+    variance = ((x - mean) ** 2).mean(-1, keepdims=True)
+    return (x - mean) * pg.rsqrt(variance + 1e-5) * w + b
+
+
+def adam(p, m, v, g):
+    m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+    return p - 0.01 * m / (pg.sqrt(v) + 1e-8), m, v
+
+
+def test_elementwise_chain_is_one_kernel(normal):
+    x, y = normal(30, 40), normal(40)
+    function = lambda x, y: (pg.exp(x) + y) * pg.tanh(x) - pg.where(x > y, x, y)
+    assert kernels(function, x, y) == ["loop"]
+    agrees(function, x, y)
+
+
+@pytest.mark.parametrize("shape", [(64, 100), (7, 1), (1, 13), (3, 5, 997)])
+def test_rows_are_one_kernel(normal, shape):
+    x = normal(*shape)
+    with pg.no_patterns():
+        assert kernels(lambda x: pg.softmax(x, -1) * 2, x) == ["loop"]
+        agrees(lambda x: pg.softmax(x, -1) * 2, x)
+        if shape[-1] > 1:
+            assert kernels(lambda x: pg.log_softmax(x, -1), x) == ["loop"]
+            assert kernels(layer_norm, x, normal(shape[-1]), normal(shape[-1])) == ["loop"]
+            agrees(layer_norm, x, normal(shape[-1]), normal(shape[-1]))
+
+
+def test_norm_and_its_gradients_are_one_kernel_and_the_sum_of_partial_results(normal):
+    args = normal(4096, 64), normal(64), normal(64)
+    function = pg.grad(lambda x, w, b: (layer_norm(x, w, b) ** 2).sum(), (0, 1, 2))
+    assert kernels(function, *args) == ["loop", "reduce_sum", "reduce_sum"]
+    agrees(function, *args)
+
+
+def test_loss_and_its_gradient_do_not_store_probabilities(normal, tensor, rng):
+    logits, labels = normal(600, 90), tensor(rng.integers(0, 90, 600).astype(np.int32))
+    function = lambda logits: pg.value_and_grad(lambda x: x.cross_entropy_loss_indices(labels))(logits)
+    graph, _ = compiled(function, logits)
+    large = [
+        aval
+        for node in graph.nodes
+        if node.spec.primitive is loop
+        for aval in node.spec.outputs
+        if aval.size >= logits.size
+    ]
+    assert len(large) == 1  # the gradient
+    agrees(function, logits)
+
+
+def test_optimiser_update_is_one_kernel(normal):
+    p, m, v, g = (normal(300, 50) for _ in range(4))
+    v = v * v
+    v.eval()
+    assert kernels(adam, p, m, v, g) == ["loop"]
+    agrees(adam, p, m, v, g)
+
+
+def test_one_operation_uses_the_kernel_of_the_runtime(normal):
+    assert kernels(lambda x: x * 2, normal(5)) == ["mul"]
+
+
+def test_views_are_index_arithmetic(normal):
+    x = normal(20, 42)
+    function = lambda x: pg.softmax(x.reshape((4, 5, 6, 7)).transpose((2, 0, 3, 1)) * 2, -1)
+    assert kernels(function, x) == ["loop"]
+    agrees(function, x)
+    agrees(lambda x: x[:, 1:] - x[:, :-1] + pg.exp(x)[:, ::-1][:, 1:], x)
+    agrees(
+        lambda x: (x.reshape((20, 6, 7)) + x.reshape((20, 6, 7))[:, ::-1, ::2].sum(-1, keepdims=True)).sum((1, 2)), x
+    )
+    agrees(lambda x: x + x.reshape((42, 20)).T, x)
+    agrees(lambda x: (x * 2).reshape((28, 30)) + pg.exp(x).reshape((30, 28)).T, x)
+
+
+@pytest.mark.parametrize("shape", [(40, 70), (3, 40, 70), (1, 5), (17, 1), (129, 33)])
+def test_operands_that_lie_the_other_way(normal, shape):
+    x, y = normal(*shape), normal(*shape[:-2], shape[-1], shape[-2])
+    turned = lambda x: pg.swapaxes(x, -1, -2)
+    agrees(lambda x, y: pg.exp(turned(x)) * y - 1, x, y)
+    agrees(lambda x, y: pg.softmax(turned(x) + 1, -1) + turned(turned(y) * 2), x, y)
+    agrees(lambda x, y: ((turned(x) + 2) + y).sum(-1) * 3, x, y)
+    agrees(lambda x, y: ((turned(x) > 0) & (y > 0)).sum(-1), x, y)
+
+
+def test_positions_are_computed_where_they_are_read(normal):
+    function = lambda x: pg.where(pg.tril(pg.ones((30, 30), dtype="bool")), x, -1e9) + pg.arange(30)
+    assert kernels(function, normal(4, 30, 30)) == ["loop"]
+    agrees(function, normal(4, 30, 30))
+
+
+# ---- what they compute -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(7, 100), (37, 5000), (4096, 3), (1, 1), (5000, 1), (1, 5000)])
+@pytest.mark.parametrize("axes", [0, 1, (0, 1)])
+def test_reductions_over_any_axes(normal, shape, axes):
+    x, y = normal(*shape), normal(shape[1])
+    agrees(lambda x, y: ((x * y).sum(axes), (x + y).max(axes) * 2, pg.exp(x).mean(axes), (x - y).min(axes)), x, y)
+
+
+def test_reductions_over_mixed_axes(normal):
+    x = normal(60, 7, 50)
+    for axes in ((0, 1), (0, 2), (1, 2), (1,), (0, 1, 2)):
+        agrees(lambda x, axes=axes: ((x * x).sum(axes) + 1, (x + 1).max(axes), x.sum()), x)
+
+
+def test_batch_norm(normal):
+    def norm(x):
+        mean = x.mean((0, 2, 3), keepdims=True)
+        return (x - mean) / pg.sqrt(((x - mean) ** 2).mean((0, 2, 3), keepdims=True) + 1e-5)
+
+    agrees(norm, normal(16, 8, 10, 11))
+    agrees(pg.grad(lambda x: (norm(x) ** 3).sum()), normal(16, 8, 10, 11), rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "int64", "uint64", "bool"])
+def test_integers_wrap_around(tensor, rng, dtype):
+    if dtype == "bool":
+        x, y = (tensor(rng.integers(0, 2, shape).astype(bool)) for shape in ((33, 44), (44,)))
+        agrees(lambda x, y: ((x & y).any(1), (x | ~y).all(0), (x ^ y).sum(1), (x > y)), x, y, rtol=0)
+        return
+    info = np.iinfo(dtype)
+    x, y = (tensor(rng.integers(info.min, info.max, shape, dtype, endpoint=True)) for shape in ((33, 44), (44,)))
+    agrees(lambda x, y: ((x + y).sum(1), (x * y).max(0), (x - y) // 3, (x > y).sum(0), (x * x).min()), x, y, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_16_bit_floats_are_rounded_as_in_eager_mode(normal, dtype):
+    x, y = normal(33, 44, dtype=dtype), normal(44, dtype=dtype)
+    agrees(lambda x, y: ((x + y) * x - y / 3, (x * y > x).sum(1)), x, y, rtol=0)
+    agrees(lambda x, y: (pg.softmax(x + y, -1), (x * y).sum(0)), x, y, rtol=1e-2)
+
+
+def test_special_values(tensor):
+    x = tensor(
+        np.array([[np.nan, 1, 2], [np.inf, -np.inf, 0.0], [-0.0, 0.0, 5e-324], [1e-45, 3e38, -3e38]], np.float32)
+    )
+    agrees(
+        lambda x: (x.max(1) * 1, x.min(0) + 0, (x + x).sum(1), pg.maximum(x, 0) * -0.0, (x * 2 > x).sum()), x, rtol=0
+    )
+    f = pg.jit(lambda x: 1 / (x * 1.0 - 0.0))
+    assert np.signbit(f(tensor([-0.0])).numpy()).all()
+    many = np.where(np.arange(90000).reshape(300, 300) % 977 == 5, np.nan, 1).astype(np.float32)
+    agrees(lambda x: ((x * 2).max(0), (x * 2).max(1), (x * 2).max(), (x * 2).sum(0)), tensor(many), rtol=0)
+
+
+@pytest.mark.parametrize("mode", ["clip", "fill"])
+def test_gather_reads_inside_kernels(normal, tensor, rng, mode):
+    x, rows = normal(50, 33), tensor(rng.integers(-3, 55, (7, 5)).astype(np.int32))
+    agrees(lambda x, i: pg.exp(pg.take(x, i, axis=0, mode=mode)) + 1, x, rows)
+    columns = tensor(rng.integers(0, 33, (50, 5)).astype(np.int32))
+    agrees(lambda x, i: pg.exp(pg.take_along_axis(x, i, axis=1)).sum(1), x, columns)
+    whole = tensor(rng.integers(0, 9, (50, 33)).astype(np.uint8))
+    agrees(lambda x, i: pg.take(x, i, axis=0, mode=mode) * 2, whole, rows, rtol=0)
+
+
+def test_results_do_not_depend_on_the_number_of_threads(normal):
+    x, w, b = normal(3000, 65), normal(65), normal(65)
+    function = pg.jit(pg.grad(lambda x, w, b: (layer_norm(x, w, b) ** 2).sum(), (0, 1, 2)))
+    before = pg.num_threads()
+    try:
+        results = []
+        for threads in (1, 2, 5):
+            pg.set_num_threads(threads)
+            results.append([g.numpy() for g in function(x, w, b)])
+    finally:
+        pg.set_num_threads(before)
+    for other in results[1:]:
+        for a, b in zip(results[0], other):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_long_sums_are_accurate(tensor):
+    x = np.full(3_000_001, 0.1, np.float32)
+    total = pg.jit(lambda x: (x * 1.5).sum())(tensor(x)).item()
+    assert total == pytest.approx(np.sum(np.float32(0.1) * np.float32(1.5), dtype=np.float64) * x.size, rel=1e-6)
+
+
+def test_a_result_that_is_also_an_operand_elsewhere_is_stored(normal):
+    x, w = normal(20, 30), normal(30, 30)
+
+    def function(x, w):
+        h = pg.tanh(x * 2 + 1)
+        return (h @ w).sum(1) + (h * h).sum(1), h
+
+    agrees(function, x, w, rtol=1e-4)
+
+
+def test_kernels_do_not_wait_for_each_other_in_a_circle(normal):
+    def function(x, w):
+        a = x * 2
+        b = (a + 1) @ w
+        c = pg.exp(a) + b
+        d = (c - a) @ w
+        return c * d + a
+
+    agrees(function, normal(12, 12), normal(12, 12), rtol=1e-4)
+
+
+def test_donated_memory_is_reused_in_place(normal):
+    x = normal(1000)
+    x.eval()
+    step = pg.jit(lambda x: pg.tanh(x) * 2 + 1, donate_argnums=0)
+    expected = np.tanh(x.numpy()) * 2 + 1
+    np.testing.assert_allclose(step(x).numpy(), expected, rtol=1e-6)
+
+
+def test_arguments_that_are_views_are_read_where_they_lie(normal):
+    x, y = normal(90, 70), normal(70, 90)
+    turned, repeated = x.T, pg.broadcast_to(normal(90), (70, 90))
+    turned.eval()
+    repeated.eval()
+    function = pg.jit(lambda x, y, z: pg.exp(x) * y + z.sum(0))
+    expected = np.exp(turned.numpy()) * y.numpy() + repeated.numpy().sum(0)
+    for _ in range(3):
+        np.testing.assert_allclose(function(turned, y, repeated).numpy(), expected, rtol=1e-5, atol=1e-4)
+    ((entry,),) = function.compiled.values()
+    assert len(entry.layouts.variants) == 1
+    for arguments in ((turned, y, y), (y, turned, repeated), (y, y, y)):  # other layouts
+        expected = np.exp(arguments[0].numpy()) * arguments[1].numpy() + arguments[2].numpy().sum(0)
+        np.testing.assert_allclose(function(*arguments).numpy(), expected, rtol=1e-5, atol=1e-4)
+    assert len(entry.layouts.variants) == 3
