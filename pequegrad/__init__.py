@@ -207,7 +207,7 @@ _LATER = {
     "transforms.gradients": "fngrad grad grads jvp linear_transpose linearize no_grad value_and_grad vjp",
     "transforms.jacobians": "hessian hvp jacfwd jacobian jacrev",
     "transforms.jet": "jet taylor_expand",
-    "transforms.jit": "jit",
+    "transforms.jit": "clear_caches jit",
     "transforms.vmap": "vmap",
 }
 _MODULE_OF = {

@@ -1,17 +1,19 @@
 """jit: a function is traced once for each kind of arguments and then runs as one program."""
 
 import functools
+import weakref
 
 from ..core.errors import ArgumentError
 from ..core.locks import stateful
 from ..core.node import state
 from ..core.tensor import Tensor
-from .arguments import TRACED, argument_key, differences, leaf_owners, order_of_leaves, quick_nodes
+from .arguments import TRACED, argument_key, differences, from_abstract, leaf_owners, order_of_leaves, quick_nodes
 from .entry import Entry
+from .lowered import Lowered, text_at
 from .signatures import signature
 from .straight import straight_call
 from .trace import trace
-from .tree import flatten
+from .tree import flatten, tree_map
 
 _KEPT = 16  # compiled programs for one kind of arguments: more come only from captured tensors and modules that change
 
@@ -57,6 +59,7 @@ class jit:
         self.last_key = None  # the kind of arguments of the last trace, for the message about the next one
         self.donated = self._donated_positions(donate_argnums) if donate_argnums != () else ()
         self.static_positions, self.static_names = (), ()
+        _functions.add(self)
         if static_argnums != () or static_argnames != ():
             self._resolve_static(static_argnums, static_argnames)
 
@@ -163,15 +166,32 @@ class jit:
         flags += [False] * kwargs_structure.num_leaves
         return [flag for flag, x in zip(flags, others) if x is TRACED]
 
-    def print_trace(self, *args, **kwargs):
-        """Prints the graph for these arguments, one line per operation."""
-        key, leaves, static = self._key(args, kwargs)
-        entry = _current(self.compiled.get(key, ())) or self._compile(key, leaves, static)
-        print(entry.graph)
+    # ---- looking at what was compiled ------------------------------------------------------------------
+
+    def lower(self, *args, **kwargs):
+        """The function traced for these arguments, a Lowered; nothing is run.
+
+        Anything with a shape and a dtype (ShapeDtypeStruct) may stand for an array.
+        """
+        return Lowered(self, *self._traced(args, kwargs))
+
+    def print_trace(self, *args, stage="traced", **kwargs):
+        """Prints the graph for these arguments, one line per operation: "traced", "simplified" or "fused"."""
+        print(text_at(self._traced(args, kwargs)[0], stage))
+
+    def explain(self, *args, **kwargs):
+        """Prints a line per kernel of the program for these arguments, and where each operation went."""
+        print(self.lower(*args, **kwargs).compile().explain())
+
+    def _traced(self, args, kwargs):
+        """(entry, key) for these arguments, which may be abstract."""
+        key, leaves, static = self._key(*tree_map(from_abstract, (args, kwargs)))
+        return _current(self.compiled.get(key, ())) or self._compile(key, leaves, static), key
 
     def cache_info(self):
-        """The number of compiled programs."""
-        return {"programs": sum(map(len, self.compiled.values()))}
+        """The number of compiled programs, of kinds of arguments that they are for, and of times the function was traced."""
+        programs = sum(map(len, self.compiled.values()))
+        return {"programs": programs, "kinds": len(self.compiled), "traces": self.traces}
 
     def clear_cache(self):
         """Forgets all compiled programs."""
@@ -227,6 +247,15 @@ class jit:
             "; ".join(differences(self.function, self.last_key, key))
             or "a tensor, a module or an axis that it reads from outside",
         )
+
+
+def clear_caches():
+    """Forgets the compiled programs of all jitted functions. Generated code stays in its cache on disk."""
+    for function in list(_functions):
+        function.clear_cache()
+
+
+_functions = weakref.WeakSet()
 
 
 def _current(entries):
