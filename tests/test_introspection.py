@@ -139,3 +139,101 @@ def test_caches(tensor):
     f.clear_cache()
     assert f.cache_info()["programs"] == 0
     assert f(tensor([1.0])).item() == 2 and f.traces == 5
+
+
+# ---- debug ---------------------------------------------------------------------------------------------
+
+
+def test_debug_runs_op_by_op(tensor):
+    seen = []
+
+    @pg.jit
+    def inner(x):
+        seen.append(x.numpy().tolist())  # a value: not traced
+        return x + 1
+
+    @pg.jit.withargs(debug=True)
+    def f(x, scale=2.0):
+        y = x * scale
+        seen.append(y.numpy().tolist())
+        if y.sum() > 0:
+            y = inner(y)
+        return y
+
+    for _ in range(2):
+        assert f(tensor([1.0, 2.0])).numpy().tolist() == [3, 5]
+    assert f(tensor([-1.0]), scale=3.0).numpy().tolist() == [-3]
+    assert seen == [[2, 4], [2, 4]] * 2 + [[-3]]
+    assert f.traces == inner.traces == 0
+    with pytest.raises(pg.TracerError):
+        inner(tensor([1.0]))  # jitted again
+    assert (tensor([1.0]) + 1).evaled is False  # and nothing is watched any more
+
+
+@pytest.mark.parametrize("bad, operation", [
+    (lambda x: x / (x - 1), "div"), (lambda x: (x - 2).log(), "log"), (lambda x: (x * 100).exp(), "exp"),
+    (lambda x: pg.split((x - 2).sqrt() * 2, 2)[0], "sqrt"), (lambda x: (x * 1e30) @ (x * 1e30), "dot_general"),
+])  # fmt: skip
+def test_the_first_nan_is_named_with_its_line(bad, operation, tensor):
+    def f(x):
+        y = x.exp()
+        z = bad(x) + y
+        return z * 2
+
+    with pytest.raises(pg.NonFiniteError, match=rf"^{operation} gives -?(nan|inf) at ") as caught:
+        pg.jit(f, debug=True)(tensor(np.array([1.0, 3.0, 1.0, 3.0], "f4")))
+    assert "test_introspection.py" in str(caught.value) and isinstance(caught.value, FloatingPointError)
+    assert "finite operands: float32" in str(caught.value)
+
+
+def test_debug_lets_infinities_of_the_arguments_pass(tensor):
+    f = pg.jit(lambda x: (x.exp() - x, x.astype(pg.dt.int32)), debug=True)
+    assert f(tensor([-np.inf, np.nan]))[0].numpy()[0] == np.inf
+
+
+def test_debug_inside_derivatives_and_loops(tensor):
+    f = pg.jit(lambda x: x.log().sum(), debug=True)
+    with pytest.raises(pg.NonFiniteError, match="div|log"):
+        pg.jit(lambda x: pg.grads([x], (x * x).sqrt().sum())[0], debug=True)(tensor([0.0]))
+    np.testing.assert_allclose(pg.fngrad(f)(tensor([1.0, 2.0]))[0].numpy(), [1, 0.5])
+    assert pg.vmap(f)(tensor([[1.0], [1.0]])).numpy().tolist() == [0, 0]
+
+
+# ---- check ---------------------------------------------------------------------------------------------
+
+
+def test_check_compares_and_gives_the_results(arguments, tensor, device):
+    f = pg.jit(step, check=True)
+    for _ in range(2):
+        for found, expected in zip(f(*arguments), step(*arguments)):
+            np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-5)
+    assert f.traces == 1
+    assert np.isnan(pg.jit(lambda x: (x.sqrt(), x > 0), check=True)(tensor([-1.0]))[0].numpy()).all()
+    model = nn.Sequential(nn.Linear(4, 8, device=device), nn.Dropout(0.5), nn.Linear(8, 1, device=device))
+    optimiser = pg.optim.Adam(model.parameters(), lr=0.01)
+
+    @pg.jit.withargs(check=True)
+    def train(x):
+        loss = (model(x) ** 2).mean()
+        optimiser.step(pg.grads(model.parameters(), loss))
+        return {"loss": loss}
+
+    losses = [train(arguments[0])["loss"].item() for _ in range(3)]
+    assert len(set(losses)) == 3 and train.traces == 1 and optimiser.steps.item() == 3
+
+
+def test_check_names_the_operation_that_differs(tensor):
+    wrong = pg.register_pattern(lambda x: (x * 3.0).sin(), lambda x: (x * 3.0).cos())
+    try:
+
+        @pg.jit.withargs(check=True)
+        def f(x):
+            y = x + 1.0
+            z = (y * 3.0).sin()
+            return z * 2.0
+
+        with pytest.raises(pg.MiscompiledError, match="f: sin differs when it is compiled: ") as caught:
+            f(tensor([1.0, 2.0]))
+        assert "z = (y * 3.0).sin()" in str(caught.value) and "test_introspection.py" in str(caught.value)
+    finally:
+        pg.unregister_pattern(wrong)
