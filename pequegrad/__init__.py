@@ -20,7 +20,9 @@ from .core.errors import (
     GradientCheckError,
     GradientError,
     IndexingError,
+    MiscompiledError,
     ModelFileError,
+    NonFiniteError,
     OutOfMemoryError,
     PequegradError,
     ShapeError,
@@ -207,7 +209,7 @@ _LATER = {
     "transforms.gradients": "fngrad grad grads jvp linear_transpose linearize no_grad value_and_grad vjp",
     "transforms.jacobians": "hessian hvp jacfwd jacobian jacrev",
     "transforms.jet": "jet taylor_expand",
-    "transforms.jit": "jit",
+    "transforms.jit": "clear_caches jit",
     "transforms.vmap": "vmap",
 }
 _MODULE_OF = {
