@@ -214,8 +214,8 @@ enum { float_SMALL = 0, double_SMALL = 0 };
     static bool A##_transposed(char *to, int64_t to_row, const char *from, int64_t from_row, \
                                int64_t from_column, int64_t rows, int64_t columns)           \
     {                                                                                        \
-        if (from_row != (int64_t)sizeof(A) || !A##_SMALL) return false;                      \
-        if (A##_LARGE && rows >= A##_LARGE && columns >= A##_LARGE) {                        \
+        if (from_row != (int64_t)sizeof(A) || A##_SMALL == 0) return false;                  \
+        if (A##_LARGE > 0 && rows >= A##_LARGE && columns >= A##_LARGE) {                    \
             A##_larges(to, to_row, from, from_column, rows, columns);                        \
             return true;                                                                     \
         }                                                                                    \
