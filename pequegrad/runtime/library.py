@@ -76,7 +76,7 @@ def open_device(kind, index):
 
 
 def _load_blas():
-    """Takes OpenBLAS from the scipy-openblas32 wheel, without importing it. Without the wheel the own kernel runs."""
+    """Takes LAPACK from the scipy-openblas32 wheel, without importing it, for most of pg.linalg."""
     if lib.pg_cpu_blas()[0] != b"\0":
         return
     package = find_spec("scipy_openblas32")
@@ -305,11 +305,14 @@ class Program:
                 device.handle, _int64(code), len(code), n_slots, n_inputs, _int64(output_refs), len(output_refs), out
             )
         )
-        self.pointer, self.owner, self.n_outputs, self.name = out[0], owner, len(output_refs), name
-        programs[self.params[0]] = self
-        self._outputs = ffi.typeof(f"pg_array *[{len(output_refs)}]")  # a type made once: ffi.new is faster
+        self._hold(out[0], owner, len(output_refs), name)
         if constants:
             check(lib.pg_program_bind(self.pointer, [value.pointer for value in constants], len(constants)))
+
+    def _hold(self, pointer, owner, n_outputs, name):
+        self.pointer, self.owner, self.n_outputs, self.name = pointer, owner, n_outputs, name
+        programs[self.params[0]] = self
+        self._outputs = ffi.typeof(f"pg_array *[{n_outputs}]")  # a type made once: ffi.new is faster
 
     @property
     def params(self):
@@ -332,6 +335,20 @@ class Program:
         if status:
             check(status)
         return [DeviceArray(pointer) for pointer in outputs]
+
+    @classmethod
+    def load(cls, device, path):
+        """The program that `save` wrote. Raises ArgumentError if there is none that can run here."""
+        out, info = ffi.new("pg_program **"), ffi.new("pg_program_info *")
+        check(lib.pg_program_load(device.handle, os.fsencode(path), out), invalid=ArgumentError)
+        lib.pg_program_describe(out[0], info)
+        made = object.__new__(cls)
+        made._hold(out[0], None, info.n_outputs, os.path.basename(path))
+        return made
+
+    def save(self, path):
+        """Writes the program to a file that any program can run through the ABI (pg_program_load). Raises ArgumentError."""
+        check(lib.pg_program_save(self.pointer, os.fsencode(path)), invalid=ArgumentError)
 
     def run_pointers(self, pointers):
         """The outputs for the inputs that these pointers are: DeviceArrays, or SharedArrays if they are many and small."""

@@ -206,12 +206,47 @@ static pg_status check_inputs(const pg_program *program, int64_t first, int64_t 
     return PG_OK;
 }
 
+void pg_program_describe(const pg_program *program, pg_program_info *out)
+{
+    out->n_inputs = program->n_inputs - program->n_constants;
+    out->n_outputs = program->n_outputs;
+}
+
+static pg_status describe_value(const pg_program *program, const char *what, int64_t k, int64_t n,
+                                int64_t value, pg_array_info *out)
+{
+    PG_REQUIRE(k >= 0 && k < n, "program: there is no %s %lld", what, (long long)k);
+    const pg_aval *aval = program->avals[value];
+    PG_REQUIRE(aval, "program: %s %lld may be anything: nothing reads it", what, (long long)k);
+    memset(out, 0, sizeof *out);
+    out->dtype = aval->dtype;
+    out->ndim = aval->ndim;
+    for (int32_t i = 0; i < aval->ndim; i++)
+        out->shape[i] = aval->shape[i];
+    return PG_OK;
+}
+
+pg_status pg_program_input(const pg_program *program, int64_t k, pg_array_info *out)
+{
+    PG_REQUIRE(program && out, "pg_program_input: a pointer is NULL");
+    return describe_value(program, "input", k, program->n_inputs - program->n_constants, k, out);
+}
+
+pg_status pg_program_output(const pg_program *program, int64_t k, pg_array_info *out)
+{
+    PG_REQUIRE(program && out, "pg_program_output: a pointer is NULL");
+    int64_t value = k >= 0 && k < program->n_outputs ? program->outputs[k] : 0;
+    return describe_value(program, "output", k, program->n_outputs, value, out);
+}
+
 void pg_program_destroy(pg_program *program)
 {
     if (!program) return;
     pg_arrays_release(program->constants, program->n_constants);
     free(program->constants);
+    struct pg_loaded *loaded = program->loaded;
     free(program);
+    pg_loaded_destroy(loaded);
 }
 
 pg_status pg_program_bind(pg_program *program, pg_array *const *constants, int64_t n)
