@@ -200,6 +200,7 @@ _LATER = {
         "allclose array_equal average bincount corrcoef count_nonzero cov cov:covariance digitize histogram histogram_bin_edges "
         "interp nanmax nanmean nanmin nanprod nanstd nansum nanvar polyval ptp trapezoid"
     ),
+    "compiler.profile": "profile",
     "test_util": "check_grads",
     "transforms.callbacks": "ShapeDtypeStruct debug_callback debug_print io_callback pure_callback",
     "transforms.checkpoint": "checkpoint checkpoint_name policies:checkpoint_policies",

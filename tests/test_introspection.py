@@ -1,5 +1,8 @@
 """Looking at compiled programs: lower, compile, explain, caches, check, debug, profile."""
 
+import json
+import threading
+
 import numpy as np
 import pytest
 
@@ -237,3 +240,89 @@ def test_check_names_the_operation_that_differs(tensor):
         assert "z = (y * 3.0).sin()" in str(caught.value) and "test_introspection.py" in str(caught.value)
     finally:
         pg.unregister_pattern(wrong)
+
+
+# ---- profile -------------------------------------------------------------------------------------------
+
+
+def nested(events):
+    """Whether the bars of each lane lie beside or within each other."""
+    for lane in {event["tid"] for event in events}:
+        open_bars = []
+        for event in sorted((e for e in events if e["tid"] == lane), key=lambda e: (e["ts"], -e["dur"])):
+            while open_bars and open_bars[-1] <= event["ts"] + 1e-3:
+                open_bars.pop()
+            if open_bars and event["ts"] + event["dur"] > open_bars[-1] + 1e-3:
+                return False
+            open_bars.append(event["ts"] + event["dur"])
+    return True
+
+
+def test_a_profile_is_a_trace_of_all_kernels(arguments, tmp_path):
+    """The fields are those that the Trace Event Format names for complete ("X") and metadata ("M") events."""
+    f = pg.jit(step)
+    f(*arguments)
+    n_kernels = f.lower(*arguments).compile().cost_analysis()["kernels"]
+    with pg.profile(tmp_path / "trace.json") as found:
+        for _ in range(3):
+            f(*arguments)
+        (arguments[0] + 1.0).eval()
+    trace = json.loads((tmp_path / "trace.json").read_text())
+    assert trace["displayTimeUnit"] in ("ms", "ns") and trace["otherData"] == {"dropped": 0}
+    assert {event["ph"] for event in trace["traceEvents"]} == {"M", "X"}
+    for event in trace["traceEvents"]:
+        assert isinstance(event["name"], str) and isinstance(event["args"], dict)
+        assert isinstance(event["pid"], int) and isinstance(event["tid"], int)
+        if event["ph"] == "X":
+            assert event["ts"] >= 0 and event["dur"] >= 0 and event["cat"] in ("kernel", "program")
+        else:
+            assert event["name"] in ("process_name", "thread_name") and isinstance(event["args"]["name"], str)
+    bars = [event for event in trace["traceEvents"] if event["ph"] == "X"]
+    assert bars == found.events and nested(bars)
+    programs = [bar["name"] for bar in bars if bar["cat"] == "program"]
+    assert programs == ["step"] * 3 + ["evaluation"]
+    kernels = [bar for bar in bars if bar["cat"] == "kernel"]
+    assert len(kernels) == 3 * n_kernels + 1 and kernels[-1]["name"] == "add"
+    (product, *_) = [bar for bar in kernels if bar["name"] == "dot_general"]
+    assert product["args"]["flops"] == 320 and product["args"]["bytes_read"] == 208
+    assert "dot_general" in str(found) and "GFLOP/s" in str(found)
+
+
+def test_bars_of_loops_and_branches_lie_within_theirs(tensor):
+    f = pg.jit(
+        lambda x: pg.scan(lambda c, _: (pg.cond(c.sum() > 0, pg.sin, pg.cos, c) @ c, None), x, None, length=5)[0]
+    )
+    x = tensor(np.eye(3, dtype="f4"))
+    f(x)
+    with pg.profile() as found:
+        f(x)
+    assert nested(found.events)
+    named = [event["name"] for event in found.events]
+    assert named[:2] == ["<lambda>", "scan"] and named.count("dot_general") == 5 and named.count("cond") == 5
+    scan = found.events[1]
+    inner = [event for event in found.events if event["name"] == "dot_general"]
+    assert all(scan["ts"] <= e["ts"] and e["ts"] + e["dur"] <= scan["ts"] + scan["dur"] + 1e-3 for e in inner)
+
+
+def test_profiles_of_threads_and_in_turn(tensor):
+    f = pg.jit(lambda x: x * 2 + 1)
+    x = tensor(np.ones(100, "f4"))
+    f(x)
+    with pg.profile() as found:
+        threads = [threading.Thread(target=lambda: [f(x) for _ in range(20)]) for _ in range(3)]
+        [t.start() for t in threads], [t.join() for t in threads]
+        with pytest.raises(pg.ArgumentError, match="already"):
+            pg.profile().__enter__()
+    assert sum(event["cat"] == "program" for event in found.events) == 60 and nested(found.events)
+    assert {event["tid"] for event in found.events} == {0, 1, 2}
+    with pg.profile() as found:
+        pass
+    assert found.events == [] and len(str(found).splitlines()) == 1
+
+
+def test_the_profile_of_the_runtime_refuses_nonsense():
+    from pequegrad.runtime import library
+
+    assert library.lib.pg_profile_stop(library.ffi.NULL, 0) == 0
+    for most in (0, -1, 1 << 40):
+        assert library.lib.pg_profile_start(most) == library.lib.PG_EINVAL

@@ -223,6 +223,22 @@ pg_status pg_execute(pg_device *device, const int64_t *code, int64_t n_code, int
                      pg_array *const *inputs, int64_t n_inputs, const int64_t *output_refs,
                      int64_t n_outputs, pg_array **outputs);
 
+/* ---- profiling --------------------------------------------------------------------------------- */
+
+typedef struct pg_profile_record {
+    int64_t op;         /* the pg_op of an instruction; 0: a run of a whole program */
+    int64_t program;    /* of a run of a program: the pg_program */
+    int64_t begin, end; /* nanoseconds of CLOCK_MONOTONIC */
+    int64_t thread;     /* the thread that ran it, as the operating system numbers it */
+} pg_profile_record;
+
+/* From now on all runs in all threads are recorded, those of loop bodies, too, until there are `most` records.
+ * PG_EINVAL if that is so already. */
+pg_status pg_profile_start(int64_t most);
+/* Ends it. out: receives the first n records, each when it had ended. Gives how many there were to make, more than
+ * `most` if some found no place; 0 if nothing was started. */
+int64_t pg_profile_stop(pg_profile_record *out, int64_t n);
+
 /* cffi-end */
 #pragma GCC visibility pop
 #ifdef __cplusplus
