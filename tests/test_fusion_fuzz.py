@@ -266,3 +266,17 @@ def test_merged_groups_do_not_read_elsewhere_what_they_compute(tensor, rng):
         return (z[:5] + z[5:]).sum() + (y * pg.sqrt(x)).sum()
 
     agrees(f, tensor(rng.uniform(0, 9, 10).astype("f4")))
+
+
+def test_groups_do_not_wait_for_each_other(tensor):
+    def f(x):
+        y = pg.flip(x, 1)
+        total = (x + y).sum((0, 2))
+        rows = y.sum((0, 2))
+        shifted = total.sum(0) + y
+        part = shifted[3:7:2, 0:7:3, 3:65:2]
+        return total, rows[3:7][total.sum(0) % 6], abs(rows).sum(), shifted.sum(), shifted + 3, part[abs(rows) % 4]
+
+    x = tensor((np.arange(7 * 8 * 67) % 9).reshape(7, 8, 67).astype("i4"))
+    for found, expected in zip(pg.jit(f)(x), f(x)):
+        assert_same(found.numpy(), expected.numpy(), "jit")
