@@ -20,7 +20,9 @@ from .core.errors import (
     GradientCheckError,
     GradientError,
     IndexingError,
+    MiscompiledError,
     ModelFileError,
+    NonFiniteError,
     OutOfMemoryError,
     PequegradError,
     ShapeError,
@@ -199,6 +201,7 @@ _LATER = {
         "allclose array_equal average bincount corrcoef count_nonzero cov cov:covariance digitize histogram histogram_bin_edges "
         "interp nanmax nanmean nanmin nanprod nanstd nansum nanvar polyval ptp trapezoid"
     ),
+    "compiler.profile": "profile",
     "test_util": "check_grads",
     "transforms.callbacks": "ShapeDtypeStruct debug_callback debug_print io_callback pure_callback",
     "transforms.checkpoint": "checkpoint checkpoint_name policies:checkpoint_policies",
@@ -209,7 +212,7 @@ _LATER = {
     "transforms.gradients": "fngrad grad grads jvp linear_transpose linearize no_grad value_and_grad vjp",
     "transforms.jacobians": "hessian hvp jacfwd jacobian jacrev",
     "transforms.jet": "jet taylor_expand",
-    "transforms.jit": "jit",
+    "transforms.jit": "clear_caches jit",
     "transforms.vmap": "vmap",
 }
 _MODULE_OF = {

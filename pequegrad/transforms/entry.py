@@ -3,9 +3,11 @@
 from sys import getrefcount
 from weakref import ref as reference
 
+from ..compiler.export import save_program
 from ..compiler.layouts import Layouts
 from ..compiler.program import device_of, program_of
 from ..core.device import device as devices
+from ..core.errors import ArgumentError
 from ..core.evaluate import evaluate
 from ..core.node import TRACKED, Cut, array, history_of, leaf, same_aval, state
 from ..core.tensor import Tensor, tensors_of
@@ -103,6 +105,17 @@ class Entry:
         if self.state:
             values = self._change_state(values)
         return self.build(tensors_of(values, self.specs, flags, cut))
+
+    def save(self, path):
+        """Writes the program to `path`, with the values that captured tensors have now: see compiler/export.py."""
+        if self.state:
+            raise ArgumentError(
+                f"{self.reason}: a saved program cannot change tensors, and this function changes {len(self.state)} from outside.",
+                fix="give them as arguments, and return their new values. (Random numbers: use a key.)",
+            )
+        nodes = [handle._node for handle in self.handles]
+        evaluate([node for node in nodes if node.value is None], reader="save()")
+        save_program(self.closed, [node.value for node in nodes], device_of(self.closed, devices.cpu), path)
 
     def _prepared(self, nodes):
         """The pointers to the values of the nodes, when some are pending or nothing has been compiled yet."""

@@ -396,3 +396,13 @@ const pg_kernel *pg_find_control_kernel(const char *name)
         if (strcmp(kernels[i].name, name) == 0) return &kernels[i];
     return NULL;
 }
+
+pg_links pg_links_of(const char *kernel, int64_t n_params)
+{
+    if (strcmp(kernel, "call") == 0 || strcmp(kernel, "scan") == 0)
+        return (pg_links){.programs = 1};
+    if (strcmp(kernel, "while") == 0) return (pg_links){.programs = 2};
+    if (strcmp(kernel, "cond") == 0) return (pg_links){.programs = n_params};
+    return (pg_links){.code = strcmp(kernel, "generated") == 0,
+                      .host = strcmp(kernel, "host_call") == 0};
+}

@@ -206,12 +206,47 @@ static pg_status check_inputs(const pg_program *program, int64_t first, int64_t 
     return PG_OK;
 }
 
+void pg_program_describe(const pg_program *program, pg_program_info *out)
+{
+    out->n_inputs = program->n_inputs - program->n_constants;
+    out->n_outputs = program->n_outputs;
+}
+
+static pg_status describe_value(const pg_program *program, const char *what, int64_t k, int64_t n,
+                                int64_t value, pg_array_info *out)
+{
+    PG_REQUIRE(k >= 0 && k < n, "program: there is no %s %lld", what, (long long)k);
+    const pg_aval *aval = program->avals[value];
+    PG_REQUIRE(aval, "program: %s %lld may be anything: nothing reads it", what, (long long)k);
+    memset(out, 0, sizeof *out);
+    out->dtype = aval->dtype;
+    out->ndim = aval->ndim;
+    for (int32_t i = 0; i < aval->ndim; i++)
+        out->shape[i] = aval->shape[i];
+    return PG_OK;
+}
+
+pg_status pg_program_input(const pg_program *program, int64_t k, pg_array_info *out)
+{
+    PG_REQUIRE(program && out, "pg_program_input: a pointer is NULL");
+    return describe_value(program, "input", k, program->n_inputs - program->n_constants, k, out);
+}
+
+pg_status pg_program_output(const pg_program *program, int64_t k, pg_array_info *out)
+{
+    PG_REQUIRE(program && out, "pg_program_output: a pointer is NULL");
+    int64_t value = k >= 0 && k < program->n_outputs ? program->outputs[k] : 0;
+    return describe_value(program, "output", k, program->n_outputs, value, out);
+}
+
 void pg_program_destroy(pg_program *program)
 {
     if (!program) return;
     pg_arrays_release(program->constants, program->n_constants);
     free(program->constants);
+    struct pg_loaded *loaded = program->loaded;
     free(program);
+    pg_loaded_destroy(loaded);
 }
 
 pg_status pg_program_bind(pg_program *program, pg_array *const *constants, int64_t n)
@@ -251,8 +286,10 @@ static pg_status run_instruction(const instruction *ins, pg_device *device, pg_a
     for (pg_dying rest = ins->last_reads; rest; rest &= rest - 1)
         if (only_owner(in[__builtin_ctz(rest)])) dying |= rest & -rest;
 
+    int64_t begin = pg_profile_begin();
     pg_status status = device == op->device ? op->kernel->run(op, in, dying, out)
                                             : pg_plan_instruction(op, device, in, dying, out);
+    if (begin && device == op->device) pg_profile_note(op, NULL, begin);
     if (status != PG_OK) return pg_explain_failure(op, status);
 
     for (int32_t i = 0; i < op->n_out; i++)
@@ -330,8 +367,9 @@ pg_status pg_program_run_nested(const pg_program *program, pg_device *device,
     return pg_program_run_on(program, device, program->constants, inputs, donated, outputs);
 }
 
-pg_status pg_program_run_donating(pg_program *program, pg_array *const *inputs,
-                                  const uint8_t *donated, pg_array **outputs)
+/* known: the program as the caller knows it, for a profile; NULL if it does not */
+static pg_status run_known(const pg_program *program, const pg_program *known,
+                           pg_array *const *inputs, const uint8_t *donated, pg_array **outputs)
 {
     pg_status status = check_inputs(program, 0, program->n_inputs - program->n_constants, inputs);
     if (status != PG_OK) {
@@ -339,7 +377,16 @@ pg_status pg_program_run_donating(pg_program *program, pg_array *const *inputs,
         return status;
     }
     atomic_fetch_add_explicit(&program->device->programs, 1, memory_order_relaxed);
-    return pg_program_run_nested(program, program->device, inputs, donated, outputs);
+    int64_t begin = pg_profile_begin();
+    status = pg_program_run_nested(program, program->device, inputs, donated, outputs);
+    if (begin) pg_profile_note(NULL, known, begin);
+    return status;
+}
+
+pg_status pg_program_run_donating(pg_program *program, pg_array *const *inputs,
+                                  const uint8_t *donated, pg_array **outputs)
+{
+    return run_known(program, program, inputs, donated, outputs);
 }
 
 pg_status pg_program_run(pg_program *program, pg_array *const *inputs, pg_array **outputs)
@@ -377,7 +424,7 @@ pg_status pg_execute(pg_device *device, const int64_t *code, int64_t n_code, int
     pg_program *program;
     PG_TRY(pg_program_create(device, code, n_code, n_slots, n_inputs, output_refs, n_outputs,
                              &program));
-    pg_status status = pg_program_run(program, inputs, outputs);
+    pg_status status = run_known(program, NULL, inputs, NULL, outputs);
     pg_program_destroy(program);
     return status;
 }

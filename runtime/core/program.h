@@ -24,7 +24,10 @@ struct pg_program {
     int32_t *last_reader; /* while creating; instruction + 1, 0 = not known yet */
     pg_array **constants; /* the last inputs, if pg_program_bind gave them once and for all */
     int64_t n_constants;
+    struct pg_loaded *loaded; /* operations and more that belong to it, if it comes from a file */
 };
+
+void pg_loaded_destroy(struct pg_loaded *loaded); /* load.c; accepts NULL */
 
 /* A run with these constants in place of the program's, if those are on another device. */
 pg_status pg_program_run_on(const pg_program *program, pg_device *device,
