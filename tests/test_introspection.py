@@ -129,6 +129,19 @@ def test_explain_shows_bodies_of_loops(tensor, capsys):
     assert "scan" in out and "sin" in out
 
 
+def test_a_compiled_function_can_be_saved(arguments, tensor, device, tmp_path):
+    from pequegrad.runtime import library
+
+    path = str(tmp_path / "step.pg")
+    pg.jit(step).lower(*arguments).compile().save(path)
+    values = library.Program.load(device, path).run([x._node.value for x in arguments])
+    expected = step(*arguments)[1]
+    np.testing.assert_allclose(library.array_to_host(values[1], expected._node.aval), expected.numpy(), rtol=1e-6)
+    w = tensor([1.0])
+    with pytest.raises(pg.ArgumentError, match="cannot change"):
+        pg.jit(lambda x: w.__setitem__(0, x) or x).lower(tensor(1.0)).compile().save(path)
+
+
 # ---- caches --------------------------------------------------------------------------------------------
 
 

@@ -129,7 +129,7 @@ def argument_key(name, leaves, structure, static):
             others.append(x)
         else:
             traced.append(tensor)
-            kinds.append(tensor._node.aval)
+            kinds.append(tensor._node.aval.update())  # the one in the table of avals, should it have been cleared
             others.append(TRACED)
     key = structure, tuple(kinds), tuple(static), tuple(map(_frozen, static.values()))
     try:

@@ -1,6 +1,7 @@
 """jit(f, check=True): each call runs compiled, and the traced graph once more op by op; results that differ are an error."""
 
-import ml_dtypes
+import contextlib
+
 import numpy as np
 
 from ..compiler.program import device_of, program_of
@@ -8,6 +9,7 @@ from ..core import dtype as dtypes
 from ..core.device import device as devices
 from ..core.errors import MiscompiledError
 from ..core.evaluate import assemble, evaluate
+from ..core.locks import stateful
 from ..runtime import library
 
 
@@ -16,6 +18,11 @@ def run_checked(entry, nodes, lines):
 
     Raises MiscompiledError, which names the first operation that differs when it is compiled.
     """
+    with stateful if entry.state else contextlib.nullcontext():
+        return _run_checked(entry, nodes, lines)
+
+
+def _run_checked(entry, nodes, lines):
     placeholders = [handle._node for handle in entry.handles] + nodes
     evaluate([node for node in placeholders if node.value is None], reader="a jitted function")
     inputs = [node.value for node in placeholders]
@@ -74,6 +81,8 @@ def _difference(found, expected):
     if not found.size:
         return None
     if dtypes.is_inexact(found.dtype):
+        import ml_dtypes  # not with the package: it takes long
+
         wide = np.complex128 if found.dtype.kind == "c" else np.float64
         a, b = found.astype(wide), expected.astype(wide)
         finite = np.isfinite(b)

@@ -9,6 +9,7 @@ from ..compiler.program import device_of, program_of
 from ..core.device import device as devices
 from ..core.errors import ArgumentError
 from ..core.evaluate import evaluate
+from ..core.locks import stateful
 from ..core.node import TRACKED, Cut, array, history_of, leaf, same_aval, state
 from ..core.tensor import Tensor, tensors_of
 from ..primitives.calls import call
@@ -116,6 +117,13 @@ class Entry:
         nodes = [handle._node for handle in self.handles]
         evaluate([node for node in nodes if node.value is None], reader="save()")
         save_program(self.closed, [node.value for node in nodes], device_of(self.closed, devices.cpu), path)
+
+    def run_safely(self, nodes, donated=None):
+        """run, with the lock if there is state."""
+        if not self.state:
+            return self.run(nodes, donated)
+        with stateful:
+            return self.run(nodes, donated)
 
     def _prepared(self, nodes):
         """The pointers to the values of the nodes, when some are pending or nothing has been compiled yet."""

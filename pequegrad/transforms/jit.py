@@ -5,7 +5,6 @@ import functools
 import weakref
 
 from ..core.errors import ArgumentError, user_line
-from ..core.locks import stateful
 from ..core.node import state
 from ..core.tensor import Tensor
 from .arguments import TRACED, argument_key, differences, from_abstract, leaf_owners, order_of_leaves, quick_nodes
@@ -137,10 +136,7 @@ class jit:
         if order is not None:
             nodes = list(order(nodes))
         self.straight = entry.straight
-        if not entry.state:
-            return entry.run(nodes, donated)
-        with stateful:
-            return entry.run(nodes, donated)
+        return entry.run_safely(nodes, donated)
 
     def _call(self, args, kwargs):
         """A call of which __call__ does not know where to find its program: one that is new, or of an uncommon form."""
@@ -157,10 +153,8 @@ class jit:
             return entry.apply(leaves)
         donated = self._donated_leaves(*static[:2]) if self.donated else None
         if self.check:
-            with stateful:
-                return run_checked(entry, [x._node for x in leaves], self.lines)
-        with stateful:
-            results = entry.run([x._node for x in leaves], donated)
+            return run_checked(entry, [x._node for x in leaves], self.lines)
+        results = entry.run_safely([x._node for x in leaves], donated)
         if key in self.compiled and not kwargs and not static[2]:
             self._remember(args, self.compiled[key], donated, entry)
         return results

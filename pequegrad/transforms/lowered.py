@@ -4,7 +4,6 @@ from ..compiler import inspect
 from ..compiler.program import device_of, program_of
 from ..core.device import device as devices
 from ..core.errors import ArgumentError
-from ..core.locks import stateful
 from .arguments import differences
 
 
@@ -59,8 +58,7 @@ class Compiled:
                 f"What {function.name} read while it was traced has changed (a module, its mode, or a captured tensor).",
                 fix="lower and compile it again.",
             )
-        with stateful:
-            return entry.run([x._node for x in leaves])
+        return entry.run_safely([x._node for x in leaves])
 
     def as_text(self, stage="fused"):
         """The graph, one line per operation or kernel: see Lowered.as_text."""
@@ -74,6 +72,12 @@ class Compiled:
         """What a run does: a dict with `flops`, `bytes_read`, `bytes_written` and `kernels`; estimates, loops of unknown length count once."""
         found = inspect.kernels(inspect.graph_at("fused", self._entry.graph, self._entry.closed))
         return {**inspect.total_cost([node.spec for node in found])._asdict(), "kernels": len(found)}
+
+    def save(self, path):
+        """Writes the program to a file that a C program can load and run (pg_program_load), with the values that captured tensors
+        have now. Raises ArgumentError if it changes tensors from outside or calls Python functions.
+        """
+        self._entry.save(path)
 
     def explain(self):
         """A text: a line per kernel, then where each operation went."""
