@@ -240,3 +240,29 @@ def test_a_program_is_printed_as_code_that_runs(capsys):
     program = build(given_inputs, [("relu", [0]), ("softmax_rows", [0]), ("iota", [0]), ("bits", [0])], [1])
     exec(program.listing(), {})
     assert "p.exp(" in program.source() and capsys.readouterr().out
+
+
+# ---- what it found -------------------------------------------------------------------------------------------
+
+
+def agrees(f, *arguments):
+    np.testing.assert_allclose(pg.jit(f)(*arguments).numpy(), f(*arguments).numpy(), rtol=1e-5)
+
+
+def test_a_kernel_does_not_gather_from_what_it_computes(tensor):
+    def f(x):
+        y = pg.broadcast_to(~x, (8,))
+        z = pg.take_along_axis(y, y % 10, 0)
+        i = pg.broadcast_to((z % 10)[:, None], (8, 2))
+        return z[pg.take(y, i) % 10]
+
+    agrees(f, tensor(np.uint8(3)))
+
+
+def test_merged_groups_do_not_read_elsewhere_what_they_compute(tensor, rng):
+    def f(x):
+        y = pg.sin(x)
+        z = y * (x * 3)
+        return (z[:5] + z[5:]).sum() + (y * pg.sqrt(x)).sum()
+
+    agrees(f, tensor(rng.uniform(0, 9, 10).astype("f4")))

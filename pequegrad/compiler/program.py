@@ -23,7 +23,7 @@ def program_of(graph, device):
         assert all(map(is_constant, constants)), "a graph reads a value from outside"
         found = graph.derived["program"] = library.Program(
             device, code, n_slots, len(inputs), [slots[node] for node in compiled.results],
-            owner=compiled.nodes, constants=[node.value for node in constants],
+            owner=compiled.nodes, constants=[node.value for node in constants], name=graph.name,
         )  # fmt: skip
     return found
 

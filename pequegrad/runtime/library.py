@@ -6,6 +6,7 @@ Every call into C is here. `lib` is looked up at each call, so that tests can co
 import itertools
 import os
 import threading
+import weakref
 from array import array
 from importlib.util import find_spec
 
@@ -75,7 +76,7 @@ def open_device(kind, index):
 
 
 def _load_blas():
-    """Takes OpenBLAS from the scipy-openblas32 wheel, without importing it. Without the wheel the own kernel runs."""
+    """Takes LAPACK from the scipy-openblas32 wheel, without importing it, for most of pg.linalg."""
     if lib.pg_cpu_blas()[0] != b"\0":
         return
     package = find_spec("scipy_openblas32")
@@ -289,24 +290,28 @@ def execute(device, code, n_slots, inputs, output_refs, n_owned):
     return [DeviceArray(p) for p in outputs[0:n_owned]] + _shared(outputs, n_owned, n)
 
 
+programs = weakref.WeakValueDictionary()  # address -> Program
+
+
 class Program:
     """Code that is run again and again. `owner` keeps its operations alive; the last inputs may be `constants`."""
 
-    __slots__ = ("pointer", "owner", "n_outputs", "_outputs")
+    __slots__ = ("pointer", "owner", "n_outputs", "name", "_outputs", "__weakref__")
 
-    def __init__(self, device, code, n_slots, n_inputs, output_refs, owner, constants=()):
+    def __init__(self, device, code, n_slots, n_inputs, output_refs, owner, constants=(), name="program"):
         out = ffi.new("pg_program **")
         check(
             lib.pg_program_create(
                 device.handle, _int64(code), len(code), n_slots, n_inputs, _int64(output_refs), len(output_refs), out
             )
         )
-        self._hold(out[0], owner, len(output_refs))
+        self._hold(out[0], owner, len(output_refs), name)
         if constants:
             check(lib.pg_program_bind(self.pointer, [value.pointer for value in constants], len(constants)))
 
-    def _hold(self, pointer, owner, n_outputs):
-        self.pointer, self.owner, self.n_outputs = pointer, owner, n_outputs
+    def _hold(self, pointer, owner, n_outputs, name):
+        self.pointer, self.owner, self.n_outputs, self.name = pointer, owner, n_outputs, name
+        programs[self.params[0]] = self
         self._outputs = ffi.typeof(f"pg_array *[{n_outputs}]")  # a type made once: ffi.new is faster
 
     @property
@@ -338,7 +343,7 @@ class Program:
         check(lib.pg_program_load(device.handle, os.fsencode(path), out), invalid=ArgumentError)
         lib.pg_program_describe(out[0], info)
         made = object.__new__(cls)
-        made._hold(out[0], None, info.n_outputs)
+        made._hold(out[0], None, info.n_outputs, os.path.basename(path))
         return made
 
     def save(self, path):
@@ -370,6 +375,18 @@ class Program:
     def __del__(self, destroy=lib.pg_program_destroy):
         if hasattr(self, "pointer"):
             destroy(self.pointer)
+
+
+def start_profile(most):
+    """Records the instructions and programs that run, up to so many; see pg_profile_start."""
+    check(lib.pg_profile_start(most), invalid=ArgumentError)
+
+
+def stop_profile(most):
+    """(array of records, one row each: op, program, begin, end, thread; how many found no place)."""
+    records = np.empty((most, 5), np.int64)
+    n = lib.pg_profile_stop(ffi.cast("pg_profile_record *", ffi.from_buffer(records, require_writable=True)), most)
+    return records[:n], max(n - most, 0)
 
 
 # ---- functions of the host -------------------------------------------------------------------------

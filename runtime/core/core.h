@@ -26,6 +26,18 @@ int64_t pg_plan_in_use(const pg_device *device); /* bytes, at this point of the 
 pg_status pg_program_check(const pg_program *program, const pg_device *device, int64_t n_in,
                            const pg_aval *const *in, int64_t n_out, const pg_aval *const *out);
 
+/* ---- profiles (profile.c) --------------------------------------------------------------------- */
+
+/* pg_profile_begin() before, and if it was not 0 pg_profile_note() after what is to be timed: an
+ * instruction (op), or a run of a whole program (op NULL). */
+extern atomic_bool pg_profiling;
+int64_t pg_profile_now(void);
+void pg_profile_note(const pg_op *op, const pg_program *program, int64_t begin);
+static inline int64_t pg_profile_begin(void)
+{
+    return atomic_load_explicit(&pg_profiling, memory_order_relaxed) ? pg_profile_now() : 0;
+}
+
 /* ---- generated code (code.c) ------------------------------------------------------------------- */
 
 /* The open code to which the function at this address belongs, or NULL; *name, if not NULL: how it is called. */

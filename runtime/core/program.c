@@ -286,8 +286,10 @@ static pg_status run_instruction(const instruction *ins, pg_device *device, pg_a
     for (pg_dying rest = ins->last_reads; rest; rest &= rest - 1)
         if (only_owner(in[__builtin_ctz(rest)])) dying |= rest & -rest;
 
+    int64_t begin = pg_profile_begin();
     pg_status status = device == op->device ? op->kernel->run(op, in, dying, out)
                                             : pg_plan_instruction(op, device, in, dying, out);
+    if (begin && device == op->device) pg_profile_note(op, NULL, begin);
     if (status != PG_OK) return pg_explain_failure(op, status);
 
     for (int32_t i = 0; i < op->n_out; i++)
@@ -365,8 +367,9 @@ pg_status pg_program_run_nested(const pg_program *program, pg_device *device,
     return pg_program_run_on(program, device, program->constants, inputs, donated, outputs);
 }
 
-pg_status pg_program_run_donating(pg_program *program, pg_array *const *inputs,
-                                  const uint8_t *donated, pg_array **outputs)
+/* known: the program as the caller knows it, for a profile; NULL if it does not */
+static pg_status run_known(const pg_program *program, const pg_program *known,
+                           pg_array *const *inputs, const uint8_t *donated, pg_array **outputs)
 {
     pg_status status = check_inputs(program, 0, program->n_inputs - program->n_constants, inputs);
     if (status != PG_OK) {
@@ -374,7 +377,16 @@ pg_status pg_program_run_donating(pg_program *program, pg_array *const *inputs,
         return status;
     }
     atomic_fetch_add_explicit(&program->device->programs, 1, memory_order_relaxed);
-    return pg_program_run_nested(program, program->device, inputs, donated, outputs);
+    int64_t begin = pg_profile_begin();
+    status = pg_program_run_nested(program, program->device, inputs, donated, outputs);
+    if (begin) pg_profile_note(NULL, known, begin);
+    return status;
+}
+
+pg_status pg_program_run_donating(pg_program *program, pg_array *const *inputs,
+                                  const uint8_t *donated, pg_array **outputs)
+{
+    return run_known(program, program, inputs, donated, outputs);
 }
 
 pg_status pg_program_run(pg_program *program, pg_array *const *inputs, pg_array **outputs)
@@ -418,7 +430,7 @@ pg_status pg_execute(pg_device *device, const int64_t *code, int64_t n_code, int
     pg_program *program;
     PG_TRY(pg_program_create(device, code, n_code, n_slots, n_inputs, output_refs, n_outputs,
                              &program));
-    pg_status status = pg_program_run(program, inputs, outputs);
+    pg_status status = run_known(program, NULL, inputs, NULL, outputs);
     pg_program_destroy(program);
     return status;
 }

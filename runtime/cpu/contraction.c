@@ -157,13 +157,37 @@ static bool may_widen(pg_dtype from, pg_dtype to)
     return pg_dtype_size(to) > pg_dtype_size(from);
 }
 
-static pg_status check_next(const pg_op *op, int32_t *next, int64_t size)
+/* Everything but the output: the lists of axes fit the inputs. */
+static pg_status check_lists(const pg_op *op)
 {
-    const pg_aval *out = &op->out[0];
-    PG_REQUIRE(*next < out->ndim, "output has only %d axes", out->ndim);
-    PG_REQUIRE(out->shape[*next] == size, "output axis %d has size %lld, but the inputs give %lld",
-               *next, (long long)out->shape[*next], (long long)size);
-    (*next)++;
+    PG_REQUIRE(op->n_params >= 2 && op->params[0] >= 0 && op->params[0] <= PG_MAX_NDIM &&
+                   op->params[1] >= 0 && op->params[1] <= PG_MAX_NDIM &&
+                   op->n_params == 2 + 2 * (op->params[0] + op->params[1]),
+               "%lld parameters do not fit the numbers of axes", (long long)op->n_params);
+    pg_contraction_axes lists = pg_contraction_read(op);
+    PG_TRY(check_pairs("batch", op, lists.batch[0], lists.batch[1], lists.n_batch));
+    PG_TRY(check_pairs("contracting", op, lists.contract[0], lists.contract[1], lists.n_contract));
+    for (int side = 0; side < 2; side++)
+        for (int64_t i = 0; i < lists.n_batch; i++)
+            PG_REQUIRE(!contains(lists.contract[side], lists.n_contract, lists.batch[side][i]),
+                       "axis %lld is both batch and contracting", (long long)lists.batch[side][i]);
+    return PG_OK;
+}
+
+pg_status pg_contraction_shape(const pg_op *op, int64_t *shape, int32_t *ndim, int64_t *rows)
+{
+    PG_TRY(check_lists(op));
+    pg_contraction_axes lists = pg_contraction_read(op);
+    *ndim = 0;
+    *rows = 1;
+    for (int64_t i = 0; i < lists.n_batch; i++)
+        *rows *= shape[(*ndim)++] = op->in[0].shape[lists.batch[0][i]];
+    for (int side = 0; side < 2; side++)
+        for (int32_t axis = 0; axis < op->in[side].ndim; axis++) {
+            if (!is_free(&lists, side, axis)) continue;
+            shape[(*ndim)++] = op->in[side].shape[axis];
+            if (side == 0) *rows *= op->in[0].shape[axis];
+        }
     return PG_OK;
 }
 
@@ -176,24 +200,13 @@ pg_status pg_contraction_check(pg_op *op)
                pg_dtype_name(in[1].dtype));
     PG_REQUIRE(may_widen(in[0].dtype, out->dtype), "inputs are %s, but output is %s",
                pg_dtype_name(in[0].dtype), pg_dtype_name(out->dtype));
-    PG_REQUIRE(op->n_params >= 2 && op->params[0] >= 0 && op->params[0] <= PG_MAX_NDIM &&
-                   op->params[1] >= 0 && op->params[1] <= PG_MAX_NDIM &&
-                   op->n_params == 2 + 2 * (op->params[0] + op->params[1]),
-               "%lld parameters do not fit the numbers of axes", (long long)op->n_params);
-    pg_contraction_axes lists = pg_contraction_read(op);
-    PG_TRY(check_pairs("batch", op, lists.batch[0], lists.batch[1], lists.n_batch));
-    PG_TRY(check_pairs("contracting", op, lists.contract[0], lists.contract[1], lists.n_contract));
-    for (int side = 0; side < 2; side++)
-        for (int64_t i = 0; i < lists.n_batch; i++)
-            PG_REQUIRE(!contains(lists.contract[side], lists.n_contract, lists.batch[side][i]),
-                       "axis %lld is both batch and contracting", (long long)lists.batch[side][i]);
-
-    int32_t next = 0;
-    for (int64_t i = 0; i < lists.n_batch; i++)
-        PG_TRY(check_next(op, &next, in[0].shape[lists.batch[0][i]]));
-    for (int side = 0; side < 2; side++)
-        for (int32_t axis = 0; axis < in[side].ndim; axis++)
-            if (is_free(&lists, side, axis)) PG_TRY(check_next(op, &next, in[side].shape[axis]));
-    PG_REQUIRE(next == out->ndim, "output has %d axes, but the inputs give %d", out->ndim, next);
+    int64_t shape[2 * PG_MAX_NDIM], rows;
+    int32_t ndim;
+    PG_TRY(pg_contraction_shape(op, shape, &ndim, &rows));
+    for (int32_t i = 0; i < ndim && i < out->ndim; i++)
+        PG_REQUIRE(out->shape[i] == shape[i],
+                   "output axis %d has size %lld, but the inputs give %lld", i,
+                   (long long)out->shape[i], (long long)shape[i]);
+    PG_REQUIRE(ndim == out->ndim, "output has %d axes, but the inputs give %d", out->ndim, ndim);
     return PG_OK;
 }

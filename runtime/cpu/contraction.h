@@ -14,6 +14,9 @@ typedef struct pg_contraction_axes {
 pg_contraction_axes pg_contraction_read(const pg_op *op);
 /* Whether parameters, shapes and dtypes fit together: the kernel's prepare. */
 pg_status pg_contraction_check(pg_op *op);
+/* Checks the inputs and the parameters, and gives the shape of the product (room for 2 * PG_MAX_NDIM) and
+ * its rows: the product of the sizes of all but the free axes of rhs. */
+pg_status pg_contraction_shape(const pg_op *op, int64_t *shape, int32_t *ndim, int64_t *rows);
 
 /* An operand with its axes in groups; m or n is `free`. */
 typedef struct pg_operand {

@@ -12,6 +12,7 @@
  * number of threads: results must not. Choose `grain` so that it takes 20 us or more. */
 void pg_parallel_for(int64_t n, int64_t grain,
                      void (*body)(void *context, int64_t begin, int64_t end), void *context);
+int32_t pg_parallel_threads(void); /* that a pg_parallel_for here would use: 1 inside another */
 
 /* ---- memory (memory.c) and limits (cgroup.c) --------------------------------------------------- */
 
@@ -58,7 +59,7 @@ pg_isa pg_cpu_isa(void);
  * and is listed here; a file of ISA_SOURCES defines `const pg_kernel PG_ISA_NAME(pg_cpu_x_kernels)[]`. */
 /* clang-format off */
 #define PG_CPU_TABLES(X) \
-    X(reduce) X(matmul) X(gather) X(scatter) X(shape) X(scan) X(sort) X(search) X(dynamic) \
+    X(reduce) X(matmul) X(dot_generated) X(gather) X(scatter) X(shape) X(scan) X(sort) X(search) X(dynamic) \
     X(attention) X(conv) X(windows) X(window_search) X(overlap) X(elementwise_special) \
     X(linalg_factor) X(linalg_spectral) X(linalg_solve) X(linalg_det) X(linalg_eig) \
     X(generated)

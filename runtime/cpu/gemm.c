@@ -2,54 +2,30 @@
  *
  * Compiled once per instruction set, with contraction: a * b + c becomes one FMA where there is one.
  * The register tile is ROWS x (2 vectors): with 12 x 2 accumulators, 2 vectors of B and one broadcast
- * element of A it fills the 32 registers of AVX-512; AVX2 and SSE2 have 16.
+ * element of A it fills the 32 registers of AVX-512; AVX2 and SSE2 have 16. There is a copy of the loop
+ * for every number of rows, and for 1 and 2 vectors: edges cost what they are worth.
  * float16 and bfloat16 become float32 when they are packed, and are summed as such. */
 #include "gemm.h"
 
+#include "gemm_pack.h"
 #include "pequegrad_scalar.h"
 
 #if defined(__AVX512F__)
+#include <immintrin.h>
 enum { VECTOR_BYTES = 64, ROWS = 12 };
 #elif defined(__AVX2__)
 enum { VECTOR_BYTES = 32, ROWS = 6 };
 #else
 enum { VECTOR_BYTES = 16, ROWS = 6 };
 #endif
-enum { X_BLOCK = 2048 }; /* elements of a vector that stay in L1 while a matrix passes by */
+
+/* ---- packing ------------------------------------------------------------------------------------- */
 
 #define SAME(x) (x)
 
-/* T: element in memory, A: packed element, W: width of the panel. Two layouts matter for speed:
- * neighbours across the panel (copied whole) and neighbours along the depth (transposed). */
-#define PACK(name, W, T, A, LOAD)                                                                  \
-    static void name##_part(A *to, const char *from, int64_t across, int64_t along, int64_t width, \
-                            int64_t depth)                                                         \
-    {                                                                                              \
-        for (int64_t d = 0; d < depth; d++)                                                        \
-            for (int64_t i = 0; i < W; i++)                                                        \
-                to[d * W + i] = i < width ? LOAD(*(const T *)(from + i * across + d * along)) : 0; \
-    }                                                                                              \
-    static void name(A *to, const char *from, int64_t across, int64_t along, int64_t width,        \
-                     int64_t depth)                                                                \
-    {                                                                                              \
-        if (width < W) {                                                                           \
-            name##_part(to, from, across, along, width, depth);                                    \
-        } else if (across == (int64_t)sizeof(T)) {                                                 \
-            for (int64_t d = 0; d < depth; d++)                                                    \
-                for (int64_t i = 0; i < W; i++)                                                    \
-                    to[d * W + i] = LOAD(((const T *)(from + d * along))[i]);                      \
-        } else if (along == (int64_t)sizeof(T)) {                                                  \
-            for (int64_t i = 0; i < W; i++)                                                        \
-                for (int64_t d = 0; d < depth; d++)                                                \
-                    to[d * W + i] = LOAD(((const T *)(from + i * across))[d]);                     \
-        } else {                                                                                   \
-            name##_part(to, from, across, along, width, depth);                                    \
-        }                                                                                          \
-    }
-
 #define PACK_BOTH(name, T, A, LOAD)                                                            \
-    PACK(name##_rows, ROWS, T, A, LOAD)                                                        \
-    PACK(name##_columns, (2 * VECTOR_BYTES / (int)sizeof(A)), T, A, LOAD)                      \
+    PG_PACK(name##_rows, ROWS, T, A, LOAD)                                                     \
+    PG_PACK(name##_columns, (2 * VECTOR_BYTES / (int)sizeof(A)), T, A, LOAD)                   \
     static void name##_pack_a(void *to, const char *a, int64_t row, int64_t column, int64_t m, \
                               int64_t depth)                                                   \
     {                                                                                          \
@@ -60,121 +36,126 @@ enum { X_BLOCK = 2048 }; /* elements of a vector that stay in L1 while a matrix 
     {                                                                                          \
         name##_columns(to, b, column, row, n, depth);                                          \
     }
-
-/* ---- the register tile ------------------------------------------------------------------------- */
-
-#define TILE(A)                                                                             \
-    typedef A A##_vector __attribute__((vector_size(VECTOR_BYTES)));                        \
-    typedef A A##_unaligned __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(A)))); \
-    enum { A##_lanes = VECTOR_BYTES / sizeof(A) };                                          \
-                                                                                            \
-    static void A##_multiply(int64_t depth, const void *a_, const void *b_, char *c,        \
-                             int64_t c_row, int64_t m, int64_t n, bool add)                 \
-    {                                                                                       \
-        const A *a = a_;                                                                    \
-        const A##_vector *b = b_;                                                           \
-        A##_vector sum[ROWS][2];                                                            \
-        for (int i = 0; i < ROWS; i++)                                                      \
-            sum[i][0] = sum[i][1] = (A##_vector){0};                                        \
-        for (int64_t d = 0; d < depth; d++, a += ROWS, b += 2) {                            \
-            A##_vector b0 = b[0], b1 = b[1];                                                \
-            for (int i = 0; i < ROWS; i++) {                                                \
-                sum[i][0] += a[i] * b0;                                                     \
-                sum[i][1] += a[i] * b1;                                                     \
-            }                                                                               \
-        }                                                                                   \
-        if (m == ROWS && n == 2 * A##_lanes) {                                              \
-            for (int i = 0; i < ROWS; i++) {                                                \
-                A##_unaligned *row = (A##_unaligned *)(c + i * c_row);                      \
-                row[0] = add ? row[0] + sum[i][0] : sum[i][0];                              \
-                row[1] = add ? row[1] + sum[i][1] : sum[i][1];                              \
-            }                                                                               \
-            return;                                                                         \
-        }                                                                                   \
-        A tile[ROWS][2 * A##_lanes]; /* the edge of C */                                    \
-        for (int i = 0; i < ROWS; i++) {                                                    \
-            ((A##_unaligned *)tile[i])[0] = sum[i][0];                                      \
-            ((A##_unaligned *)tile[i])[1] = sum[i][1];                                      \
-        }                                                                                   \
-        for (int64_t i = 0; i < m; i++) {                                                   \
-            A *row = (A *)(c + i * c_row);                                                  \
-            for (int64_t j = 0; j < n; j++)                                                 \
-                row[j] = add ? row[j] + tile[i][j] : tile[i][j];                            \
-        }                                                                                   \
-    }
-
-/* ---- matrix times vector ----------------------------------------------------------------------- */
-
-#define TIMES_VECTOR(A)                                                                            \
-    static A A##_dot(int64_t n, const A *x, const A *y)                                            \
-    {                                                                                              \
-        A##_vector sum[4] = {{0}, {0}, {0}, {0}};                                                  \
-        int64_t i = 0;                                                                             \
-        for (; i + 4 * A##_lanes <= n; i += 4 * A##_lanes)                                         \
-            for (int v = 0; v < 4; v++)                                                            \
-                sum[v] += *(const A##_unaligned *)(x + i + v * A##_lanes) *                        \
-                          *(const A##_unaligned *)(y + i + v * A##_lanes);                         \
-        for (; i + A##_lanes <= n; i += A##_lanes)                                                 \
-            sum[0] += *(const A##_unaligned *)(x + i) * *(const A##_unaligned *)(y + i);           \
-        A##_vector all = (sum[0] + sum[1]) + (sum[2] + sum[3]);                                    \
-        A total = 0;                                                                               \
-        for (int v = 0; v < A##_lanes; v++)                                                        \
-            total += all[v];                                                                       \
-        for (; i < n; i++)                                                                         \
-            total += x[i] * y[i];                                                                  \
-        return total;                                                                              \
-    }                                                                                              \
-    /* y += the columns of a, each times its x; four at a time, to touch y less often */           \
-    static void A##_add_columns(int64_t m, int64_t k, const char *a, int64_t a_column, const A *x, \
-                                A *restrict y)                                                     \
-    {                                                                                              \
-        int64_t d = 0;                                                                             \
-        for (; d + 4 <= k; d += 4) {                                                               \
-            const A *a0 = (const A *)(a + d * a_column),                                           \
-                    *a1 = (const A *)(a + (d + 1) * a_column);                                     \
-            const A *a2 = (const A *)(a + (d + 2) * a_column);                                     \
-            const A *a3 = (const A *)(a + (d + 3) * a_column);                                     \
-            for (int64_t i = 0; i < m; i++)                                                        \
-                y[i] += (a0[i] * x[d] + a1[i] * x[d + 1]) + (a2[i] * x[d + 2] + a3[i] * x[d + 3]); \
-        }                                                                                          \
-        for (; d < k; d++)                                                                         \
-            for (int64_t i = 0; i < m; i++)                                                        \
-                y[i] += ((const A *)(a + d * a_column))[i] * x[d];                                 \
-    }                                                                                              \
-    static void A##_times_vector(int64_t m, int64_t k, const char *a, int64_t a_row,               \
-                                 int64_t a_column, const char *x, int64_t x_stride, char *y_)      \
-    {                                                                                              \
-        A *y = (A *)y_, packed[X_BLOCK];                                                           \
-        for (int64_t i = 0; i < m; i++)                                                            \
-            y[i] = 0;                                                                              \
-        for (int64_t d = 0; d < k; d += X_BLOCK, a += X_BLOCK * a_column) {                        \
-            int64_t n = k - d < X_BLOCK ? k - d : X_BLOCK;                                         \
-            for (int64_t i = 0; i < n; i++)                                                        \
-                packed[i] = *(const A *)(x + (d + i) * x_stride);                                  \
-            if (a_column == (int64_t)sizeof(A))                                                    \
-                for (int64_t i = 0; i < m; i++)                                                    \
-                    y[i] += A##_dot(n, (const A *)(a + i * a_row), packed);                        \
-            else                                                                                   \
-                A##_add_columns(m, n, a, a_column, packed, y);                                     \
-        }                                                                                          \
-    }
-
-TILE(float)
-TILE(double)
-TIMES_VECTOR(float)
-TIMES_VECTOR(double)
 PACK_BOTH(float32, float, float, SAME)
 PACK_BOTH(float64, double, double, SAME)
 PACK_BOTH(float16, uint16_t, float, pg_half_to_float)
 PACK_BOTH(bfloat16, uint16_t, float, pg_bfloat16_to_float)
 
-#define LOOPS(name, A, times_vector)            \
-    static const pg_gemm_loops name##_loops = { \
-        sizeof(A), ROWS, 2 * A##_lanes, name##_pack_a, name##_pack_b, A##_multiply, times_vector};
-LOOPS(float32, float, float_times_vector)
-LOOPS(float64, double, double_times_vector)
-LOOPS(float16, float, NULL)
-LOOPS(bfloat16, float, NULL)
+/* ---- the register tile ------------------------------------------------------------------------- */
+
+#define UNROLL _Pragma("GCC unroll 16")
+
+/* The leading n < lanes elements of a row of C. */
+#ifdef __AVX512F__
+static inline void store_part_float(float *c, __m512 sum, int64_t n, bool add)
+{
+    __mmask16 mask = (__mmask16)((1u << n) - 1);
+    if (add) sum = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, c), sum);
+    _mm512_mask_storeu_ps(c, mask, sum);
+}
+static inline void store_part_double(double *c, __m512d sum, int64_t n, bool add)
+{
+    __mmask8 mask = (__mmask8)((1u << n) - 1);
+    if (add) sum = _mm512_add_pd(_mm512_maskz_loadu_pd(mask, c), sum);
+    _mm512_mask_storeu_pd(c, mask, sum);
+}
+#define STORE_PART(A)
+#else
+#define STORE_PART(A)                                                            \
+    static inline void store_part_##A(A *c, A##_vector sum, int64_t n, bool add) \
+    {                                                                            \
+        A part[A##_lanes];                                                       \
+        memcpy(part, &sum, sizeof part);                                         \
+        for (int64_t j = 0; j < n; j++)                                          \
+            c[j] = add ? c[j] + part[j] : part[j];                               \
+    }
+#endif
+
+/* Rows of A are reached from every third of them: an address is a base and up to twice a stride. */
+#define TILE(A)                                                                                   \
+    typedef A A##_vector __attribute__((vector_size(VECTOR_BYTES)));                              \
+    typedef A A##_unaligned __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(A))));       \
+    enum { A##_lanes = VECTOR_BYTES / sizeof(A) };                                                \
+    STORE_PART(A)                                                                                 \
+                                                                                                  \
+    static inline __attribute__((always_inline)) void A##_tile(const pg_product *p, bool add,     \
+                                                               const int rows, const int vectors) \
+    {                                                                                             \
+        const char *a[(ROWS + 2) / 3], *b = p->b;                                                 \
+        const int64_t a_row = p->a_row, a_column = p->a_column, b_row = p->b_row;                 \
+        A##_vector sum[ROWS][2];                                                                  \
+        UNROLL for (int i = 0; i < rows; i++)                                                     \
+        {                                                                                         \
+            if (i % 3 == 0) a[i / 3] = p->a + i * a_row;                                          \
+            __builtin_prefetch(p->c + i * p->c_row, 1);                                           \
+            __builtin_prefetch(p->c + i * p->c_row + vectors * VECTOR_BYTES - 1, 1);              \
+            UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = (A##_vector){0};                 \
+        }                                                                                         \
+        for (int64_t d = 0; d < p->k; d++, b += b_row) {                                          \
+            A##_vector y[2];                                                                      \
+            UNROLL for (int v = 0; v < vectors; v++) y[v] = ((const A##_unaligned *)b)[v];        \
+            UNROLL for (int i = 0; i < rows; i++)                                                 \
+            {                                                                                     \
+                A x = *(const A *)(a[i / 3] + i % 3 * a_row);                                     \
+                UNROLL for (int v = 0; v < vectors; v++) sum[i][v] += x * y[v];                   \
+            }                                                                                     \
+            UNROLL for (int i = 0; i < rows; i += 3) a[i / 3] += a_column;                        \
+        }                                                                                         \
+        const bool whole = p->n == vectors * A##_lanes;                                           \
+        UNROLL for (int i = 0; i < rows; i++)                                                     \
+        {                                                                                         \
+            A *c = (A *)(p->c + i * p->c_row);                                                    \
+            UNROLL for (int v = 0; v < vectors; v++, c += A##_lanes)                              \
+            {                                                                                     \
+                if (whole || v < vectors - 1)                                                     \
+                    *(A##_unaligned *)c = add ? *(A##_unaligned *)c + sum[i][v] : sum[i][v];      \
+                else                                                                              \
+                    store_part_##A(c, sum[i][v], p->n - v * A##_lanes, add);                      \
+            }                                                                                     \
+        }                                                                                         \
+    }
+TILE(float)
+TILE(double)
+
+typedef void tile_loop(const pg_product *p, bool add);
+#define INSTANCE(A, R)                                                                      \
+    static void A##_tile_##R##_1(const pg_product *p, bool add) { A##_tile(p, add, R, 1); } \
+    static void A##_tile_##R##_2(const pg_product *p, bool add) { A##_tile(p, add, R, 2); }
+#define ENTRY(A, R) {A##_tile_##R##_1, A##_tile_##R##_2},
+#define SIX(X, A) X(A, 1) X(A, 2) X(A, 3) X(A, 4) X(A, 5) X(A, 6)
+#ifdef __AVX512F__
+#define EVERY(X, A) SIX(X, A) X(A, 7) X(A, 8) X(A, 9) X(A, 10) X(A, 11) X(A, 12)
+#else
+#define EVERY(X, A) SIX(X, A)
+#endif
+
+#define MULTIPLY(A)                                                                          \
+    EVERY(INSTANCE, A)                                                                       \
+    static void A##_multiply(const pg_product *p, bool add)                                  \
+    {                                                                                        \
+        static tile_loop *const loops[ROWS][2] = {EVERY(ENTRY, A)};                          \
+        loops[p->m - 1][p->n > A##_lanes](p, add);                                           \
+    }                                                                                        \
+    static void A##_multiply_packed(int64_t depth, const void *a, const void *b, char *c,    \
+                                    int64_t c_row, int64_t m, int64_t n, bool add)           \
+    {                                                                                        \
+        pg_product p = {.m = m, .n = n, .k = depth, .a = a, .b = b, .c = c, .c_row = c_row}; \
+        p.a_row = sizeof(A);                                                                 \
+        p.a_column = ROWS * sizeof(A);                                                       \
+        p.b_row = 2 * VECTOR_BYTES;                                                          \
+        A##_multiply(&p, add);                                                               \
+    }
+MULTIPLY(float)
+MULTIPLY(double)
+
+#define LOOPS(name, A)                                                                           \
+    static const pg_gemm_loops name##_loops = {sizeof(A),          ROWS,          2 * A##_lanes, \
+                                               name##_pack_a,      name##_pack_b, A##_multiply,  \
+                                               A##_multiply_packed};
+LOOPS(float32, float)
+LOOPS(float64, double)
+LOOPS(float16, float)
+LOOPS(bfloat16, float)
 
 pg_gemm_table PG_ISA_NAME(pg_gemm_loops) = {
     [PG_FLOAT16] = &float16_loops,

@@ -14,45 +14,51 @@ typedef struct pg_product {
     int64_t a_row, a_column, b_row, b_column, c_row;
 } pg_product;
 
-/* float16 to float64, tiled and packed, by all threads (gemm_blocks.c). PG_ENOMEM, or PG_OK. */
-pg_status pg_gemm(pg_device *device, const pg_product *product);
+/* What is to happen to rows of C as soon as they are complete, while they are in cache. */
+typedef struct pg_gemm_finish {
+    /* rows [begin, end), by any thread; row i lies at c + i * c_row */
+    void (*run)(void *context, char *c, int64_t begin, int64_t end);
+    void *context;
+    int64_t rows; /* that belong together: begin and end are multiples of it, or end is m */
+    bool
+        keep; /* C is stored; else it only exists a panel of rows at a time, and product->c is not used */
+} pg_gemm_finish;
 
-/* ---- inner loops, once per instruction set (gemm.c) -------------------------------------------- */
+/* float16 to float64, by all threads (gemm_blocks.c); finish may be NULL. The sums of an element of C
+ * are added in an order that depends on k alone. PG_ENOMEM, or PG_OK. */
+pg_status pg_gemm(pg_device *device, const pg_product *product, const pg_gemm_finish *finish);
 
+/* ---- inner loops, once per instruction set ------------------------------------------------------ */
+
+/* gemm.c */
 typedef struct pg_gemm_loops {
     int64_t size;          /* bytes of a packed element: float32 or float64 */
     int64_t rows, columns; /* the tile of C that fits in registers */
-    /* to[d * rows + i] = a[i][d] for d < depth, and 0 for m <= i < rows; strides in bytes */
+    /* to[d * rows + i] = a[i][d] for d < depth, i < m; strides in bytes */
     void (*pack_a)(void *to, const char *a, int64_t row, int64_t column, int64_t m, int64_t depth);
-    /* to[d * columns + j] = b[d][j], and 0 for n <= j < columns */
+    /* to[d * columns + j] = b[d][j]; columns j >= n may be any of the matrix, or 0 */
     void (*pack_b)(void *to, const char *b, int64_t row, int64_t column, int64_t n, int64_t depth);
-    /* the leading m x n of the tile: C = packed A * packed B, or C += that */
+    /* C = A B or C += A B for m <= rows and n <= columns. Elements are of the packed type, packed or
+     * not; the rows of B have adjacent elements, and may be read up to the next whole vector */
+    void (*tile)(const pg_product *product, bool add);
+    /* the same with both packed */
     void (*multiply)(int64_t depth, const void *a, const void *b, char *c, int64_t c_row, int64_t m,
                      int64_t n, bool add);
-    /* y[i] = sum over d of a[i][d] x[d]: a matrix with adjacent elements in its rows or in its
-     * columns, times a vector; float32 and float64 only (else NULL) */
-    void (*times_vector)(int64_t m, int64_t k, const char *a, int64_t a_row, int64_t a_column,
-                         const char *x, int64_t x_stride, char *y);
 } pg_gemm_loops;
 
 /* By dtype of A and B; NULL for integers and bool. */
 typedef const pg_gemm_loops *const pg_gemm_table[PG_DTYPE_COUNT];
 extern pg_gemm_table pg_gemm_loops_base, pg_gemm_loops_v3, pg_gemm_loops_v4;
 
+/* y[i] = sum over d of a[i][d] x[d]: a matrix with adjacent elements in its rows or in its columns,
+ * times a vector; float32 or float64, by the calling thread (gemm_vector.c). */
+typedef void pg_times_vector(pg_dtype dtype, int64_t m, int64_t k, const char *a, int64_t a_row,
+                             int64_t a_column, const char *x, int64_t x_stride, char *y);
+extern pg_times_vector pg_times_vector_base, pg_times_vector_v3, pg_times_vector_v4;
+
 /* Integers (wrapping) and bool (or of ands), by the calling thread; B has adjacent elements in its
  * rows (gemm_integer.c). */
 typedef void pg_gemm_integer(const pg_product *product);
 extern pg_gemm_integer pg_gemm_integer_base, pg_gemm_integer_v3, pg_gemm_integer_v4;
-
-/* ---- BLAS (blas.c) ------------------------------------------------------------------------------ */
-
-typedef enum pg_transpose { PG_NO_TRANSPOSE = 111, PG_TRANSPOSE = 112 } pg_transpose; /* cblas.h */
-
-/* float32 or float64, by the calling thread: C = op(A) op(B), row-major, leading dimensions in
- * elements. False without a BLAS, or if a size is too large for it; C is then untouched. */
-bool pg_blas_gemm(pg_dtype dtype, pg_transpose transpose_a, pg_transpose transpose_b, int64_t m,
-                  int64_t n, int64_t k, const void *a, int64_t lda, const void *b, int64_t ldb,
-                  void *c, int64_t ldc);
-bool pg_blas_loaded(void);
 
 #endif

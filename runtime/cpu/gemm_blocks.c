@@ -1,112 +1,268 @@
 /* gemm_blocks.c - pg_gemm: C = A B by blocks that fit the caches (Goto and van de Geijn, "Anatomy of
  * high-performance matrix multiplication", 2008).
  *
- * Slabs of up to MAX_DEPTH columns of A and rows of B are packed into panels as wide as the register tile, then
- * C is shared out in blocks, each of which adds up its tiles. The order in which an element of C is
- * summed depends on k only, so neither blocks nor threads change the result. */
+ * B is packed first, once, by all threads: panels as wide as the register tile, in blocks of depth. Then
+ * the threads share out units, blocks of C. For each block of depth the rows of A that a unit needs are
+ * packed, and stay in L2 while the panels of B pass through L1. An operand that would be read too few times to
+ * be worth packing is read where it lies.
+ *
+ * An element of C is summed block of depth by block of depth, and these depend on k alone: neither the
+ * units nor what is packed nor the threads change the result. */
 #include "gemm.h"
 
+#include <stdlib.h>
+#include <unistd.h>
+
 enum {
-    MAX_DEPTH = 256,     /* a panel of B: 32 KB with AVX-512, in L1 together with one of A */
-    BLOCK_PANELS = 6,    /* panels of A in a block of C: 72 KB, in L2 */
-    BLOCK_COLUMNS = 512, /* columns of C in a block; a multiple of every tile */
-    MAX_ROWS = 7680,     /* of A packed at once; a multiple of every tile */
-    MAX_COLUMNS = 4096,  /* of B packed at once */
-    PARALLEL_FLOPS = 1 << 21,
-    PARALLEL_PACK = 1 << 15,
+    MAX_DEPTH = 256,     /* of a block: a panel of B has 32 KB with AVX-512, in L1 with one of A */
+    L2_PARTS = 8,        /* A of a unit takes one at most, and so does C if it is read again */
+    UNITS = 4,           /* wanted per thread */
+    UNIT_ROWS = 48,      /* of C in a unit, at least */
+    UNIT_COLUMNS = 128,  /* of C in a unit, at least */
+    SLAB_DEPTH = 4096,   /* of B packed at once, unless rows are to be finished */
+    SLAB_COLUMNS = 4096, /* of B packed at once, unless rows are to be finished */
+    DIRECT_B_ROWS = 96,  /* of C, up to which B is not worth packing */
+    DIRECT_A_PANELS = 2, /* of B in a unit, up to which a transposed A is not worth packing */
+    ALIASING = 4096,     /* rows at a multiple of this distance compete for the same lines of L1 */
+    PARALLEL_FLOPS = 1 << 22, /* work worth a thread */
+    PARALLEL_PACK = 1 << 15,  /* elements worth a thread */
+    LINE = 64,                /* bytes that are fetched at once */
 };
 
-typedef struct slab {
+typedef struct job {
+    pg_device *device;
     const pg_product *p;
     const pg_gemm_loops *loops;
-    char *packed_a, *packed_b;
-    int64_t row, column, d; /* the corner of this slab */
-    int64_t m, n, depth;    /* its size */
-    int64_t column_blocks;  /* of C */
-} slab;
+    const pg_gemm_finish *finish; /* or NULL */
+    bool add;                     /* to what C holds */
+    bool direct_a, direct_b; /* not packed (of B but the last panel, if it is not a whole one) */
+    int64_t depth;           /* of a block */
+    int64_t panels;          /* of B */
+    char *packed_b;          /* [block of depth, panel, depth in block, column in panel] */
+    int64_t unit_rows, unit_panels, column_units;
+    atomic_int status;
+} job;
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static int64_t round_up(int64_t a, int64_t b) { return ceil_divide(a, b) * b; }
 
-static void pack_a_panels(void *context, int64_t begin, int64_t end)
+/* ---- packing B --------------------------------------------------------------------------------- */
+
+static bool is_packed(const job *job, int64_t panel)
 {
-    const slab *s = context;
-    const pg_product *p = s->p;
-    int64_t rows = s->loops->rows;
-    for (int64_t panel = begin; panel < end; panel++)
-        s->loops->pack_a(s->packed_a + panel * rows * s->depth * s->loops->size,
-                         p->a + (s->row + panel * rows) * p->a_row + s->d * p->a_column, p->a_row,
-                         p->a_column, least(rows, s->m - panel * rows), s->depth);
+    return !job->direct_b || (panel + 1) * job->loops->columns > job->p->n;
 }
 
-static void pack_b_panels(void *context, int64_t begin, int64_t end)
+static int64_t packed_panels(const job *job)
 {
-    const slab *s = context;
-    const pg_product *p = s->p;
-    int64_t columns = s->loops->columns;
-    for (int64_t panel = begin; panel < end; panel++)
-        s->loops->pack_b(s->packed_b + panel * columns * s->depth * s->loops->size,
-                         p->b + s->d * p->b_row + (s->column + panel * columns) * p->b_column,
-                         p->b_row, p->b_column, least(columns, s->n - panel * columns), s->depth);
+    if (!job->direct_b) return job->panels;
+    return is_packed(job, job->panels - 1);
 }
 
-static void multiply_blocks(void *context, int64_t begin, int64_t end)
+static char *packed_panel(const job *job, int64_t d, int64_t depth, int64_t panel)
 {
-    const slab *s = context;
-    const pg_gemm_loops *loops = s->loops;
-    int64_t block_rows = BLOCK_PANELS * loops->rows;
-    for (int64_t block = begin; block < end; block++) {
-        int64_t row = block / s->column_blocks * block_rows;
-        int64_t column = block % s->column_blocks * BLOCK_COLUMNS;
-        int64_t row_end = least(row + block_rows, s->m);
-        int64_t column_end = least(column + BLOCK_COLUMNS, s->n);
-        for (int64_t j = column; j < column_end; j += loops->columns)
-            for (int64_t i = row; i < row_end; i += loops->rows)
-                loops->multiply(s->depth, s->packed_a + i * s->depth * loops->size,
-                                s->packed_b + j * s->depth * loops->size,
-                                s->p->c + (s->row + i) * s->p->c_row +
-                                    (s->column + j) * loops->size,
-                                s->p->c_row, least(loops->rows, s->m - i),
-                                least(loops->columns, s->n - j), s->d > 0);
+    int64_t all = packed_panels(job), index = all - (job->panels - panel);
+    return job->packed_b + (d * all + index * depth) * job->loops->columns * job->loops->size;
+}
+
+/* A unit is one panel of one block of depth. */
+static void pack_panels(void *context, int64_t begin, int64_t end)
+{
+    const job *job = context;
+    const pg_product *p = job->p;
+    int64_t columns = job->loops->columns, count = packed_panels(job);
+    for (int64_t unit = begin; unit < end; unit++) {
+        int64_t panel = job->panels - count + unit % count, d = unit / count * job->depth;
+        int64_t depth = least(job->depth, p->k - d);
+        job->loops->pack_b(packed_panel(job, d, depth, panel),
+                           p->b + d * p->b_row + panel * columns * p->b_column, p->b_row,
+                           p->b_column, least(columns, p->n - panel * columns), depth);
     }
 }
 
-static void multiply_slab(slab *s)
+/* ---- a unit of rows ---------------------------------------------------------------------------- */
+
+/* The next panel of B comes into L2 while this one is used: a share of it for each tile. */
+static void fetch_share(const char *next, int64_t bytes, int64_t tile, int64_t tiles)
 {
-    int64_t row_blocks = ceil_divide(s->m, BLOCK_PANELS * s->loops->rows);
-    s->column_blocks = ceil_divide(s->n, BLOCK_COLUMNS);
-    pg_parallel_for(ceil_divide(s->m, s->loops->rows),
-                    PARALLEL_PACK / (s->loops->rows * s->depth) + 1, pack_a_panels, s);
-    int64_t flops =
-        2 * least(s->m, BLOCK_PANELS * s->loops->rows) * least(s->n, BLOCK_COLUMNS) * s->depth;
-    pg_parallel_for(row_blocks * s->column_blocks, PARALLEL_FLOPS / flops + 1, multiply_blocks, s);
+    for (int64_t i = bytes * tile / tiles; i < bytes * (tile + 1) / tiles; i += LINE)
+        __builtin_prefetch(next + i, 0, 2);
 }
 
-pg_status pg_gemm(pg_device *device, const pg_product *product)
+/* Adds the blocks of depth for `part`: rows of the product, and columns from those of panel `first`. */
+static void multiply_unit(const job *job, pg_product part, int64_t first, char *packed_a)
 {
-    slab s = {.p = product, .loops = PG_ISA_SELECT(pg_gemm_loops)[product->dtype]};
-    int64_t rows = s.loops->rows, columns = s.loops->columns;
-    int64_t depth = ceil_divide(product->k, ceil_divide(product->k, MAX_DEPTH));
-    int64_t a_rows = ceil_divide(least(product->m, MAX_ROWS), rows) * rows;
-    int64_t b_columns = ceil_divide(least(product->n, MAX_COLUMNS), columns) * columns;
-    int64_t bytes = (a_rows + b_columns) * depth * s.loops->size;
-    void *scratch = NULL;
-    PG_TRY(pg_cpu_alloc(device, bytes, &scratch));
-    s.packed_b = scratch; /* first, because its panels are read as whole vectors */
-    s.packed_a = s.packed_b + b_columns * depth * s.loops->size;
-
-    for (s.column = 0; s.column < product->n; s.column += MAX_COLUMNS) {
-        s.n = least(MAX_COLUMNS, product->n - s.column);
-        for (s.d = 0; s.d < product->k; s.d += depth) {
-            s.depth = least(depth, product->k - s.d);
-            pg_parallel_for(ceil_divide(s.n, columns), PARALLEL_PACK / (columns * s.depth) + 1,
-                            pack_b_panels, &s);
-            for (s.row = 0; s.row < product->m; s.row += MAX_ROWS) {
-                s.m = least(MAX_ROWS, product->m - s.row);
-                multiply_slab(&s);
+    const pg_gemm_loops *loops = job->loops;
+    int64_t item = loops->size, rows = loops->rows, columns = loops->columns;
+    int64_t tiles = ceil_divide(part.m, rows);
+    for (int64_t d = 0; d < part.k; d += job->depth) {
+        pg_product tile = part;
+        tile.k = least(job->depth, part.k - d);
+        if (!job->direct_a) {
+            for (int64_t i = 0; i < part.m; i += rows)
+                loops->pack_a(packed_a + i * tile.k * item,
+                              part.a + i * part.a_row + d * part.a_column, part.a_row,
+                              part.a_column, least(rows, part.m - i), tile.k);
+            tile.a_row = item;
+            tile.a_column = rows * item;
+        }
+        for (int64_t j = 0; j < part.n; j += columns) {
+            int64_t panel = first + j / columns;
+            bool packed = is_packed(job, panel);
+            tile.n = least(columns, part.n - j);
+            tile.b = packed ? packed_panel(job, d, tile.k, panel)
+                            : part.b + d * part.b_row + j * part.b_column;
+            tile.b_row = packed ? columns * item : part.b_row;
+            int64_t panel_bytes = tile.k * columns * item;
+            for (int64_t i = 0; i < part.m; i += rows) {
+                if (packed) fetch_share(tile.b + panel_bytes, panel_bytes, i / rows, tiles);
+                tile.m = least(rows, part.m - i);
+                tile.a = job->direct_a ? part.a + i * part.a_row + d * part.a_column
+                                       : packed_a + i * tile.k * item;
+                tile.c = part.c + i * part.c_row + j * item;
+                loops->tile(&tile, job->add || d > 0);
             }
         }
     }
-    pg_cpu_free(device, scratch, bytes);
+}
+
+static void run_units(void *context, int64_t begin, int64_t end)
+{
+    job *job = context;
+    const pg_product *p = job->p;
+    const pg_gemm_finish *finish = job->finish;
+    int64_t tiles = ceil_divide(least(job->unit_rows, p->m), job->loops->rows);
+    int64_t a_bytes = job->direct_a ? 0 : tiles * job->loops->rows * job->depth * job->loops->size;
+    int64_t bytes = a_bytes + (finish && !finish->keep ? job->unit_rows * p->c_row : 0);
+    void *scratch = NULL;
+    if (bytes) {
+        pg_status status = pg_cpu_alloc(job->device, bytes, &scratch);
+        if (status != PG_OK) {
+            atomic_store(&job->status, status);
+            return;
+        }
+    }
+    for (int64_t unit = begin; unit < end; unit++) {
+        int64_t row = unit / job->column_units * job->unit_rows;
+        int64_t panel = unit % job->column_units * job->unit_panels;
+        int64_t column = panel * job->loops->columns;
+        char *c = finish && !finish->keep ? (char *)scratch + a_bytes - row * p->c_row : p->c;
+        pg_product part = *p;
+        part.m = least(job->unit_rows, p->m - row);
+        part.n = least(job->unit_panels * job->loops->columns, p->n - column);
+        part.a += row * p->a_row;
+        part.b += column * p->b_column;
+        part.c = c + row * p->c_row + column * job->loops->size;
+        multiply_unit(job, part, panel, scratch);
+        if (finish) finish->run(finish->context, c, row, row + part.m);
+    }
+    if (bytes) pg_cpu_free(job->device, scratch, bytes);
+}
+
+/* ---- cutting ----------------------------------------------------------------------------------- */
+
+/* An operand is read where it lies if it is read seldom, or if that is no slower: rows of A are, unless
+ * all begin in the same line of L1. */
+static void choose_packing(job *job)
+{
+    const pg_product *p = job->p;
+    int64_t item = job->loops->size;
+    bool converted = p->dtype != PG_FLOAT32 && p->dtype != PG_FLOAT64;
+    bool dense_rows = p->a_column == item && llabs(p->a_row) % ALIASING != 0;
+    bool dense_columns = p->a_row == item || p->m == 1;
+    job->direct_b = !converted && p->b_column == item && p->m <= DIRECT_B_ROWS;
+    job->direct_a =
+        !converted && (dense_rows || (dense_columns && job->unit_panels <= DIRECT_A_PANELS));
+}
+
+static int64_t l2_bytes(void)
+{
+    static _Atomic int64_t known;
+    int64_t bytes = atomic_load_explicit(&known, memory_order_relaxed);
+    if (bytes <= 0) {
+        bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+        if (bytes <= 0) bytes = 1 << 20;
+        atomic_store_explicit(&known, bytes, memory_order_relaxed);
+    }
+    return bytes;
+}
+
+static double flops(int64_t m, int64_t n, int64_t k)
+{
+    return 2.0 * (double)m * (double)n * (double)k;
+}
+
+/* As large as fits L2, then halved along the longer side until there are enough for all threads. */
+static void choose_units(job *job)
+{
+    const pg_product *p = job->p;
+    const pg_gemm_finish *finish = job->finish;
+    int64_t part = l2_bytes() / L2_PARTS, item = job->loops->size;
+    int64_t rows = least(p->m, part / (job->depth * item)), columns = p->n;
+    if (finish)
+        rows = least(rows, part / p->c_row + 1);
+    else if (job->add || p->k > job->depth)
+        columns = least(columns, part / (rows * item));
+
+    int64_t wanted = pg_parallel_threads() > 1 ? UNITS * pg_parallel_threads() : 1;
+    if (flops(p->m, p->n, p->k) < 2 * PARALLEL_FLOPS) wanted = 1;
+    while (ceil_divide(p->m, rows) * ceil_divide(p->n, columns) < wanted) {
+        bool by_rows = finish || rows >= columns;
+        if ((by_rows ? rows : columns) <= (by_rows ? UNIT_ROWS : UNIT_COLUMNS)) break;
+        int64_t *side = by_rows ? &rows : &columns;
+        *side = ceil_divide(*side, 2);
+    }
+    /* equal shares, of whole tiles */
+    rows = round_up(ceil_divide(p->m, ceil_divide(p->m, rows)), job->loops->rows);
+    columns = round_up(ceil_divide(p->n, ceil_divide(p->n, columns)), job->loops->columns);
+    job->unit_rows = finish ? round_up(rows, finish->rows) : rows;
+    job->unit_panels = columns / job->loops->columns;
+    job->column_units = ceil_divide(p->n, columns);
+}
+
+static pg_status multiply_slab(job *job)
+{
+    const pg_product *p = job->p;
+    int64_t columns = job->loops->columns;
+    job->panels = ceil_divide(p->n, columns);
+    choose_units(job);
+    choose_packing(job);
+
+    int64_t count = packed_panels(job), bytes = count * columns * p->k * job->loops->size;
+    void *packed = NULL;
+    if (bytes) PG_TRY(pg_cpu_alloc(job->device, bytes, &packed));
+    job->packed_b = packed;
+    if (bytes)
+        pg_parallel_for(ceil_divide(p->k, job->depth) * count,
+                        PARALLEL_PACK / (columns * job->depth) + 1, pack_panels, job);
+    double each = flops(least(job->unit_rows, p->m), least(job->unit_panels * columns, p->n), p->k);
+    pg_parallel_for(ceil_divide(p->m, job->unit_rows) * job->column_units,
+                    (int64_t)(PARALLEL_FLOPS / each) + 1, run_units, job);
+    if (bytes) pg_cpu_free(job->device, packed, bytes);
+    return atomic_load(&job->status);
+}
+
+pg_status pg_gemm(pg_device *device, const pg_product *product, const pg_gemm_finish *finish)
+{
+    pg_product slab = *product;
+    job job = {.device = device,
+               .p = &slab,
+               .loops = PG_ISA_SELECT(pg_gemm_loops)[product->dtype],
+               .finish = finish,
+               .depth = ceil_divide(product->k, ceil_divide(product->k, MAX_DEPTH))};
+    if (finish) return multiply_slab(&job);
+    int64_t depth = SLAB_DEPTH / job.depth * job.depth;
+    for (int64_t column = 0; column < product->n; column += SLAB_COLUMNS)
+        for (int64_t d = 0; d < product->k; d += depth) {
+            slab = *product;
+            slab.n = least(SLAB_COLUMNS, product->n - column);
+            slab.k = least(depth, product->k - d);
+            slab.a += d * product->a_column;
+            slab.b += d * product->b_row + column * product->b_column;
+            slab.c += column * job.loops->size;
+            job.add = d > 0;
+            PG_TRY(multiply_slab(&job));
+        }
     return PG_OK;
 }

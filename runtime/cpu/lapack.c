@@ -55,12 +55,12 @@ static bool find(void *library, const char *prefix, char letter, const char *nam
     return symbol != NULL;
 }
 
-void pg_lapack_load(void *library, const char *prefix)
+bool pg_lapack_load(void *library, const char *prefix)
 {
+    bool any = false;
     for (int kind = 0; kind < KINDS; kind++) {
-        if (atomic_load(&ready[kind])) continue;
-        pg_lapack *l = &tables[kind];
         char letter = "sdcz"[kind];
+        pg_lapack found = tables[kind], *l = &found;
         bool all = find(library, prefix, letter, "gemm", &l->gemm) &&
                    find(library, prefix, letter, "trsm", &l->trsm) &&
                    find(library, prefix, letter, "potrf", &l->potrf) &&
@@ -71,8 +71,12 @@ void pg_lapack_load(void *library, const char *prefix)
                    find(library, prefix, letter, "gesdd", &l->gesdd) &&
                    find(library, prefix, letter, "geev", &l->geev) &&
                    find(library, prefix, letter, l->complex ? "heevd" : "syevd", &l->syevd);
-        if (all) atomic_store(&ready[kind], true);
+        any |= all;
+        if (!all || atomic_load(&ready[kind])) continue;
+        tables[kind] = found;
+        atomic_store(&ready[kind], true);
     }
+    return any;
 }
 
 /* ---- workspace --------------------------------------------------------------------------------- */

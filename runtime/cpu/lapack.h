@@ -64,7 +64,7 @@ int pg_lapack_syevd(const pg_lapack *l, const char *job, int n, void *a, void *v
 int pg_lapack_geev(const pg_lapack *l, const char *job, int n, void *a, void *values, void *vectors,
                    pg_work *w);
 
-/* For blas.c: looks up all functions, whose names begin with `prefix`. */
-void pg_lapack_load(void *library, const char *prefix);
+/* For blas.c: looks up all functions, whose names begin with `prefix`; whether those of any dtype are there. */
+bool pg_lapack_load(void *library, const char *prefix);
 
 #endif

@@ -8,16 +8,18 @@
  * which everything is computed. An empty sum is 0. Inputs may have any strides; out is dense and new.
  *
  * Each group of axes (batch, m, n, k) becomes one axis where the strides allow it, else the operand is
- * copied. A complex product becomes a real one (contraction_complex.c). The product is then cut into units by its shape alone, and threads share out the units: the
- * result does not depend on their number. */
+ * copied. A complex product becomes a real one (contraction_complex.c). The order in which an element of
+ * out is summed depends on the shapes alone: the number of threads does not change the result. */
 #include "contraction.h"
 #include "gemm.h"
+#include "matmul.h"
 #include "reduce.h"
 
 #include <string.h>
 
 enum {
     PARALLEL_FLOPS = 1 << 20, /* work worth a thread */
+    PARALLEL_BYTES = 1 << 16, /* of rows to be finished */
     PIECE_K = 4096,           /* long sums for few outputs are cut in pieces of at least this */
     PIECES = 64,              /* and into at most so many */
     FEW_OUTPUTS = 64 * 64,
@@ -25,68 +27,57 @@ enum {
 
 /* ---- the units --------------------------------------------------------------------------------- */
 
-typedef enum method { TIMES_VECTOR, BLAS, TILED, INTEGER } method;
+typedef enum method { TIMES_VECTOR, TILED, INTEGER } method;
 
 typedef struct plan {
     pg_device *device;
     method method;
-    pg_dtype dtype;
     int64_t item;               /* bytes of an element of C */
     pg_product whole;           /* of one batch */
     pg_axis batch[PG_MAX_NDIM]; /* array 0: lhs, 1: rhs */
     int32_t n_batch;
     int64_t batches, pieces, row_chunks, column_chunks; /* units: the product of the four */
     int64_t chunk_rows, chunk_columns;
+    const pg_matmul_rows *rows; /* or NULL; only with TILED and one piece */
     atomic_int status;
 } plan;
 
-/* Whether BLAS takes a matrix with these strides; then how, and its leading dimension. */
-static bool blas_layout(int64_t row, int64_t column, int64_t rows, int64_t columns, int64_t item,
-                        pg_transpose *transpose, int64_t *leading)
-{
-    if (rows == 1) row = columns * item;
-    if (columns == 1) column = item;
-    if (column == item && row >= columns * item && row % item == 0) {
-        *transpose = PG_NO_TRANSPOSE;
-        *leading = row / item;
-        return true;
-    }
-    if (rows == 1) row = item;
-    if (columns == 1) column = rows * item;
-    *transpose = PG_TRANSPOSE;
-    *leading = column / item;
-    return row == item && column >= rows * item && column % item == 0;
-}
-
-static bool multiply_by_blas(const pg_product *p)
-{
-    int64_t item = pg_dtype_size(p->dtype), lda, ldb;
-    pg_transpose ta, tb;
-    return blas_layout(p->a_row, p->a_column, p->m, p->k, item, &ta, &lda) &&
-           blas_layout(p->b_row, p->b_column, p->k, p->n, item, &tb, &ldb) &&
-           pg_blas_gemm(p->dtype, ta, tb, p->m, p->n, p->k, p->a, lda, p->b, ldb, p->c,
-                        p->c_row / item);
-}
-
 static void multiply_by_vector(const pg_product *p)
 {
-    const pg_gemm_loops *loops = PG_ISA_SELECT(pg_gemm_loops)[p->dtype];
+    pg_times_vector *times_vector = PG_ISA_SELECT(pg_times_vector);
     if (p->n == 1)
-        loops->times_vector(p->m, p->k, p->a, p->a_row, p->a_column, p->b, p->b_row, p->c);
+        times_vector(p->dtype, p->m, p->k, p->a, p->a_row, p->a_column, p->b, p->b_row, p->c);
     else
-        loops->times_vector(p->n, p->k, p->b, p->b_column, p->b_row, p->a, p->a_column, p->c);
+        times_vector(p->dtype, p->n, p->k, p->b, p->b_column, p->b_row, p->a, p->a_column, p->c);
 }
 
-static pg_status multiply(const plan *plan, const pg_product *p)
+/* The rows of one batch element. */
+typedef struct batch_rows {
+    const pg_matmul_rows *rows;
+    int64_t before, row_bytes; /* before: rows of the batch elements before it */
+} batch_rows;
+
+static void finish_rows(void *context, char *c, int64_t begin, int64_t end)
 {
-    switch (plan->method) {
-    case TIMES_VECTOR: multiply_by_vector(p); return PG_OK;
-    case INTEGER: PG_ISA_SELECT(pg_gemm_integer)(p); return PG_OK;
-    case BLAS:
-        if (multiply_by_blas(p)) return PG_OK;
-        return pg_gemm(plan->device, p);
-    default: return pg_gemm(plan->device, p);
+    const batch_rows *b = context;
+    b->rows->run(b->rows->context, c - b->before * b->row_bytes, b->before + begin,
+                 b->before + end);
+}
+
+static pg_status multiply(const plan *plan, const pg_product *p, int64_t batch)
+{
+    if (plan->method == TIMES_VECTOR) {
+        multiply_by_vector(p);
+        return PG_OK;
     }
+    if (plan->method == INTEGER) {
+        PG_ISA_SELECT(pg_gemm_integer)(p);
+        return PG_OK;
+    }
+    if (!plan->rows) return pg_gemm(plan->device, p, NULL);
+    batch_rows context = {plan->rows, batch * p->m, p->c_row};
+    pg_gemm_finish finish = {finish_rows, &context, plan->rows->together, plan->rows->keep};
+    return pg_gemm(plan->device, p, &finish);
 }
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -110,16 +101,14 @@ static void run_units(void *context, int64_t begin, int64_t end)
             pg_axes_offset(plan->batch, plan->n_batch, batch, 0) + row * p.a_row + d * p.a_column;
         p.b += pg_axes_offset(plan->batch, plan->n_batch, batch, 1) + d * p.b_row +
                column * p.b_column;
-        p.c += outer * p.m * p.c_row + row * p.c_row + column * plan->item;
+        if (p.c) p.c += outer * p.m * p.c_row + row * p.c_row + column * plan->item;
         p.m = least(plan->chunk_rows, p.m - row);
         p.n = least(plan->chunk_columns, p.n - column);
-        pg_status status = multiply(plan, &p);
+        pg_status status = multiply(plan, &p, batch);
         if (status != PG_OK) atomic_store(&plan->status, status);
     }
 }
 
-/* Chunks for BLAS, which packs its operands anew for each: few large ones, cut along the longer side
- * of C. */
 static void choose_chunks(plan *plan)
 {
     pg_product *p = &plan->whole;
@@ -133,14 +122,6 @@ static void choose_chunks(plan *plan)
             plan->chunk_columns = least(chunk, p->n);
     } else if (plan->method == INTEGER) {
         plan->chunk_rows = least(64, p->m);
-    } else if (plan->method == BLAS && plan->batches * plan->pieces < 16) {
-        int64_t longer = p->m >= p->n ? p->m : p->n;
-        int64_t chunk = ((longer + 7) / 8 + 63) / 64 * 64;
-        if (chunk < 256) chunk = 256;
-        if (p->m >= p->n)
-            plan->chunk_rows = least(chunk, p->m);
-        else
-            plan->chunk_columns = least(chunk, p->n);
     }
     plan->row_chunks = (p->m + plan->chunk_rows - 1) / plan->chunk_rows;
     plan->column_chunks = (p->n + plan->chunk_columns - 1) / plan->chunk_columns;
@@ -154,7 +135,7 @@ static pg_status run_plan(plan *plan)
                     least(plan->whole.k / plan->pieces, 1 << 20);
     int64_t grain = PARALLEL_FLOPS / (flops + 1) + 1;
     /* a few large products: one after another, each by all threads */
-    if (plan->method == TILED && units < 16 && plan->pieces == 1) grain = units;
+    if (plan->method == TILED && units < 4 * pg_parallel_threads()) grain = units;
     pg_parallel_for(units, grain, run_units, plan);
     if (atomic_load(&plan->status) != PG_OK)
         return pg_fail(atomic_load(&plan->status), "no memory for packed operands");
@@ -167,13 +148,13 @@ static pg_status run_pieces(plan *plan)
     pg_product *p = &plan->whole;
     int64_t count = plan->batches * p->m * p->n, all = count * plan->pieces;
     pg_array *partials;
-    PG_TRY(pg_array_new(plan->device, plan->dtype, 1, &all, &partials));
+    PG_TRY(pg_array_new(plan->device, plan->whole.dtype, 1, &all, &partials));
     char *c = p->c;
     p->c = partials->data;
     pg_status status = run_plan(plan);
     if (status == PG_OK) {
         PG_ISA_SELECT(pg_reduce_loops)
-        [PG_SUM][plan->dtype]->fold(partials->data, plan->pieces, count);
+        [PG_SUM][p->dtype]->fold(partials->data, plan->pieces, count);
         memcpy(c, partials->data, (size_t)(count * plan->item));
     }
     pg_array_release(partials);
@@ -193,81 +174,123 @@ static method choose_method(pg_dtype dtype, const pg_operand o[2], int64_t m, in
     int64_t item = pg_dtype_size(dtype);
     bool plain = matrix->free_stride == item || matrix->contract_stride == item;
     if ((m == 1 || n == 1) && plain) return TIMES_VECTOR;
-    return pg_blas_loaded() ? BLAS : TILED;
+    return TILED;
 }
 
-/* lhs and rhs already have the dtype to compute in; `out` is dense and not empty. */
-static pg_status multiply_arrays(const pg_op *op, const pg_array *lhs, const pg_array *rhs,
-                                 pg_array *out)
+/* Makes matrices of both operands; complex ones become real. *m and *n: sizes of the product. */
+static pg_status read_operands(const pg_op *op, const pg_array *lhs, const pg_array *rhs,
+                               pg_operand o[2], plan *plan)
 {
     pg_contraction_axes lists = pg_contraction_read(op);
-    pg_operand o[2] = {{0}, {0}};
-    pg_dtype dtype = lhs->dtype;
-    int64_t item = pg_dtype_size(dtype);
     pg_contraction_group(&lists, lhs, rhs, o);
-    int64_t m = pg_axes_count(o[0].free, o[0].n_free), n = pg_axes_count(o[1].free, o[1].n_free);
-    int64_t k = pg_axes_count(o[0].contract, o[0].n_contract);
-    if (k == 0) {
-        memset(out->data, 0, (size_t)(op->out[0].count * pg_dtype_size(out->dtype)));
-        return PG_OK;
-    }
+    pg_product *p = &plan->whole;
+    p->m = pg_axes_count(o[0].free, o[0].n_free);
+    p->n = pg_axes_count(o[1].free, o[1].n_free);
+    p->k = pg_axes_count(o[0].contract, o[0].n_contract);
+    plan->batches = pg_axes_count(o[0].batch, o[0].n_batch);
+    p->dtype = lhs->dtype;
+    if (plan->batches * p->m * p->n * p->k == 0) return PG_OK;
 
-    plan plan = {
-        .device = op->device, .dtype = dtype, .item = pg_dtype_size(out->dtype), .pieces = 1};
-    pg_status status = pg_operand_collapse(op, &o[0]);
-    if (status == PG_OK) status = pg_operand_collapse(op, &o[1]);
-    if (status == PG_OK && pg_dtype_is_complex(dtype)) {
-        if (m == 1) { /* rhs will be made larger: better the vector; C has the same elements */
+    PG_TRY(pg_operand_collapse(op, &o[0]));
+    PG_TRY(pg_operand_collapse(op, &o[1]));
+    if (pg_dtype_is_complex(p->dtype)) {
+        if (p->m == 1) { /* rhs will be made larger: better the vector; C has the same elements */
             pg_operand vector = o[0];
             o[0] = o[1];
             o[1] = vector;
-            m = n;
-            n = 1;
+            p->m = p->n;
+            p->n = 1;
         }
-        status = pg_operands_to_real(op, &o[0], &o[1]);
-        plan.dtype = dtype = o[0].dtype;
-        plan.item = item = pg_dtype_size(dtype);
-        n *= 2;
-        k *= 2;
+        PG_TRY(pg_operands_to_real(op, &o[0], &o[1]));
+        p->dtype = o[0].dtype;
+        plan->item = pg_dtype_size(p->dtype);
+        p->n *= 2;
+        p->k *= 2;
     }
-    if (status == PG_OK) {
-        plan.method = choose_method(dtype, o, m, n);
-        pg_transpose transpose;
-        int64_t leading;
-        for (int side = 0; side < 2 && status == PG_OK; side++) {
-            bool fits =
-                plan.method == BLAS
-                    ? blas_layout(o[side].free_stride, o[side].contract_stride, side ? n : m, k,
-                                  item, &transpose, &leading)
-                    : plan.method != INTEGER || side == 0 || n == 1 || o[1].free_stride == item;
-            if (!fits) status = pg_operand_copy(op, &o[side], plan.method == BLAS);
-        }
+    plan->method = choose_method(p->dtype, o, p->m, p->n);
+    if (plan->method == INTEGER && p->n > 1 && o[1].free_stride != plan->item)
+        PG_TRY(pg_operand_copy(op, &o[1], false));
+    p->a = o[0].data;
+    p->a_row = o[0].free_stride;
+    p->a_column = o[0].contract_stride;
+    p->b = o[1].data;
+    p->b_row = o[1].contract_stride;
+    p->b_column = o[1].free_stride;
+    plan->n_batch = o[0].n_batch;
+    for (int32_t i = 0; i < plan->n_batch; i++)
+        plan->batch[i] =
+            (pg_axis){o[0].batch[i].size, {o[0].batch[i].stride[0], o[1].batch[i].stride[0], 0}};
+    plan->n_batch = pg_axes_merge(plan->batch, plan->n_batch);
+    return PG_OK;
+}
+
+/* The whole product, into memory. */
+static pg_status run_whole(plan *plan, char *c)
+{
+    pg_product *p = &plan->whole;
+    int64_t count = plan->batches * p->m * p->n;
+    if (count == 0) return PG_OK;
+    if (p->k == 0) {
+        memset(c, 0, (size_t)(count * plan->item));
+        return PG_OK;
     }
+    p->c = c;
+    return plan->pieces > 1 ? run_pieces(plan) : run_plan(plan);
+}
+
+/* The whole product, then what is to happen to its rows. */
+typedef struct rows_job {
+    const pg_matmul_rows *rows;
+    char *product;
+    int64_t count;
+} rows_job;
+
+static void run_rows(void *context, int64_t begin, int64_t end)
+{
+    const rows_job *j = context;
+    int64_t together = j->rows->together;
+    j->rows->run(j->rows->context, j->product, begin * together, least(end * together, j->count));
+}
+
+static pg_status run_then_rows(plan *plan, const pg_matmul_rows *rows, char *c)
+{
+    int64_t count = plan->batches * plan->whole.m, bytes = count * plan->whole.n * plan->item;
+    pg_array *whole = NULL;
+    if (!c) {
+        PG_TRY(pg_array_new(plan->device, PG_UINT8, 1, &bytes, &whole));
+        c = whole->data;
+    }
+    pg_status status = run_whole(plan, c);
+    int64_t units = (count + rows->together - 1) / rows->together;
+    rows_job job = {rows, c, count};
+    if (status == PG_OK)
+        pg_parallel_for(units, PARALLEL_BYTES / (bytes / (units + 1) + 1) + 1, run_rows, &job);
+    pg_array_release(whole);
+    return status;
+}
+
+pg_status pg_matmul(const pg_op *op, const pg_array *lhs, const pg_array *rhs, pg_dtype dtype,
+                    char *product, const pg_matmul_rows *rows)
+{
+    plan plan = {.device = op->device, .item = pg_dtype_size(dtype), .pieces = 1};
+    pg_operand o[2] = {{0}, {0}};
+    pg_status status = read_operands(op, lhs, rhs, o, &plan);
+    pg_product *p = &plan.whole;
+    p->c_row = p->n * plan.item;
+    if ((p->dtype == PG_FLOAT32 || p->dtype == PG_FLOAT64) && p->k >= 2 * PIECE_K &&
+        plan.batches * p->m * p->n <= FEW_OUTPUTS)
+        plan.pieces = least(p->k / PIECE_K, PIECES);
+    bool panels = rows && plan.method == TILED && plan.pieces == 1 && p->k > 0 &&
+                  (plan.batches == 1 || p->m % rows->together == 0);
     if (status == PG_OK) {
-        plan.whole = (pg_product){.dtype = dtype,
-                                  .m = m,
-                                  .n = n,
-                                  .k = k,
-                                  .a = o[0].data,
-                                  .b = o[1].data,
-                                  .c = out->data,
-                                  .a_row = o[0].free_stride,
-                                  .a_column = o[0].contract_stride,
-                                  .b_row = o[1].contract_stride,
-                                  .b_column = o[1].free_stride,
-                                  .c_row = n * plan.item};
-        plan.n_batch = o[0].n_batch;
-        for (int32_t i = 0; i < plan.n_batch; i++)
-            plan.batch[i] = (pg_axis){o[0].batch[i].size,
-                                      {o[0].batch[i].stride[0], o[1].batch[i].stride[0], 0}};
-        plan.batches = pg_axes_count(plan.batch, plan.n_batch);
-        plan.n_batch = pg_axes_merge(plan.batch, plan.n_batch);
-        if ((dtype == PG_FLOAT32 || dtype == PG_FLOAT64) && k >= 2 * PIECE_K &&
-            plan.batches * m * n <= FEW_OUTPUTS) {
-            plan.pieces = least(k / PIECE_K, PIECES);
-            status = run_pieces(&plan);
-        } else {
+        if (panels && plan.batches * p->m * p->n > 0) {
+            plan.rows = rows;
+            p->c = product;
             status = run_plan(&plan);
+        } else if (rows) {
+            status = run_then_rows(&plan, rows, product);
+        } else {
+            status = run_whole(&plan, product);
         }
     }
     pg_array_release(o[0].copy);
@@ -311,7 +334,7 @@ static pg_status dot_general_run(const pg_op *op, pg_array *const *in, pg_dying 
     if (status == PG_OK) status = convert(op, in[1], inputs, &rhs);
     if (status == PG_OK)
         status = pg_array_new(op->device, computed, aval->ndim, aval->shape, &product);
-    if (status == PG_OK) status = multiply_arrays(op, lhs, rhs, product);
+    if (status == PG_OK) status = pg_matmul(op, lhs, rhs, computed, product->data, NULL);
     if (status == PG_OK) status = convert(op, product, aval->dtype, out);
     pg_array_release(lhs);
     pg_array_release(rhs);

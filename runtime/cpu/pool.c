@@ -203,6 +203,8 @@ pg_status pg_set_num_threads(int32_t n)
     return PG_OK;
 }
 
+int32_t pg_parallel_threads(void) { return in_job ? 1 : pg_num_threads(); }
+
 /* ---- the entry --------------------------------------------------------------------------------- */
 
 /* A multiple of 64, where that is not more than the grain: chunks then start on whole vectors. */

@@ -93,11 +93,11 @@ pg_status pg_set_num_threads(int32_t n); /* 1 to 1024 */
 /* The instruction set that kernels use: "base", "v3" or "v4" (x86-64-v3, -v4); see PG_ISA. */
 const char *pg_cpu_isa_name(void);
 
-/* Sets the BLAS at `path` to one thread, for its other users in the process, too: threads are ours.
- * Takes cblas_sgemm/dgemm (with or without the prefix "scipy_") from the shared library at `path`
- * for matrix products on the CPU. Until this succeeds an own tiled kernel is used. */
+/* Takes BLAS and LAPACK (with or without the prefix "scipy_") from the shared library at `path` for linear
+ * algebra on the CPU: factorisations, eigenvalues and the like, which fail until this succeeds. Matrix products
+ * do not use it. Sets it to one thread, for its other users in the process, too: threads are ours. */
 pg_status pg_cpu_load_blas(const char *path);
-/* Path of the BLAS in use, or "" for the own kernel. */
+/* Path of the library in use, or "". */
 const char *pg_cpu_blas(void);
 
 /* ---- arrays ------------------------------------------------------------------------------------ */
@@ -222,6 +222,22 @@ typedef pg_status (*pg_host_function)(int64_t context, pg_array *const *in, int3
 pg_status pg_execute(pg_device *device, const int64_t *code, int64_t n_code, int64_t n_slots,
                      pg_array *const *inputs, int64_t n_inputs, const int64_t *output_refs,
                      int64_t n_outputs, pg_array **outputs);
+
+/* ---- profiling --------------------------------------------------------------------------------- */
+
+typedef struct pg_profile_record {
+    int64_t op;         /* the pg_op of an instruction; 0: a run of a whole program */
+    int64_t program;    /* of a run of a program: the pg_program */
+    int64_t begin, end; /* nanoseconds of CLOCK_MONOTONIC */
+    int64_t thread;     /* the thread that ran it, as the operating system numbers it */
+} pg_profile_record;
+
+/* From now on all runs in all threads are recorded, those of loop bodies, too, until there are `most` records.
+ * PG_EINVAL if that is so already. */
+pg_status pg_profile_start(int64_t most);
+/* Ends it. out: receives the first n records, each when it had ended. Gives how many there were to make, more than
+ * `most` if some found no place; 0 if nothing was started. */
+int64_t pg_profile_stop(pg_profile_record *out, int64_t n);
 
 /* cffi-end */
 #pragma GCC visibility pop

@@ -250,7 +250,7 @@ def test_arguments_of_other_functions(device):
     assert open_device("cpu", 0).value == open_device("cpu", 0).value != open_device("cpu", 1).value
     for n in (0, -1, 1025):
         assert lib.pg_set_num_threads(n) == EINVAL and str(n) in error()
-    for path, status, message in ((b"", EINVAL, "no path"), (b"/nonexistent.so", EDEVICE, "/nonexistent.so"), (PATH.encode(), EUNSUPPORTED, "no cblas")):  # fmt: skip
+    for path, status, message in ((b"", EINVAL, "no path"), (b"/nonexistent.so", EDEVICE, "/nonexistent.so"), (PATH.encode(), EUNSUPPORTED, "no LAPACK")):  # fmt: skip
         before = lib.pg_cpu_blas()
         assert lib.pg_cpu_load_blas(path) == status and message in error()
         assert lib.pg_cpu_blas() == before
