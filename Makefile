@@ -11,9 +11,9 @@ HEADER := runtime/include/pequegrad.h
 RUNTIME_SOURCES := $(wildcard runtime/core/*.[ch] runtime/cpu/*.[ch] runtime/include/*.h) runtime/Makefile
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 ASAN_TESTS := tests/runtime tests/test_control_flow.py tests/test_callbacks.py tests/test_kernels.py \
-    tests/test_array_kernels.py tests/test_sorting.py tests/test_cumulative.py tests/test_dynamic.py
+    tests/test_array_kernels.py tests/test_attention.py tests/test_sorting.py tests/test_cumulative.py tests/test_dynamic.py
 
-.PHONY: all lib run test test-full bench docs lint format asan clean help
+.PHONY: all lib run test test-full bench docs c-example lint format asan clean help
 .DEFAULT_GOAL := all
 
 all: lib $(BINDING) ## Build the C library and its binding in place, for the active Python
@@ -56,6 +56,8 @@ asan: $(VENV)/.test ## Run the kernel tests on a library built with address and 
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
 	PG_LIBRARY=$(CURDIR)/build/asan/libpequegrad.so $(VENV_PYTHON) -m pytest -n $(JOBS) $(ASAN_TESTS) $(ARGS)
 
+c-example: build/run_program ## Build examples/run_program.c, which runs saved programs without Python
+
 clean: ## Remove everything that was built (.venv stays)
 	rm -rf build dist *.egg-info $(LIBRARY) $(BINDING) pequegrad/runtime/include
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
@@ -76,6 +78,9 @@ pequegrad/runtime/include/%.h: runtime/include/%.h
 $(BINDING): $(HEADER) pequegrad/runtime/build_binding.py
 	@$(PYTHON) -c "import cffi" 2>/dev/null || { echo "cffi is missing in $(PYTHON): pip install cffi, or use make run / make test, which set up .venv" >&2; exit 1; }
 	@$(PYTHON) pequegrad/runtime/build_binding.py $(HEADER) $@
+
+build/run_program: examples/run_program.c $(LIBRARY)
+	$(CC) -std=c11 -O2 -Wall -Wextra -Werror -I$(dir $(HEADER)) $< $(abspath $(LIBRARY)) -Wl,-rpath,$(abspath $(dir $(LIBRARY))) -o $@
 
 # ---- the environment -----------------------------------------------------------------------------------
 

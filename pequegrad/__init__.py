@@ -20,7 +20,9 @@ from .core.errors import (
     GradientCheckError,
     GradientError,
     IndexingError,
+    MiscompiledError,
     ModelFileError,
+    NonFiniteError,
     OutOfMemoryError,
     PequegradError,
     ShapeError,
@@ -155,7 +157,7 @@ _LATER = {
         "col2im conv1d conv2d conv3d conv_general_dilated conv_transpose1d conv_transpose2d "
         "conv_transpose3d depthwise_conv2d fold im2col separable_conv2d unfold"
     ),
-    "ops.cumulative": "cummax cummin cumprod cumsum diff logcumsumexp",
+    "ops.cumulative": "cummax cummin cumprod cumsum diff linear_recurrence logcumsumexp",
     "ops.dynamic": (
         "bitcast_convert_type copy dynamic_index_in_dim dynamic_slice dynamic_slice_in_dim "
         "dynamic_update_index_in_dim dynamic_update_slice dynamic_update_slice_in_dim"
@@ -187,6 +189,7 @@ _LATER = {
         "argwhere atleast_1d atleast_2d atleast_3d broadcast_arrays choose chunk dstack hstack meshgrid "
         "nonzero put_along_axis ravel repeat roll rot90 select take tile unstack vstack"
     ),
+    "ops.segments": "segment_max segment_min segment_sum",
     "ops.signal": "convolve correlate",
     "ops.sorting": "argsort lexsort median percentile quantile searchsorted sort topk",
     "ops.special": (
@@ -198,16 +201,18 @@ _LATER = {
         "allclose array_equal average bincount corrcoef count_nonzero cov cov:covariance digitize histogram histogram_bin_edges "
         "interp nanmax nanmean nanmin nanprod nanstd nansum nanvar polyval ptp trapezoid"
     ),
+    "compiler.profile": "profile",
     "test_util": "check_grads",
     "transforms.callbacks": "ShapeDtypeStruct debug_callback debug_print io_callback pure_callback",
     "transforms.checkpoint": "checkpoint checkpoint_name policies:checkpoint_policies",
     "transforms.collectives": "all_gather axis_index axis_size pmax pmean pmin ppermute psum",
     "transforms.control_flow": "associative_scan cond fori_loop scan switch while_loop map_:map",
     "transforms.custom": "custom_jvp custom_vjp",
+    "transforms.eval_shape": "eval_shape",
     "transforms.gradients": "fngrad grad grads jvp linear_transpose linearize no_grad value_and_grad vjp",
     "transforms.jacobians": "hessian hvp jacfwd jacobian jacrev",
     "transforms.jet": "jet taylor_expand",
-    "transforms.jit": "jit",
+    "transforms.jit": "clear_caches jit",
     "transforms.vmap": "vmap",
 }
 _MODULE_OF = {

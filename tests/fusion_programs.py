@@ -313,13 +313,15 @@ class NotApplicable(Exception):
 
 
 def build(inputs, instructions, outputs):
-    """The Program of what hypothesis drew; its outputs are the last value and some of the others."""
+    """The Program of what hypothesis drew. It returns what no step reads, and some of the values that others read."""
     builder = Builder(inputs)
     for instruction in instructions:
         builder.apply(instruction)
     program = builder.program
-    n = len(program.arrays)
-    program.outputs = sorted({n - 1, *(n - 1 - k % n for k in outputs)})
+    n, first = len(program.arrays), len(inputs)
+    read = {i for step in program.steps for i in step.operands}
+    unread = [i for i in range(first, n) if i not in read]
+    program.outputs = sorted({n - 1, *unread, *(n - 1 - k % n for k in outputs)})
     return program
 
 

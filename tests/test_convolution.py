@@ -417,7 +417,8 @@ def test_vmap_of_gradients_is_a_loop(tensor, rng):
 def test_jit_gives_the_same(tensor, rng):
     x, w = tensor(rng.normal(size=(2, 3, 8, 8)).astype("f4")), tensor(rng.normal(size=(4, 3, 3, 3)).astype("f4"))
     f = lambda x, w: pg.max_pool2d(pg.conv2d(x, w, padding="same").relu(), 2).sum()
-    np.testing.assert_array_equal(pg.jit(f)(x, w).numpy(), f(x, w).numpy())
+    # the sum is part of a generated kernel, which adds in another order
+    np.testing.assert_allclose(pg.jit(f)(x, w).numpy(), f(x, w).numpy(), rtol=1e-6)
     for a, b in zip(pg.jit(pg.grad(f, (0, 1)))(x, w), pg.grad(f, (0, 1))(x, w)):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 

@@ -26,12 +26,12 @@ def images(draw):
     """Channels and sizes around what tiles and vectors hold."""
     n = draw(st.sampled_from([1, 2, 2, 2, 3]))
     each = lambda low, high: tuple(draw(st.integers(low, high)) for _ in range(n))
-    groups = draw(st.sampled_from([1, 1, 1, 2]))
+    groups = draw(st.sampled_from([1, 1, 1, 2, 5]))
     window, dilation = each(1, 4), each(1, 2)
     reach = [(k - 1) * d + 1 for k, d in zip(window, dilation)]
     sizes = tuple(r + draw(st.integers(0, 20 if n < 3 else 6)) for r in reach)
-    x = (draw(st.integers(0, 4)), draw(st.integers(1, 35)) * groups, *sizes)
-    w = (draw(st.sampled_from([8, 9, 15, 16, 17, 32, 33, 70])) * groups, x[1] // groups, *window)
+    x = (draw(st.integers(0, 4)), draw(st.integers(1, 35 if groups == 1 else 9)) * groups, *sizes)
+    w = (draw(st.sampled_from([1, 2, 3, 6, 9, 15, 16, 17, 33, 70])) * groups, x[1] // groups, *window)
     params = {"stride": each(1, 3), "padding": each(0, 2), "dilation": dilation, "groups": groups}
     return n, x, w, params
 
@@ -90,6 +90,12 @@ SHAPES = {  # name: x, w, what differs from PLAIN
     "most of it padding": ((1, 12, 2, 2), (16, 12, 5, 5), {"padding": 4}),
     "a point": ((5, 12, 1, 1), (16, 12, 3, 3), {}),
     "volume": ((2, 9, 6, 5, 7), (17, 9, 3, 2, 3), {}),
+    "depthwise": ((3, 40, 31, 29), (40, 1, 3, 3), {"groups": 40}),
+    "depthwise, every second": ((2, 10, 31, 30), (20, 1, 3, 3), {"groups": 10, "stride": 2}),
+    "few rows": ((2, 9, 40, 41), (7, 9, 3, 3), {}),
+    "small groups": ((6, 20, 9, 8), (20, 4, 3, 3), {"groups": 5}),
+    "few rows of a volume": ((2, 3, 9, 12, 11), (5, 3, 3, 2, 3), {"stride": (1, 2, 1)}),
+    "a long line of few rows": ((1, 3, 5000), (3, 3, 7), {"dilation": 2}),
     "wide features": ((1, 150, 5, 5), (16, 150, 3, 3), {}),
 }
 

@@ -1,5 +1,7 @@
 """docs/primitives.md says what the code says."""
 
+import re
+
 import pytest
 
 from pequegrad.primitives import PRIMITIVES
@@ -26,3 +28,19 @@ def test_a_page_that_is_not_current_is_refused(tmp_path, monkeypatch):
     primitives_table.PAGE.write_text("old")
     with pytest.raises(SystemExit, match="make docs"):
         primitives_table.check()
+
+
+def test_the_page_on_debugging_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    page = (primitives_table.PAGE.parent / "debugging.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 6
+    namespace = {}
+    for block in blocks:
+        exec(block, namespace)
+    out = capsys.readouterr().out
+    assert "step: operations: " in out and "where each operation went:" in out and "div gives inf at [0]" in out
+    shown = re.search(r"\n```\n(div gives.*?)```", page, re.DOTALL).group(1).splitlines()
+    found = out[out.index("div gives inf") :].splitlines()[:4]
+    assert [line for line in shown if "where:" not in line] == [line for line in found if "where:" not in line]
+    assert (tmp_path / "trace.json").exists() and "GFLOP/s" in out

@@ -134,4 +134,5 @@ def number_text(value, dtype):
 
 
 def times(name, stride):
+    name = f"({name})" if " " in name else name
     return name if stride == 1 else f"{name} * {stride}"

@@ -2,6 +2,8 @@
 
 import math
 
+from ..core.dtype import is_float, is_integer
+from ..primitives.access import leaves
 from .c_scalars import expression, load_expression, register_type, store_expression
 from .c_text import literal, outside, rounded, times
 from .groups import operand_index, read_through
@@ -59,8 +61,22 @@ class Values:
 
     def declare(self, node, text):
         name = self.names[node] = self.new("v")
-        self.line(f"const {register_type(node.aval.dtype)} {name} = {text};")
+        if self._is_truncation(node):
+            # else gcc takes the float of this integer for one rounding instruction, which keeps the sign of -0.5
+            self.line(f"{register_type(node.aval.dtype)} {name} = {text};")
+            self.line(f'__asm__("" : "+r"({name}));')
+        else:
+            self.line(f"const {register_type(node.aval.dtype)} {name} = {text};")
         return name
+
+    def _is_truncation(self, node):
+        """True if a float becomes an integer that becomes a float again in this kernel."""
+        return (
+            node.spec.primitive.name == "convert"
+            and is_integer(node.aval.dtype)
+            and is_float(node.spec.inputs[0].dtype)
+            and any(is_float(n.aval.dtype) and node in n.inputs for n in self.plan.members)
+        )
 
     def row_value(self, node):
         """Computes a member that does not depend on inner axes; stores it if it is a result."""
@@ -126,13 +142,17 @@ class Values:
         params, dtype = node.spec.params, node.aval.dtype
         (axis,) = params["places"].index_map
         last = node.spec.inputs[0].shape[axis] - params["sizes"][axis]
-        i = self.starts[target.start] = self.new("i")
+        i = self.new("i")
         if params["mode"] == "clip":
             self.line(f"const int64_t {i} = {start} < 0 ? 0 : (int64_t){start} > {last} ? {last} : (int64_t){start};")
         else:
             inside = self.new("n")
             self.line(f"const int {inside} = (int64_t){start} >= 0 && (int64_t){start} <= {last};")
             self.line(f"const int64_t {i} = {inside} ? (int64_t){start} : 0;")
+        rest = i
+        for part in reversed(leaves(target.start)):  # several, if the operand was reshaped
+            self.starts[part] = rest if part.size == target.start.size else f"{rest} % {part.size}"
+            rest = f"({rest} / {part.size})"
         text = self._inlined(target.node, target.index, current)
         if params["mode"] != "clip":
             text = f"{inside} ? {text} : {outside(params['mode'], dtype)}"

@@ -11,7 +11,7 @@ Views are not members: an operand that is a view of a member, or of an array in 
 import math
 
 from ..core.node import is_constant
-from ..primitives.access import ORIGIN, axes_of, fresh, has_repeated_axis, is_whole, trial, unify
+from ..primitives.access import ORIGIN, axes_of, fresh, has_repeated_axis, is_same, is_whole, trial, unify
 
 MEMBERS = 160  # most nodes of one kernel: more gain nothing, and compilers take long over long functions
 SMALL = 1 << 15  # elements; less than this is not worth a second thread
@@ -201,16 +201,29 @@ class Grouping:
         for other in members:
             if other.spec.primitive.form == "partial" and not members.isdisjoint(self.readers.get(other, ())):
                 return False
+            if other.spec.primitive.form == "gather" and self.source(other.inputs[0])[0] in members:
+                return False  # what it reads at computed places must be in memory before the kernel runs
+        # a member of a group that is merged may have been in memory for the others, who read it elsewhere
+        if not all(self.is_read_in_place(other, merged) for other in (members if len(groups) > 1 else (node,))):
+            return False
         return not (leaves or len(groups) > 1) or not self.is_cyclic(members)
+
+    def is_read_in_place(self, node, group):
+        """True if the members of `group` that read its member `node` do so at the index at which it is computed."""
+        for reader, position, views in self.uses.get(node, ()):
+            if reader in group.index:
+                index, passed = read_through(group.operand_index(reader, position), views)
+                if passed < len(views) or not is_same(index, group.index[node]):
+                    return False
+        return True
 
     def is_cyclic(self, members):
         """True if something outside depends on `members` and is needed by them."""
-        last = max(self.position[node] for node in members)
         stack = [reader for node in members for reader in self.readers.get(node, ())]
         seen = set()
         while stack:
             node = stack.pop()
-            if node in seen or node in members or self.position[node] > last:
+            if node in seen or node in members:
                 continue
             seen.add(node)
             inside = self.is_view(node) and self.source(node)[0] in members

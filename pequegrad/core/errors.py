@@ -80,6 +80,14 @@ class GradientCheckError(PequegradError, AssertionError):
     """check_grads found a derivative that is not that of the function."""
 
 
+class NonFiniteError(PequegradError, FloatingPointError):
+    """An operation made a NaN or an infinity out of finite numbers (jit with debug=True)."""
+
+
+class MiscompiledError(PequegradError, AssertionError):
+    """A compiled function gave other results than its operations one by one (jit with check=True)."""
+
+
 class ModelFileError(PequegradError, OSError):
     """A model file that is missing, truncated, of another format, or that does not fit the module."""
 

@@ -8,6 +8,7 @@ Creation numbers are a topological order of the graph: a node is always newer th
 import itertools
 import threading
 from operator import attrgetter
+from weakref import WeakValueDictionary
 from weakref import ref as reference
 
 from .device import device as devices
@@ -67,12 +68,13 @@ def make_aval(shape, dtype, device, weak_type=False):
 
 
 _preparing = AfterForkLock()
+prepared_specs = WeakValueDictionary()  # address of the prepared kernel -> Spec: for profiles
 
 
 class Spec:
     """A primitive applied to avals: result aval, parameters, and (prepared on first use) its kernel."""
 
-    __slots__ = ("primitive", "params", "inputs", "aval", "device", "n_outputs", "op", "_operation")
+    __slots__ = ("primitive", "params", "inputs", "aval", "device", "n_outputs", "op", "_operation", "__weakref__")
 
     def __init__(self, primitive, params, inputs, aval, op=0):
         self.primitive = primitive
@@ -106,6 +108,7 @@ class Spec:
                 operation = library.Operation(kernel, numbers, self.inputs, self.outputs, self.device)
                 self._operation = operation, owners
                 self.op = operation.address
+                prepared_specs[self.op] = self
         return self.op
 
 

@@ -359,6 +359,7 @@ def operator(primitive, general, floating_only=False):
         tensor._node = node
         return tensor
 
+    method.careful = lambda self, other: general(self, other) if is_operand(other) else NotImplemented
     return method
 
 

@@ -51,7 +51,7 @@ def scaled_dot_product_attention(q, k, v, mask=None, is_causal=False, scale=None
     scores = dot_general(q, k, contract=((last,), (last,)), batch=(batch, batch), dtype=wide)
     scale = (1 / math.sqrt(depth) if depth else 1.0) if scale is None else float(scale)
     scores = reshape_to(e.mul(scores, scale), (*lead, length, keys))
-    weights = _weights(_masked(scores, mask, is_causal))
+    weights = attention_weights(_masked(scores, mask, is_causal))
     if dropout_p:
         weights = dropout(weights, dropout_p)
     weights = reshape_to(e.convert_to(weights, q.dtype), (*shared, group * length, keys))
@@ -108,7 +108,7 @@ def _masked(scores, mask, is_causal):
     return scores
 
 
-def _weights(scores):
+def attention_weights(scores):
     """softmax over the last axis; zeros where all scores are -inf."""
     axes = (scores.ndim - 1,)
     if not scores.shape[-1]:

@@ -119,7 +119,11 @@ def full_like(x, value, dtype=None):
 
 
 def arange(start, stop=None, step=1, dtype=None, device=None):
-    """start, start + step, ... below `stop`; arange(n) counts from 0. int32 for ints, float32 with a float among them."""
+    """start, start + step, ... below `stop`; arange(n) counts from 0. int32 for ints, float32 with a float among them.
+
+    The values of tensors among them are read: the size of the result depends on them.
+    """
+    start, stop, step = (v.item() if isinstance(v, (Tensor, np.generic)) else v for v in (start, stop, step))
     if stop is None:
         start, stop = 0, start
     if step == 0:

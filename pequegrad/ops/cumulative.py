@@ -8,7 +8,8 @@ from ..core.errors import ArgumentError
 from ..primitives import cumulative as p
 from ..primitives import elementwise as e
 from ..primitives import shape as s
-from .arithmetic import floating, new_handle
+from ..primitives.elementwise import broadcast_shapes
+from .arithmetic import floating, new_handle, promoted
 from .creation import as_tensor
 from .shape import broadcast_to, concatenate, flatten, normalize_axis
 
@@ -57,6 +58,17 @@ def logcumsumexp(x, axis=None, *, dim=None, reverse=False):
     return _cumulative(p.cumlogsumexp, "logcumsumexp", floating(x), axis, dim, reverse)
 
 
+def linear_recurrence(a, b, axis=0, *, reverse=False):
+    """h with h[i] = a[i] * h[i - 1] + b[i] along `axis`, from h = 0; reverse: h[i] = a[i] * h[i + 1] + b[i].
+
+    a, b: numbers that broadcast with one another. The same as a scan of one multiplication and addition per step, in one pass.
+    """
+    a, b = promoted(_number(a, None), _number(b, None))
+    shape = broadcast_shapes("linear_recurrence", a._node.aval, b._node.aval)
+    axis = normalize_axis(axis, len(shape), "linear_recurrence")
+    return p.linear_recurrence(broadcast_to(a, shape), broadcast_to(b, shape), axis=axis, reverse=bool(reverse))
+
+
 @new_handle
 def diff(x, n=1, axis=-1, prepend=None, append=None, *, dim=None):
     """x[i + 1] - x[i] along `axis`, n times over; of bool: whether they differ.
@@ -84,4 +96,4 @@ def _edge(value, shape, device):
     return value if value.ndim else broadcast_to(value, shape)
 
 
-__all__ = ["cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "diff"]
+__all__ = ["cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "diff", "linear_recurrence"]

@@ -34,9 +34,13 @@ def ravel(x):
 
 
 @new_handle
-def tile(x, *repetitions):
-    """x repeated as a whole: tile(x, 2, 3) or tile(x, (2, 3)), counted from the last axis."""
+def tile(x, *repetitions, reps=None):
+    """x repeated as a whole: tile(x, 2, 3) or tile(x, (2, 3)), counted from the last axis. reps: NumPy's name."""
     x = as_tensor(x)
+    if reps is not None:
+        if repetitions:
+            raise ArgumentError("tile: both repetitions and reps are given.", fix="give one of them.")
+        repetitions = (reps,)
     given = repetitions[0] if len(repetitions) == 1 and not isinstance(repetitions[0], int) else repetitions
     counts = [_count("tile", n) for n in given]
     ndim = max(x.ndim, len(counts))

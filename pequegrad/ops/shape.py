@@ -158,9 +158,21 @@ def flip(x, axis=None):
     return p.rev(x, axes=normalize_axes(axis, x.ndim, "flip"))
 
 
-def pad(x, widths, value=0):
-    """x with `value` around it: widths is (before, after), one pair for all axes or one pair per axis."""
+def pad(x, widths=None, value=0, *, pad_width=None, mode="constant", constant_values=None):
+    """x with `value` around it: widths is (before, after), one pair for all axes or one pair per axis, or one number for all.
+
+    pad_width, mode ("constant" only) and constant_values (one number) are NumPy's names.
+    """
     x = as_tensor(x)
+    if isinstance(value, str):  # NumPy's order: pad(x, widths, mode)
+        mode, value = value, 0
+    if mode != "constant":
+        raise ArgumentError(f"pad: there is no mode {mode!r}.", fix="use 'constant', or concatenate parts of x.")
+    value = value if constant_values is None else constant_values
+    if (widths is None) == (pad_width is None):
+        raise ArgumentError("pad: give either widths or pad_width.")
+    widths = pad_width if widths is None else widths
+    widths = (widths, widths) if isinstance(widths, int) else widths
     widths = [widths] * x.ndim if len(widths) == 2 and isinstance(widths[0], int) else list(widths)
     if len(widths) != x.ndim:
         raise ShapeError(

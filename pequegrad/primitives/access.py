@@ -94,6 +94,11 @@ def is_whole(index, shape):
     return True
 
 
+def is_same(a, b):
+    """True if two indices of one array are the same in every iteration."""
+    return all(p.constant == q.constant and p.expanded() == q.expanded() for p, q in zip(a, b))
+
+
 def has_repeated_axis(index):
     found = axes_of(index)
     return len(set(found)) != len(found)

@@ -1,5 +1,7 @@
 """Sums of products over axes that two operands share."""
 
+import math
+
 from ..core.dtype import is_float, is_integer
 from ..core.errors import DtypeError, ShapeError
 from .base import is_linear, primitive
@@ -73,6 +75,11 @@ class dot_general:
 
     def lower(x, y, *, contract, batch, dtype):
         return "dot_general", (len(batch[0]), len(contract[0]), *batch[0], *batch[1], *contract[0], *contract[1])
+
+    def flops(x, y, *, contract, batch, dtype):
+        summed = math.prod(x.shape[i] for i in (*contract[0], *batch[0]))
+        products = x.size * (y.size // summed) if summed else 0
+        return (8 if dtype.kind == "c" else 2) * products
 
     def samples(rng):
         f = lambda *shape: rng.normal(size=shape)  # noqa: E731

@@ -129,6 +129,10 @@ class conv_general_dilated:
         ]
         return "conv", (feature_groups, batch_groups, *axes.x, *axes.w, *axes.out, *spatial)
 
+    def flops(x, w, **params):
+        out, features = conv_general_dilated.infer(x, w, **params), w.shape[params["axes"].w[0]]
+        return (8 if out.dtype.kind == "c" else 2) * out.size * (w.size // features if features else 0)
+
     def samples(rng):
         f = lambda *shape: rng.normal(size=shape)
         first = ConvAxes((0, 1, 2), (0, 1, 2), (0, 1, 2))

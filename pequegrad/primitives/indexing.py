@@ -170,7 +170,7 @@ class scatter:
             if not params["unique"]:
                 raise ShapeError(
                     "scatter: the derivative of combine='mul' needs unique indices.",
-                    fix="pass unique=True if they are, or multiply a gathered array.",
+                    fix="x.at[i].multiply(v, unique_indices=True) promises that they are; or multiply a gathered array.",
                 )
             by_x = scatter(dx, indices, updates, combine="mul", **params)
             read = mul(_read(x, indices, updates, params), du)

@@ -6,6 +6,7 @@ Every call into C is here. `lib` is looked up at each call, so that tests can co
 import itertools
 import os
 import threading
+import weakref
 from array import array
 from importlib.util import find_spec
 
@@ -289,22 +290,29 @@ def execute(device, code, n_slots, inputs, output_refs, n_owned):
     return [DeviceArray(p) for p in outputs[0:n_owned]] + _shared(outputs, n_owned, n)
 
 
+programs = weakref.WeakValueDictionary()  # address -> Program
+
+
 class Program:
     """Code that is run again and again. `owner` keeps its operations alive; the last inputs may be `constants`."""
 
-    __slots__ = ("pointer", "owner", "n_outputs", "_outputs")
+    __slots__ = ("pointer", "owner", "n_outputs", "name", "_outputs", "__weakref__")
 
-    def __init__(self, device, code, n_slots, n_inputs, output_refs, owner, constants=()):
+    def __init__(self, device, code, n_slots, n_inputs, output_refs, owner, constants=(), name="program"):
         out = ffi.new("pg_program **")
         check(
             lib.pg_program_create(
                 device.handle, _int64(code), len(code), n_slots, n_inputs, _int64(output_refs), len(output_refs), out
             )
         )
-        self.pointer, self.owner, self.n_outputs = out[0], owner, len(output_refs)
-        self._outputs = ffi.typeof(f"pg_array *[{len(output_refs)}]")  # a type made once: ffi.new is faster
+        self._hold(out[0], owner, len(output_refs), name)
         if constants:
             check(lib.pg_program_bind(self.pointer, [value.pointer for value in constants], len(constants)))
+
+    def _hold(self, pointer, owner, n_outputs, name):
+        self.pointer, self.owner, self.n_outputs, self.name = pointer, owner, n_outputs, name
+        programs[self.params[0]] = self
+        self._outputs = ffi.typeof(f"pg_array *[{n_outputs}]")  # a type made once: ffi.new is faster
 
     @property
     def params(self):
@@ -328,6 +336,20 @@ class Program:
             check(status)
         return [DeviceArray(pointer) for pointer in outputs]
 
+    @classmethod
+    def load(cls, device, path):
+        """The program that `save` wrote. Raises ArgumentError if there is none that can run here."""
+        out, info = ffi.new("pg_program **"), ffi.new("pg_program_info *")
+        check(lib.pg_program_load(device.handle, os.fsencode(path), out), invalid=ArgumentError)
+        lib.pg_program_describe(out[0], info)
+        made = object.__new__(cls)
+        made._hold(out[0], None, info.n_outputs, os.path.basename(path))
+        return made
+
+    def save(self, path):
+        """Writes the program to a file that any program can run through the ABI (pg_program_load). Raises ArgumentError."""
+        check(lib.pg_program_save(self.pointer, os.fsencode(path)), invalid=ArgumentError)
+
     def run_pointers(self, pointers):
         """The outputs for the inputs that these pointers are: DeviceArrays, or SharedArrays if they are many and small."""
         outputs, n = ffi.new(self._outputs), self.n_outputs
@@ -340,9 +362,31 @@ class Program:
             return _shared(outputs, 0, n)
         return [DeviceArray(pointer) for pointer in outputs]
 
+    def memory(self, donated=None):
+        """A dict of bytes, known before a run: `inputs` and `constants`, `outputs` (what the results hold besides those),
+        and `peak`, the most that a run adds at one time to memory_stats' in_use. donated: as for `run`.
+
+        Inputs are taken to be dense. What kernels take only while they work is not counted.
+        """
+        info = ffi.new("pg_program_memory_info *")
+        check(lib.pg_program_memory(self.pointer, ffi.NULL if donated is None else bytes(donated), info))
+        return {name: getattr(info, name) for name, _ in ffi.typeof("pg_program_memory_info").fields}
+
     def __del__(self, destroy=lib.pg_program_destroy):
         if hasattr(self, "pointer"):
             destroy(self.pointer)
+
+
+def start_profile(most):
+    """Records the instructions and programs that run, up to so many; see pg_profile_start."""
+    check(lib.pg_profile_start(most), invalid=ArgumentError)
+
+
+def stop_profile(most):
+    """(array of records, one row each: op, program, begin, end, thread; how many found no place)."""
+    records = np.empty((most, 5), np.int64)
+    n = lib.pg_profile_stop(ffi.cast("pg_profile_record *", ffi.from_buffer(records, require_writable=True)), most)
+    return records[:n], max(n - most, 0)
 
 
 # ---- functions of the host -------------------------------------------------------------------------

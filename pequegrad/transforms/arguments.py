@@ -5,10 +5,11 @@ from operator import itemgetter
 
 import numpy as np
 
+from ..core import dtype as dtypes
 from ..core.device import device as devices
 from ..core.errors import ArgumentError
-from ..core.node import make_aval
-from ..core.tensor import Tensor, tensor_from_numpy
+from ..core.node import make_aval, stand_in
+from ..core.tensor import Tensor, tensor_from_numpy, wrap
 from ..ops.creation import scalar
 from .signatures import argument_names
 from .tree import flatten, flatten_tensors, leaf_names
@@ -49,6 +50,14 @@ def _scalar_aval(x, place, wide):
     if type(x) is int:
         return make_aval((), np.dtype("int32" if -(2**31) <= x < 2**31 else "int64"), place, True)
     return make_aval((), np.dtype("float64" if wide else "float32"), place, True)
+
+
+def from_abstract(x):
+    """A placeholder for what has only a shape and a dtype; anything else as it is."""
+    if isinstance(x, (Tensor, np.ndarray, np.generic)) or not (hasattr(x, "shape") and hasattr(x, "dtype")):
+        return x
+    dtype = dtypes.canonical(x.dtype)
+    return wrap(stand_in(make_aval(tuple(x.shape), dtype, devices.cpu, getattr(x, "weak_type", False))))
 
 
 # ---- a quick way to the leaves -----------------------------------------------------------------------
@@ -120,7 +129,7 @@ def argument_key(name, leaves, structure, static):
             others.append(x)
         else:
             traced.append(tensor)
-            kinds.append(tensor._node.aval)
+            kinds.append(tensor._node.aval.update())  # the one in the table of avals, should it have been cleared
             others.append(TRACED)
     key = structure, tuple(kinds), tuple(static), tuple(map(_frozen, static.values()))
     try:

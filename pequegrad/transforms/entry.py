@@ -3,9 +3,13 @@
 from sys import getrefcount
 from weakref import ref as reference
 
+from ..compiler.export import save_program
+from ..compiler.layouts import Layouts
 from ..compiler.program import device_of, program_of
 from ..core.device import device as devices
+from ..core.errors import ArgumentError
 from ..core.evaluate import evaluate
+from ..core.locks import stateful
 from ..core.node import TRACKED, Cut, array, history_of, leaf, same_aval, state
 from ..core.tensor import Tensor, tensors_of
 from ..primitives.calls import call
@@ -88,8 +92,14 @@ class Entry:
             cut, flags = None, 0
         if self.program is None or len(pointers) < len(nodes):
             pointers = self._prepared(nodes)
+        self.runs += 1
         if donated is None:
-            values = self.program.run_pointers(pointers)
+            # how arguments lie in memory is asked now and then only, until it mattered once
+            if self.layouts.variants or not self.runs & (self.runs - 1):
+                found = self.layouts.program([node.value for node in nodes])
+                values = found[0].run(found[1]) if found else self.program.run_pointers(pointers)
+            else:
+                values = self.program.run_pointers(pointers)
         else:
             node = None  # references are counted
             values = self._run_donating(nodes, donated)
@@ -97,10 +107,29 @@ class Entry:
             values = self._change_state(values)
         return self.build(tensors_of(values, self.specs, flags, cut))
 
+    def save(self, path):
+        """Writes the program to `path`, with the values that captured tensors have now: see compiler/export.py."""
+        if self.state:
+            raise ArgumentError(
+                f"{self.reason}: a saved program cannot change tensors, and this function changes {len(self.state)} from outside.",
+                fix="give them as arguments, and return their new values. (Random numbers: use a key.)",
+            )
+        nodes = [handle._node for handle in self.handles]
+        evaluate([node for node in nodes if node.value is None], reader="save()")
+        save_program(self.closed, [node.value for node in nodes], device_of(self.closed, devices.cpu), path)
+
+    def run_safely(self, nodes, donated=None):
+        """run, with the lock if there is state."""
+        if not self.state:
+            return self.run(nodes, donated)
+        with stateful:
+            return self.run(nodes, donated)
+
     def _prepared(self, nodes):
         """The pointers to the values of the nodes, when some are pending or nothing has been compiled yet."""
         if self.program is None:
-            self.program = program_of(self.closed, device_of(self.closed, devices.cpu))
+            device = device_of(self.closed, devices.cpu)
+            self.program, self.layouts = program_of(self.closed, device), Layouts(self.closed, device)
         evaluate([node for node in nodes if node.value is None], reader="a jitted function")
         return [node.value.pointer for node in nodes]
 

@@ -1,17 +1,22 @@
 """jit: a function is traced once for each kind of arguments and then runs as one program."""
 
+import contextlib
 import functools
+import weakref
 
-from ..core.errors import ArgumentError
-from ..core.locks import stateful
+from ..core.errors import ArgumentError, user_line
 from ..core.node import state
 from ..core.tensor import Tensor
-from .arguments import TRACED, argument_key, differences, leaf_owners, order_of_leaves, quick_nodes
+from .arguments import TRACED, argument_key, differences, from_abstract, leaf_owners, order_of_leaves, quick_nodes
+from .check import run_checked
+from .debug import debugging, run_op_by_op
 from .entry import Entry
+from .lowered import Lowered, text_at
 from .signatures import signature
 from .straight import straight_call
 from .trace import trace
-from .tree import flatten
+from .tree import flatten, tree_map
+from .watch import watching
 
 _KEPT = 16  # compiled programs for one kind of arguments: more come only from captured tensors and modules that change
 
@@ -29,6 +34,11 @@ class jit:
     CPU if there is none. Donated arguments (positions) are given up by the caller: their memory may serve the results, and
     using them again raises. `allocator` ("default" or "custom") matters on CUDA devices only.
 
+    With `check`, each call also runs the traced operations one by one, without the compiler, and raises MiscompiledError if
+    results differ by more than rounding; effects (debug_print) happen twice. With `debug`, the function is not compiled at all:
+    operations are computed when they are written, so that print and pdb show values, in jitted functions that it calls, too, and
+    NonFiniteError names the first that makes a NaN or an infinity of finite operands.
+
     Tensors from outside that the function reads (a module's parameters) are read anew at each call; those that
     it changes (the random state, a parameter after optim.step) are changed at each call. Python code in the
     function runs only while it is traced; from the third time on a log message says which argument caused it. Results have
@@ -42,13 +52,24 @@ class jit:
     array(11., dtype=float32)
     """
 
-    def __init__(self, function, static_argnums=(), static_argnames=(), donate_argnums=(), allocator="default"):
+    def __init__(
+        self,
+        function,
+        static_argnums=(),
+        static_argnames=(),
+        donate_argnums=(),
+        allocator="default",
+        check=False,
+        debug=False,
+    ):
         if not callable(function):
             raise ArgumentError(f"jit takes a function, got {type(function).__name__}.", fix="jit(function), or @jit.")
         if allocator not in ("default", "custom"):
             raise ArgumentError(f"jit: allocator {allocator!r} is neither 'default' nor 'custom'.")
         functools.update_wrapper(self, function)
         self.function = function
+        self.check, self.debug = check, debug
+        self.lines = weakref.WeakKeyDictionary()  # with check: node -> line of the user's code that made it
         self.name = getattr(function, "__name__", type(function).__name__)
         self.compiled = {}  # key of the arguments -> list of Entry, the newest last
         self.known = {}  # quicker key of common arguments -> (the same list, order of the leaves, which are donated)
@@ -57,6 +78,7 @@ class jit:
         self.last_key = None  # the kind of arguments of the last trace, for the message about the next one
         self.donated = self._donated_positions(donate_argnums) if donate_argnums != () else ()
         self.static_positions, self.static_names = (), ()
+        _functions.add(self)
         if static_argnums != () or static_argnames != ():
             self._resolve_static(static_argnums, static_argnames)
 
@@ -114,13 +136,12 @@ class jit:
         if order is not None:
             nodes = list(order(nodes))
         self.straight = entry.straight
-        if not entry.state:
-            return entry.run(nodes, donated)
-        with stateful:
-            return entry.run(nodes, donated)
+        return entry.run_safely(nodes, donated)
 
     def _call(self, args, kwargs):
         """A call of which __call__ does not know where to find its program: one that is new, or of an uncommon form."""
+        if self.debug or debugging.active:
+            return run_op_by_op(self.function, args, kwargs)
         key, leaves, static = self._key(args, kwargs)
         inside = state.frame is not None or state.gradient_frames
         if inside:
@@ -131,8 +152,9 @@ class jit:
         if inside:
             return entry.apply(leaves)
         donated = self._donated_leaves(*static[:2]) if self.donated else None
-        with stateful:
-            results = entry.run([x._node for x in leaves], donated)
+        if self.check:
+            return run_checked(entry, [x._node for x in leaves], self.lines)
+        results = entry.run_safely([x._node for x in leaves], donated)
         if key in self.compiled and not kwargs and not static[2]:
             self._remember(args, self.compiled[key], donated, entry)
         return results
@@ -163,15 +185,32 @@ class jit:
         flags += [False] * kwargs_structure.num_leaves
         return [flag for flag, x in zip(flags, others) if x is TRACED]
 
-    def print_trace(self, *args, **kwargs):
-        """Prints the graph for these arguments, one line per operation."""
-        key, leaves, static = self._key(args, kwargs)
-        entry = _current(self.compiled.get(key, ())) or self._compile(key, leaves, static)
-        print(entry.graph)
+    # ---- looking at what was compiled ------------------------------------------------------------------
+
+    def lower(self, *args, **kwargs):
+        """The function traced for these arguments, a Lowered; nothing is run.
+
+        Anything with a shape and a dtype (ShapeDtypeStruct) may stand for an array.
+        """
+        return Lowered(self, *self._traced(args, kwargs))
+
+    def print_trace(self, *args, stage="traced", **kwargs):
+        """Prints the graph for these arguments, one line per operation: "traced", "simplified" or "fused"."""
+        print(text_at(self._traced(args, kwargs)[0], stage))
+
+    def explain(self, *args, **kwargs):
+        """Prints a line per kernel of the program for these arguments, and where each operation went."""
+        print(self.lower(*args, **kwargs).compile().explain())
+
+    def _traced(self, args, kwargs):
+        """(entry, key) for these arguments, which may be abstract."""
+        key, leaves, static = self._key(*tree_map(from_abstract, (args, kwargs)))
+        return _current(self.compiled.get(key, ())) or self._compile(key, leaves, static), key
 
     def cache_info(self):
-        """The number of compiled programs."""
-        return {"programs": sum(map(len, self.compiled.values()))}
+        """The number of compiled programs, of kinds of arguments that they are for, and of times the function was traced."""
+        programs = sum(map(len, self.compiled.values()))
+        return {"programs": programs, "kinds": len(self.compiled), "traces": self.traces}
 
     def clear_cache(self):
         """Forgets all compiled programs."""
@@ -204,7 +243,8 @@ class jit:
             return self.function(*args, **kwargs, **{k: v for k, v in static_args.items() if type(k) is str})
 
         avals = [leaf._node.aval for leaf in leaves]
-        graph, out_structure, frame = trace("jit", self.name, avals, call, leaf_owners(self.function, structure))
+        with watching(self._note_line) if self.check else contextlib.nullcontext():
+            graph, out_structure, frame = trace("jit", self.name, avals, call, leaf_owners(self.function, structure))
         entry = Entry(self.name, graph, out_structure, frame)
         self.traces += 1
         if self.traces >= 3 and entry.is_final():
@@ -215,6 +255,9 @@ class jit:
             entries.append(entry)
             del entries[:-_KEPT]
         return entry
+
+    def _note_line(self, node):
+        self.lines[node] = user_line()
 
     def _report(self, key):
         """Says which argument made the function be traced again."""
@@ -227,6 +270,15 @@ class jit:
             "; ".join(differences(self.function, self.last_key, key))
             or "a tensor, a module or an axis that it reads from outside",
         )
+
+
+def clear_caches():
+    """Forgets the compiled programs of all jitted functions. Generated code stays in its cache on disk."""
+    for function in list(_functions):
+        function.clear_cache()
+
+
+_functions = weakref.WeakSet()
 
 
 def _current(entries):

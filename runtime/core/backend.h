@@ -79,6 +79,10 @@ pg_status pg_array_copy(pg_array *array, pg_array **out); /* a dense copy in mem
 
 /* ---- operations -------------------------------------------------------------------------------- */
 
+/* Bit i of `dying` says that input i is read for the last time, and that nobody else holds it or its
+ * memory: the kernel may write its result there (see pg_output). */
+typedef uint32_t pg_dying;
+
 typedef struct pg_kernel pg_kernel;
 
 struct pg_op {
@@ -92,11 +96,10 @@ struct pg_op {
         *state; /* what prepare() chose; NULL without prepare. Never freed: point to static data,
                           or into `scratch` */
     int64_t scratch[8]; /* for prepare(): constants worth computing once */
+    /* What run() does with arrays, without their elements, which are not there: so memory is counted before a
+     * program runs (core/plan.c). prepare() may set it; NULL: all results are new arrays. */
+    pg_status (*plan)(const pg_op *op, pg_array *const *in, pg_dying dying, pg_array **out);
 };
-
-/* Bit i of `dying` says that input i is read for the last time, and that nobody else holds it or its
- * memory: the kernel may write its result there (see pg_output). */
-typedef uint32_t pg_dying;
 
 struct pg_kernel {
     const char *name;
@@ -109,6 +112,11 @@ struct pg_kernel {
 /* The array for output 0: input memory that is dying, dense, and of the same shape and dtype, else
  * a new array. Only for kernels that read element i of an input before writing element i. */
 pg_status pg_output(const pg_op *op, pg_array *const *in, pg_dying dying, pg_array **out);
+
+/* For pg_op.plan: the result takes the place of the first input if that is dying. */
+pg_status pg_plan_first_input(const pg_op *op, pg_array *const *in, pg_dying dying, pg_array **out);
+/* Whether arrays on this device have no elements: code that also serves as a plan asks. */
+bool pg_device_plans(const pg_device *device);
 
 /* ---- generated code ---------------------------------------------------------------------------- */
 
@@ -123,6 +131,7 @@ typedef struct pg_backend {
     pg_status (*open)(int32_t index, pg_device *device); /* fills device->state */
     pg_status (*alloc)(pg_device *device, int64_t bytes, void **out);
     void (*free)(pg_device *device, void *data, int64_t bytes);
+    int64_t (*buffer_bytes)(int64_t bytes); /* what alloc takes of the limit for them */
     pg_status (*from_host)(pg_device *device, void *to, const void *from, int64_t bytes);
     pg_status (*to_host)(pg_device *device, void *to, const void *from, int64_t bytes);
     pg_status (*copy)(pg_device *device, void *to, const void *from, int64_t bytes);

@@ -28,6 +28,14 @@ static pg_status check_params(const pg_op *op, int64_t n)
     return PG_OK;
 }
 
+/* Parameter k counts some of the operands. */
+static pg_status check_count(const pg_op *op, int64_t k)
+{
+    PG_REQUIRE(op->params[k] >= 0 && op->params[k] <= op->n_in, "%lld are not some of %d operands",
+               (long long)op->params[k], op->n_in);
+    return PG_OK;
+}
+
 /* Checks the k-th program against operands and results that are described by pointers to avals. */
 static pg_status check_program(const pg_op *op, int64_t k, int64_t n_in, const pg_aval *const *in,
                                int64_t n_out, const pg_aval *const *out)
@@ -48,6 +56,9 @@ static const pg_aval **new_list(const pg_op *op)
 {
     return malloc((size_t)(2 * (op->n_in + op->n_out) + 1) * sizeof(pg_aval *));
 }
+
+/* Of a loop, when memory is planned: after them it goes on as it did. */
+enum { PLANNED_STEPS = 3 };
 
 static pg_status no_memory(void) { return pg_fail(PG_ENOMEM, "no host memory left"); }
 
@@ -75,7 +86,23 @@ static pg_status call_prepare(pg_op *op)
 static pg_status call_run(const pg_op *op, pg_array *const *in, pg_dying dying, pg_array **out)
 {
     (void)dying;
-    return pg_program_run_nested(program_at(op, 0), in, NULL, out);
+    return pg_program_run_nested(program_at(op, 0), op->device, in, NULL, out);
+}
+
+/* Runs all branches, then once more the one whose results hold most memory. */
+static pg_status cond_plan(const pg_op *op, pg_array *const *in, pg_dying dying, pg_array **out)
+{
+    (void)dying;
+    int64_t before = pg_plan_in_use(op->device), most = -1, chosen = 0;
+    for (int64_t k = 0; k < op->n_params; k++) {
+        PG_TRY(pg_program_run_nested(program_at(op, k), op->device, in + 1, NULL, out));
+        int64_t held = pg_plan_in_use(op->device) - before;
+        pg_arrays_release(out, op->n_out);
+        if (held <= most) continue;
+        most = held;
+        chosen = k;
+    }
+    return pg_program_run_nested(program_at(op, chosen), op->device, in + 1, NULL, out);
 }
 
 static pg_status cond_prepare(pg_op *op)
@@ -83,6 +110,7 @@ static pg_status cond_prepare(pg_op *op)
     PG_REQUIRE(op->n_params >= 1, "needs at least one branch");
     PG_REQUIRE(op->n_in >= 1 && op->in[0].dtype == PG_INT32 && op->in[0].ndim == 0,
                "the first operand, the number of the branch, must be int32[]");
+    op->plan = cond_plan;
     return check_branches(op, 1);
 }
 
@@ -93,7 +121,7 @@ static pg_status cond_run(const pg_op *op, pg_array *const *in, pg_dying dying, 
     PG_TRY(op->device->backend->to_host(op->device, &which, in[0]->data, sizeof which));
     if (which < 0) which = 0;
     if (which >= op->n_params) which = (int32_t)op->n_params - 1;
-    return pg_program_run_nested(program_at(op, which), in + 1, NULL, out);
+    return pg_program_run_nested(program_at(op, which), op->device, in + 1, NULL, out);
 }
 
 /* ---- while ------------------------------------------------------------------------------------- */
@@ -110,6 +138,8 @@ static while_parts while_split(const pg_op *op)
 static pg_status while_prepare(pg_op *op)
 {
     PG_TRY(check_params(op, 4));
+    PG_TRY(check_count(op, 2));
+    PG_TRY(check_count(op, 3));
     while_parts n = while_split(op);
     PG_REQUIRE(n.n_test >= 0 && n.n_body >= 0 && n.n_test + n.n_body + n.n_carry == op->n_in,
                "%lld and %lld constants and %lld carried values are not %d operands",
@@ -134,7 +164,7 @@ static pg_status while_prepare(pg_op *op)
 static pg_status while_test(const pg_op *op, pg_array *const *inputs, bool *go_on)
 {
     pg_array *truth;
-    PG_TRY(pg_program_run_nested(program_at(op, 0), inputs, NULL, &truth));
+    PG_TRY(pg_program_run_nested(program_at(op, 0), op->device, inputs, NULL, &truth));
     uint8_t value = 0;
     pg_status status = op->device->backend->to_host(op->device, &value, truth->data, 1);
     pg_array_release(truth);
@@ -153,15 +183,16 @@ static pg_status while_loop(const pg_op *op, pg_array *const *in, pg_array **roo
     memcpy(body, in + n.n_test, (size_t)n.n_body * width);
     memset(given, 0, (size_t)n.n_body);
     memset(given + n.n_body, 1, (size_t)n.n_carry);
-    for (;;) {
+    for (int64_t step = 0;; step++) {
         memcpy(test + n.n_test, carry, (size_t)n.n_carry * width);
         bool go_on;
         PG_TRY(while_test(op, test, &go_on));
+        if (pg_device_plans(op->device)) go_on = step < PLANNED_STEPS;
         if (!go_on) return PG_OK;
         memcpy(body + n.n_body, carry, (size_t)n.n_carry * width);
         for (int64_t i = 0; i < n.n_carry; i++)
             carry[i] = NULL; /* the body owns them now */
-        PG_TRY(pg_program_run_nested(program_at(op, 1), body, given, carry));
+        PG_TRY(pg_program_run_nested(program_at(op, 1), op->device, body, given, carry));
     }
 }
 
@@ -191,8 +222,9 @@ typedef struct scan_parts {
 
 static scan_parts scan_split(const pg_op *op)
 {
-    int64_t n_consts = op->params[3], n_carry = op->params[4];
-    return (scan_parts){.length = op->params[1],
+    int64_t length = op->params[1], n_consts = op->params[3], n_carry = op->params[4];
+    if (pg_device_plans(op->device) && length > PLANNED_STEPS) length = PLANNED_STEPS;
+    return (scan_parts){.length = length,
                         .reverse = op->params[2] != 0,
                         .n_consts = n_consts,
                         .n_carry = n_carry,
@@ -226,6 +258,8 @@ static pg_status scan_check(const pg_op *op, const scan_parts *n, const pg_aval 
 static pg_status scan_prepare(pg_op *op)
 {
     PG_TRY(check_params(op, 5));
+    PG_TRY(check_count(op, 3));
+    PG_TRY(check_count(op, 4));
     scan_parts n = scan_split(op);
     PG_REQUIRE(n.length >= 0 && n.n_consts >= 0 && n.n_carry >= 0 && n.n_x >= 0 && n.n_y >= 0,
                "%lld constants and %lld carried values do not fit %d operands and %d results",
@@ -275,7 +309,7 @@ static pg_status scan_step(const pg_op *op, const scan_parts *n, pg_array *const
             return status;
         }
     }
-    return pg_program_run_nested(program_at(op, 0), body, given, results);
+    return pg_program_run_nested(program_at(op, 0), op->device, body, given, results);
 }
 
 static pg_status scan_loop(const pg_op *op, const scan_parts *n, pg_array *const *in,
@@ -328,6 +362,7 @@ static pg_status host_call_prepare(pg_op *op)
 {
     PG_TRY(check_params(op, 2));
     PG_REQUIRE(op->params[0], "the function is NULL");
+    op->plan = NULL; /* nothing is called then */
     return PG_OK;
 }
 
@@ -372,4 +407,14 @@ const pg_kernel *pg_find_control_kernel(const char *name)
     for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
         if (strcmp(kernels[i].name, name) == 0) return &kernels[i];
     return NULL;
+}
+
+pg_links pg_links_of(const char *kernel, int64_t n_params)
+{
+    if (strcmp(kernel, "call") == 0 || strcmp(kernel, "scan") == 0)
+        return (pg_links){.programs = 1};
+    if (strcmp(kernel, "while") == 0) return (pg_links){.programs = 2};
+    if (strcmp(kernel, "cond") == 0) return (pg_links){.programs = n_params};
+    return (pg_links){.code = strcmp(kernel, "generated") == 0,
+                      .host = strcmp(kernel, "host_call") == 0};
 }

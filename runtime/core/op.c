@@ -46,6 +46,7 @@ pg_status pg_op_create(pg_device *device, const char *name, int32_t n_in, int32_
     const pg_kernel *kernel = pg_find_control_kernel(name);
     PG_REQUIRE(n_out >= 1 || kernel, "%s: an operation without results", name);
     if (!kernel) kernel = pg_find_view_kernel(name);
+    bool moves_nothing = kernel != NULL; /* it looks at no element itself */
     if (!kernel) kernel = device->backend->find_kernel(name);
     if (!kernel)
         return pg_fail(PG_EUNSUPPORTED, "the %s backend has no kernel '%s'", device->backend->kind,
@@ -72,6 +73,7 @@ pg_status pg_op_create(pg_device *device, const char *name, int32_t n_in, int32_
     op->out = parsed + n_in;
     op->params = copied + n_avals;
     op->n_params = n_params;
+    if (moves_nothing) op->plan = kernel->run;
     status = kernel->prepare ? kernel->prepare(op) : PG_OK;
     if (status != PG_OK) {
         pg_explain_failure(op, status);

@@ -5,32 +5,10 @@
  * its memory, still in the cache, serves the next instruction or even this one (pg_dying). A run owns
  * its inputs, too: one more time if they stay the caller's, so that their memory is left alone.
  * A program is immutable after creation: all that changes during a run lives on that run's stack. */
-#include "core.h"
+#include "program.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-typedef struct instruction {
-    const pg_op *op;
-    const int32_t *out, *in; /* values */
-    const int32_t *dead;     /* slots that nobody reads after this instruction */
-    int32_t n_dead;
-    pg_dying last_reads; /* inputs among them that occur once here */
-} instruction;
-
-struct pg_program {
-    pg_device *device;
-    int64_t n_inputs, n_values, n_outputs, n_instructions;
-    int64_t max_in, max_out; /* of any instruction */
-    const pg_aval **avals;   /* of each value; NULL where nothing reads or writes it */
-    instruction *instructions;
-    int32_t *values;      /* storage for instruction.out and .in */
-    int32_t *dead;        /* storage for instruction.dead */
-    int32_t *outputs;     /* values */
-    int32_t *last_reader; /* while creating; instruction + 1, 0 = not known yet */
-    pg_array **constants; /* the last inputs, if pg_program_bind gave them once and for all */
-    int64_t n_constants;
-};
 
 /* ---- creation ---------------------------------------------------------------------------------- */
 
@@ -228,12 +206,47 @@ static pg_status check_inputs(const pg_program *program, int64_t first, int64_t 
     return PG_OK;
 }
 
+void pg_program_describe(const pg_program *program, pg_program_info *out)
+{
+    out->n_inputs = program->n_inputs - program->n_constants;
+    out->n_outputs = program->n_outputs;
+}
+
+static pg_status describe_value(const pg_program *program, const char *what, int64_t k, int64_t n,
+                                int64_t value, pg_array_info *out)
+{
+    PG_REQUIRE(k >= 0 && k < n, "program: there is no %s %lld", what, (long long)k);
+    const pg_aval *aval = program->avals[value];
+    PG_REQUIRE(aval, "program: %s %lld may be anything: nothing reads it", what, (long long)k);
+    memset(out, 0, sizeof *out);
+    out->dtype = aval->dtype;
+    out->ndim = aval->ndim;
+    for (int32_t i = 0; i < aval->ndim; i++)
+        out->shape[i] = aval->shape[i];
+    return PG_OK;
+}
+
+pg_status pg_program_input(const pg_program *program, int64_t k, pg_array_info *out)
+{
+    PG_REQUIRE(program && out, "pg_program_input: a pointer is NULL");
+    return describe_value(program, "input", k, program->n_inputs - program->n_constants, k, out);
+}
+
+pg_status pg_program_output(const pg_program *program, int64_t k, pg_array_info *out)
+{
+    PG_REQUIRE(program && out, "pg_program_output: a pointer is NULL");
+    int64_t value = k >= 0 && k < program->n_outputs ? program->outputs[k] : 0;
+    return describe_value(program, "output", k, program->n_outputs, value, out);
+}
+
 void pg_program_destroy(pg_program *program)
 {
     if (!program) return;
     pg_arrays_release(program->constants, program->n_constants);
     free(program->constants);
+    struct pg_loaded *loaded = program->loaded;
     free(program);
+    pg_loaded_destroy(loaded);
 }
 
 pg_status pg_program_bind(pg_program *program, pg_array *const *constants, int64_t n)
@@ -262,8 +275,9 @@ static bool only_owner(const pg_array *array)
            atomic_load_explicit(&array->buffer->owners, memory_order_acquire) == 1;
 }
 
-static pg_status run_instruction(const instruction *ins, pg_array **values, pg_array **in,
-                                 pg_array **out)
+/* device: the program's, or one without memory (plan.c) */
+static pg_status run_instruction(const instruction *ins, pg_device *device, pg_array **values,
+                                 pg_array **in, pg_array **out)
 {
     const pg_op *op = ins->op;
     pg_dying dying = 0;
@@ -272,7 +286,10 @@ static pg_status run_instruction(const instruction *ins, pg_array **values, pg_a
     for (pg_dying rest = ins->last_reads; rest; rest &= rest - 1)
         if (only_owner(in[__builtin_ctz(rest)])) dying |= rest & -rest;
 
-    pg_status status = op->kernel->run(op, in, dying, out);
+    int64_t begin = pg_profile_begin();
+    pg_status status = device == op->device ? op->kernel->run(op, in, dying, out)
+                                            : pg_plan_instruction(op, device, in, dying, out);
+    if (begin && device == op->device) pg_profile_note(op, NULL, begin);
     if (status != PG_OK) return pg_explain_failure(op, status);
 
     for (int32_t i = 0; i < op->n_out; i++)
@@ -285,8 +302,9 @@ static pg_status run_instruction(const instruction *ins, pg_array **values, pg_a
 }
 
 /* `values` has room for all values, then for the operands of one instruction. */
-static pg_status run_with(const pg_program *program, pg_array *const *inputs,
-                          const uint8_t *donated, pg_array **outputs, pg_array **values)
+static pg_status run_with(const pg_program *program, pg_device *device, pg_array *const *constants,
+                          pg_array *const *inputs, const uint8_t *donated, pg_array **outputs,
+                          pg_array **values)
 {
     int64_t n_values = program->n_values, n_given = program->n_inputs - program->n_constants;
     pg_array **in = values + n_values, **out = in + program->max_in;
@@ -295,15 +313,15 @@ static pg_status run_with(const pg_program *program, pg_array *const *inputs,
         if (!donated || !donated[k]) pg_array_retain(values[k]);
     }
     for (int64_t k = 0; k < program->n_constants; k++) {
-        values[n_given + k] = program->constants[k];
-        pg_array_retain(program->constants[k]);
+        values[n_given + k] = constants[k];
+        pg_array_retain(constants[k]);
     }
     for (int64_t v = program->n_inputs; v < n_values; v++)
         values[v] = NULL;
 
     pg_status status = PG_OK;
     for (int64_t k = 0; k < program->n_instructions && status == PG_OK; k++)
-        status = run_instruction(&program->instructions[k], values, in, out);
+        status = run_instruction(&program->instructions[k], device, values, in, out);
 
     if (status == PG_OK) {
         for (int64_t i = 0; i < program->n_outputs; i++) {
@@ -316,40 +334,59 @@ static pg_status run_with(const pg_program *program, pg_array *const *inputs,
     return status;
 }
 
-static void release_donated(const pg_program *program, pg_array *const *inputs,
-                            const uint8_t *donated)
+void pg_release_donated(const pg_program *program, pg_array *const *inputs, const uint8_t *donated)
 {
     for (int64_t k = 0; donated && k < program->n_inputs - program->n_constants; k++)
         if (donated[k]) pg_array_release(inputs[k]);
 }
 
-pg_status pg_program_run_nested(const pg_program *program, pg_array *const *inputs,
-                                const uint8_t *donated, pg_array **outputs)
+pg_status pg_program_run_on(const pg_program *program, pg_device *device,
+                            pg_array *const *constants, pg_array *const *inputs,
+                            const uint8_t *donated, pg_array **outputs)
 {
     enum { ON_STACK = 512 };
     pg_array *local[ON_STACK];
     int64_t needed = program->n_values + program->max_in + program->max_out;
-    if (needed <= ON_STACK) return run_with(program, inputs, donated, outputs, local);
+    if (needed <= ON_STACK)
+        return run_with(program, device, constants, inputs, donated, outputs, local);
     pg_array **values = malloc((size_t)needed * sizeof *values);
     if (!values) {
-        release_donated(program, inputs, donated);
+        pg_release_donated(program, inputs, donated);
         return pg_fail(PG_ENOMEM, "program: no host memory left to run it");
     }
-    pg_status status = run_with(program, inputs, donated, outputs, values);
+    pg_status status = run_with(program, device, constants, inputs, donated, outputs, values);
     free(values);
+    return status;
+}
+
+pg_status pg_program_run_nested(const pg_program *program, pg_device *device,
+                                pg_array *const *inputs, const uint8_t *donated, pg_array **outputs)
+{
+    if (device != program->device)
+        return pg_plan_program(program, device, inputs, donated, outputs);
+    return pg_program_run_on(program, device, program->constants, inputs, donated, outputs);
+}
+
+/* known: the program as the caller knows it, for a profile; NULL if it does not */
+static pg_status run_known(const pg_program *program, const pg_program *known,
+                           pg_array *const *inputs, const uint8_t *donated, pg_array **outputs)
+{
+    pg_status status = check_inputs(program, 0, program->n_inputs - program->n_constants, inputs);
+    if (status != PG_OK) {
+        pg_release_donated(program, inputs, donated);
+        return status;
+    }
+    atomic_fetch_add_explicit(&program->device->programs, 1, memory_order_relaxed);
+    int64_t begin = pg_profile_begin();
+    status = pg_program_run_nested(program, program->device, inputs, donated, outputs);
+    if (begin) pg_profile_note(NULL, known, begin);
     return status;
 }
 
 pg_status pg_program_run_donating(pg_program *program, pg_array *const *inputs,
                                   const uint8_t *donated, pg_array **outputs)
 {
-    pg_status status = check_inputs(program, 0, program->n_inputs - program->n_constants, inputs);
-    if (status != PG_OK) {
-        release_donated(program, inputs, donated);
-        return status;
-    }
-    atomic_fetch_add_explicit(&program->device->programs, 1, memory_order_relaxed);
-    return pg_program_run_nested(program, inputs, donated, outputs);
+    return run_known(program, program, inputs, donated, outputs);
 }
 
 pg_status pg_program_run(pg_program *program, pg_array *const *inputs, pg_array **outputs)
@@ -374,6 +411,12 @@ pg_status pg_program_check(const pg_program *program, const pg_device *device, i
         int32_t value = program->outputs[k];
         const pg_aval *aval = program->avals[value];
         if (!aval && value < n_in) aval = in[value]; /* handed through */
+        pg_aval constant;
+        if (!aval && value < program->n_inputs) {
+            const pg_array *array = program->constants[value - n_in];
+            constant = (pg_aval){array->dtype, array->ndim, array->shape, 0};
+            aval = &constant;
+        }
         PG_REQUIRE(!aval || same_shape(aval, out[k]->dtype, out[k]->ndim, out[k]->shape),
                    "result %lld is not what its program gives", (long long)k);
     }
@@ -387,7 +430,7 @@ pg_status pg_execute(pg_device *device, const int64_t *code, int64_t n_code, int
     pg_program *program;
     PG_TRY(pg_program_create(device, code, n_code, n_slots, n_inputs, output_refs, n_outputs,
                              &program));
-    pg_status status = pg_program_run(program, inputs, outputs);
+    pg_status status = run_known(program, NULL, inputs, NULL, outputs);
     pg_program_destroy(program);
     return status;
 }

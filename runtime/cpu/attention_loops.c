@@ -31,7 +31,7 @@ static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 #define A(name) float_##name
 #define MANTISSA 23
 #define BIAS 127
-#define LOWEST -105.0f              /* exp gives 0 */
+#define LOWEST -105.0f              /* below it exp is 0 */
 #define HIGHEST 89.0f               /* exp gives infinity */
 #define NOTHING 104.0               /* exp(-NOTHING) is 0 */
 #define LN2_HIGH 0.693145751953125f /* of few bits, so that n * LN2_HIGH is exact */

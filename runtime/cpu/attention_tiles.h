@@ -24,8 +24,9 @@ ALWAYS_INLINE V A(all)(REAL x) { return x - (V){0}; }
 ALWAYS_INLINE V A(exp)(V x)
 {
     const REAL shift = (REAL)3 * (REAL)((int64_t)1 << (MANTISSA - 1)); /* adding it rounds */
-    V low = A(all)(LOWEST), high = A(all)(HIGHEST), magic = A(all)(shift);
-    x = A(blend)((I)(x < low), low, x);
+    V high = A(all)(HIGHEST), magic = A(all)(shift);
+    I vanishes = (I)(x < A(all)(LOWEST)); /* most often masked: not computed, underflow is slow */
+    x = (V)((I)x & ~vanishes);
     x = A(blend)((I)(x > high), high, x);
     V shifted = x * (REAL)1.44269504088896340736 + magic;
     I n = (I)shifted - (I)magic;
@@ -40,8 +41,12 @@ ALWAYS_INLINE V A(exp)(V x)
     for (int i = TERMS; i-- > 0;)
         sum = f * inverse[i] * sum + (REAL)1;
     I half = n >> 1, rest = n - half; /* in two steps: 2^n itself may be no normal number */
-    return sum * (V)((half + BIAS) << MANTISSA) * (V)((rest + BIAS) << MANTISSA);
+    V y = sum * (V)((half + BIAS) << MANTISSA) * (V)((rest + BIAS) << MANTISSA);
+    return (V)((I)y & ~vanishes);
 }
+
+/* up to a multiple of NR */
+static int64_t A(up)(int64_t n) { return (n + NR - 1) / NR * NR; }
 
 /* ---- products ---------------------------------------------------------------------------------- */
 
@@ -170,30 +175,67 @@ static A(block) A(rows)(pg_dtype dtype, const pg_attention_matrix *x, int64_t fi
     return (A(block)){to, columns};
 }
 
-/* n <= NR rows as `to`: NR x width, zeros beyond, and as their transpose: columns x NR, times scale. Either may be NULL. */
+/* to[i][j] = scale * from[j][i], for as many rows and columns as a vector has lanes: halves of ever larger blocks change places. */
+static void A(transpose)(const REAL *from, int64_t from_row, REAL *to, int64_t to_row, REAL scale)
+{
+#ifdef __clang__ /* has no __builtin_shuffle */
+    for (int64_t i = 0; i < A(pad); i++)
+        for (int64_t j = 0; j < A(pad); j++)
+            to[i * to_row + j] = from[j * from_row + i] * scale;
+#else
+    V rows[A(pad)];
+#pragma GCC unroll 16
+    for (int i = 0; i < A(pad); i++)
+        rows[i] = AT(from + i * from_row);
+#pragma GCC unroll 4
+    for (int w = 1; w < A(pad); w *= 2) {
+        I low, high; /* lanes of the pair (a, b): a's come first */
+#pragma GCC unroll 16
+        for (int j = 0; j < A(pad); j++) {
+            low[j] = j & w ? A(pad) + j - w : j;
+            high[j] = j & w ? A(pad) + j : j + w;
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < A(pad); i++)
+            if (!(i & w)) {
+                V a = rows[i], b = rows[i + w];
+                rows[i] = __builtin_shuffle(a, b, low);
+                rows[i + w] = __builtin_shuffle(a, b, high);
+            }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < A(pad); i++)
+        AT(to + i * to_row) = rows[i] * scale;
+#endif
+}
+
+/* n <= NR rows as `to`: NR x width (padded), zeros beyond, and as their transpose times scale: width x NR. */
 static void A(pack)(pg_dtype dtype, const pg_attention_matrix *x, int64_t first, int64_t n,
                     int64_t columns, int64_t width, REAL *to, REAL *transposed, REAL scale)
 {
     for (int64_t i = 0; i < NR; i++) {
         REAL *row = to + i * width;
-        memset(row, 0, (size_t)width * sizeof(REAL));
-        if (i < n) A(read)(dtype, row, x->data + (first + i) * x->row, x->column, columns);
+        int64_t known = i < n ? columns : 0;
+        if (known) A(read)(dtype, row, x->data + (first + i) * x->row, x->column, columns);
+        memset(row + known, 0, (size_t)(width - known) * sizeof(REAL));
     }
-    for (int64_t d = 0; d < columns; d++)
-        for (int64_t i = 0; i < NR; i++)
-            transposed[d * NR + i] = to[i * width + d] * scale;
+    for (int64_t d = 0; d < columns; d += A(pad))
+        for (int h = 0; h < 2; h++)
+            A(transpose)(to + h * A(pad) * width + d, width, transposed + d * NR + h * A(pad), NR,
+                         scale);
 }
 
-/* n <= NR rows of dense `to` from transposed: columns x NR, each times its factor. */
-static void A(unpack)(pg_dtype dtype, char *to, int64_t n, int64_t columns, const REAL *transposed,
-                      const REAL *factor, REAL *row)
+/* n <= NR rows of dense `to` from transposed: columns x NR, each times its factor. rows: NR x width (padded) scratch. */
+static void A(unpack)(pg_dtype dtype, char *to, int64_t n, int64_t columns, int64_t width,
+                      const REAL *transposed, const REAL *factor, REAL *rows)
 {
-    int64_t item = pg_dtype_size(dtype);
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t d = 0; d < columns; d++)
-            row[d] = transposed[d * NR + i] * factor[i];
-        A(store)(dtype, to + i * columns * item, row, 1, columns);
-    }
+    int64_t row_bytes = columns * pg_dtype_size(dtype);
+    for (int64_t d = 0; d < columns; d += A(pad))
+        for (int h = 0; h < 2; h++)
+            A(transpose)(transposed + d * NR + h * A(pad), NR, rows + h * A(pad) * width + d, width,
+                         1);
+    for (int64_t i = 0; i < n; i++)
+        A(store)(dtype, to + i * row_bytes, rows + i * width, (double)factor[i], columns);
 }
 
 /* ---- scores ------------------------------------------------------------------------------------ */
@@ -321,25 +363,23 @@ static void A(finish)(const pg_attention *a, A(state) * t, int64_t query, int64_
     }
     memcpy(a->maximum + query * (int64_t)sizeof(REAL), base, (size_t)m * sizeof(REAL));
     memcpy(a->total + query * (int64_t)sizeof(REAL), total, (size_t)m * sizeof(REAL));
-    A(unpack)(a->dtype, (char *)a->out.data + query * a->out.row, m, a->width, t->out, inverse,
-              row);
+    A(unpack)(a->dtype, (char *)a->out.data + query * a->out.row, m, a->width, A(up)(a->width),
+              t->out, inverse, row);
 }
-
-static int64_t A(up)(int64_t n) { return (n + NR - 1) / NR * NR; }
 
 /* In reals: one use for both directions, as each function below lays it out. */
 static int64_t A(scratch)(const pg_attention *a)
 {
     int64_t columns = A(up)(a->depth) + A(up)(a->width);
     int64_t forward = TILES * NR * columns, backward = 3 * NR * columns + KEYS * NR;
-    return (int64_t)sizeof(REAL) * (KEYS * NR + KEYS * columns + columns + most(forward, backward));
+    return (int64_t)sizeof(REAL) * (KEYS * NR + (KEYS + NR) * columns + most(forward, backward));
 }
 
 static void A(forward)(const pg_attention *a, int64_t begin, int64_t end, void *scratch)
 {
     int64_t depth = A(up)(a->depth), width = A(up)(a->width);
     REAL *s = scratch, *k_copy = s + KEYS * NR, *v_copy = k_copy + KEYS * depth;
-    REAL *row = v_copy + KEYS * width, *rest = row + depth + width;
+    REAL *row = v_copy + KEYS * width, *rest = row + NR * (depth + width);
     for (int64_t query = begin; query < end; query += TILES * NR) {
         A(state) tiles[TILES];
         int64_t last = least(end, query + TILES * NR), n_tiles = (last - query + NR - 1) / NR;
@@ -445,7 +485,7 @@ static void A(backward)(const pg_attention *a, int64_t begin, int64_t end, void 
             dv_row = (a->width + A(pad) - 1) / A(pad) * A(pad);
     REAL *s = scratch, *ds = s + KEYS * NR, *k_copy = ds + KEYS * NR,
          *v_copy = k_copy + KEYS * depth;
-    REAL *row = v_copy + KEYS * width, *rest = row + depth + width;
+    REAL *row = v_copy + KEYS * width, *rest = row + NR * (depth + width);
     REAL scales[NR];
     for (int64_t j = 0; j < NR; j++)
         scales[j] = (REAL)a->scale;
@@ -472,8 +512,8 @@ static void A(backward)(const pg_attention *a, int64_t begin, int64_t end, void 
             if (key < seen && key + n == seen)
                 key = seen - KEYS; /* what is hidden begins at a block of its own */
         }
-        A(unpack)(a->dtype, a->dq + query * a->depth * pg_dtype_size(a->dtype), t.m, a->depth, t.dq,
-                  scales, row);
+        A(unpack)(a->dtype, a->dq + query * a->depth * pg_dtype_size(a->dtype), t.m, a->depth,
+                  depth, t.dq, scales, row);
     }
 }
 

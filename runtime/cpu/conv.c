@@ -15,49 +15,21 @@
  * (zeros between elements and at the border are never multiplied by anything infinite in rhs: an output
  * may be NaN there). Inputs may have any strides; out is dense and new.
  *
- * Dilation of lhs is resolved first: outputs whose windows meet lhs at the same phase form a convolution
- * without it. A border, if windows reach over it, becomes part of a copy of lhs. What remains is a sum
+ * Dilation of lhs is resolved first (conv_phases.h). Register tiles serve what they can (conv_choice.c). For the rest, a
+ * border, if windows reach over it, becomes part of a copy of lhs. What remains is a sum
  * over strided axes (conv.h). Of complex numbers the real and the imaginary parts are two such sums of real
  * ones, where the parts of lhs are one more axis. */
 #include "conv.h"
 
 #include "block.h"
-#include "conv_tiles.h"
 #include "gemm.h"
 
 #include <string.h>
 
 enum { GEMM_ROWS = 6, GEMM_DEPTH = 4, FEW_LANES = 8 };
-enum { TILE_ROWS = 8, TILE_PLACES = 4, TILE_DEPTH = 4, TILE_SPREAD = 4 };
 enum { PARALLEL_BYTES = 1 << 17, SLICE_BYTES = 1 << 20 };
 
 /* ---- parameters -------------------------------------------------------------------------------- */
-
-typedef struct spatial {
-    int64_t stride, low, high, lhs_dilation, rhs_dilation;
-} spatial;
-
-typedef struct numbers {
-    int64_t feature_groups, batch_groups;
-    const int64_t *lhs, *rhs,
-        *out; /* axes: batch and feature, or output and input feature; spatial */
-    const int64_t *spatial;
-    int32_t n_spatial;
-} numbers;
-
-static numbers read_numbers(const pg_op *op)
-{
-    int32_t ndim = op->out[0].ndim;
-    const int64_t *p = op->params + 2;
-    return (numbers){op->params[0], op->params[1], p,       p + ndim,
-                     p + 2 * ndim,  p + 3 * ndim,  ndim - 2};
-}
-
-static spatial read_spatial(const numbers *n, int32_t i)
-{
-    const int64_t *p = n->spatial + 5 * i;
-    return (spatial){p[0], p[1], p[2], p[3], p[4]};
-}
 
 static pg_status check_permutation(const char *what, const int64_t *axes, int32_t ndim)
 {
@@ -75,10 +47,10 @@ static bool reasonable(int64_t x) { return x > -(INT64_C(1) << 40) && x < INT64_
 
 static int64_t dilated(int64_t n, int64_t dilation) { return n ? (n - 1) * dilation + 1 : 0; }
 
-static pg_status check_spatial(const pg_op *op, const numbers *n)
+static pg_status check_spatial(const pg_op *op, const pg_conv_numbers *n)
 {
     for (int32_t i = 0; i < n->n_spatial; i++) {
-        spatial s = read_spatial(n, i);
+        pg_conv_spatial s = pg_conv_read_spatial(n, i);
         int64_t size = op->in[0].shape[n->lhs[2 + i]], window = op->in[1].shape[n->rhs[2 + i]];
         int64_t found = op->out[0].shape[n->out[2 + i]], span, reach;
         PG_REQUIRE(s.stride >= 1 && s.lhs_dilation >= 1 && s.rhs_dilation >= 1,
@@ -123,7 +95,7 @@ static pg_status conv_prepare(pg_op *op)
                pg_dtype_name(out->dtype));
     if (!PG_ISA_SELECT(pg_conv_loops)[summed(lhs->dtype)])
         return pg_fail(PG_EUNSUPPORTED, "not defined for %s", pg_dtype_name(lhs->dtype));
-    numbers n = read_numbers(op);
+    pg_conv_numbers n = pg_conv_read_numbers(op);
     PG_TRY(check_permutation("lhs", n.lhs, ndim));
     PG_TRY(check_permutation("rhs", n.rhs, ndim));
     PG_TRY(check_permutation("out", n.out, ndim));
@@ -141,60 +113,6 @@ static pg_status conv_prepare(pg_op *op)
                "out has a batch of %lld and %lld features", (long long)out->shape[n.out[0]],
                (long long)out->shape[n.out[1]]);
     return check_spatial(op, &n);
-}
-
-/* ---- phases ------------------------------------------------------------------------------------ */
-
-/* Along one axis: outputs first_out, first_out + out_step, ..., each the sum over the window places
- * first_tap, first_tap + tap_step, ... of the elements of lhs at
- * start + (number of the output) * out_move + (number of the place) * tap_move. */
-typedef struct phase {
-    int64_t outs, first_out, out_step, out_move;
-    int64_t taps, first_tap, tap_step, tap_move;
-    int64_t start;
-} phase;
-
-static int64_t common_divisor(int64_t a, int64_t b)
-{
-    while (b) {
-        int64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
-/* Output y meets lhs at the same phase as output y + period. */
-static int64_t period(const spatial *s)
-{
-    return s->lhs_dilation / common_divisor(s->lhs_dilation, s->stride);
-}
-
-/* How many phases `outs` outputs have. */
-static int64_t n_phases(const spatial *s, int64_t outs)
-{
-    return period(s) < outs ? period(s) : outs;
-}
-
-static int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-static phase find_phase(const spatial *s, int64_t index, int64_t outs, int64_t window)
-{
-    phase p = {.out_step = period(s), .first_out = index};
-    p.outs = index < outs ? ceil_divide(outs - index, p.out_step) : 0;
-    p.tap_step = s->lhs_dilation / common_divisor(s->lhs_dilation, s->rhs_dilation);
-    int64_t place = index * s->stride - s->low;
-    int64_t tried = p.tap_step < window ? p.tap_step : window;
-    while (p.first_tap < tried && (place + p.first_tap * s->rhs_dilation) % s->lhs_dilation)
-        p.first_tap++;
-    if (p.first_tap < tried)
-        p.taps = ceil_divide(window - p.first_tap, p.tap_step);
-    else
-        p.first_tap = 0;
-    p.start = p.taps ? (place + p.first_tap * s->rhs_dilation) / s->lhs_dilation : 0;
-    p.out_move = p.out_step * s->stride / s->lhs_dilation;
-    p.tap_move = p.tap_step * s->rhs_dilation / s->lhs_dilation;
-    return p;
 }
 
 /* ---- the border -------------------------------------------------------------------------------- */
@@ -249,18 +167,18 @@ static pg_status add_border(const pg_op *op, const pg_array *lhs, const int64_t 
 }
 
 /* How far windows reach over the ends of each axis of lhs. */
-static bool find_border(const pg_op *op, const numbers *n, int64_t *low, int64_t *high)
+static bool find_border(const pg_op *op, const pg_conv_numbers *n, int64_t *low, int64_t *high)
 {
     bool any = false;
     memset(low, 0, PG_MAX_NDIM * sizeof *low);
     memset(high, 0, PG_MAX_NDIM * sizeof *high);
     for (int32_t i = 0; i < n->n_spatial; i++) {
-        spatial s = read_spatial(n, i);
+        pg_conv_spatial s = pg_conv_read_spatial(n, i);
         int64_t size = op->in[0].shape[n->lhs[2 + i]], *l = &low[n->lhs[2 + i]],
                 *h = &high[n->lhs[2 + i]];
         int64_t outs = op->out[0].shape[n->out[2 + i]];
-        for (int64_t index = 0; index < n_phases(&s, outs); index++) {
-            phase p = find_phase(&s, index, outs, op->in[1].shape[n->rhs[2 + i]]);
+        for (int64_t index = 0; index < pg_conv_n_phases(&s, outs); index++) {
+            pg_conv_phase p = pg_conv_find_phase(&s, index, outs, op->in[1].shape[n->rhs[2 + i]]);
             if (!p.outs || !p.taps) continue;
             int64_t last = p.start + (p.outs - 1) * p.out_move + (p.taps - 1) * p.tap_move;
             if (-p.start > *l) *l = -p.start;
@@ -269,97 +187,6 @@ static bool find_border(const pg_op *op, const numbers *n, int64_t *low, int64_t
         any |= *l || *h;
     }
     return any;
-}
-
-/* ---- tiles ------------------------------------------------------------------------------------- */
-
-/* Joins neighbouring axes along which lhs is read once, from end to end, and drops those of one place. */
-static int32_t merge_space(pg_conv_space *space, int32_t n, const char **lhs)
-{
-    int32_t kept = 0;
-    for (int32_t a = 0; a < n; a++) {
-        pg_conv_space s = space[a], *last = kept ? &space[kept - 1] : NULL;
-        bool inside = s.start >= 0 && s.start < s.size;
-        if (s.many == 1 && s.few == 1 && inside && (kept || a + 1 < n)) {
-            *lhs += s.start * s.stride;
-        } else if (last && last->few == 1 && s.few == 1 && last->many_move == 1 &&
-                   s.many_move == 1 && !last->start && !s.start && s.size == s.many &&
-                   last->stride == s.size * s.stride &&
-                   last->many_stride == s.many * s.many_stride) {
-            s.size *= last->size;
-            s.many *= last->many;
-            *last = s;
-        } else {
-            space[kept++] = s;
-        }
-    }
-    return kept;
-}
-
-/* The convolution of one phase along each axis as conv_tiles.h has it; true if it is one of weights. */
-static bool find_image(const pg_op *op, const numbers *n, const pg_array *lhs, const pg_array *rhs,
-                       const pg_array *out, const phase *phases, pg_conv_image *image)
-{
-    int64_t groups = n->feature_groups * n->batch_groups;
-    int64_t rows = rhs->shape[n->rhs[0]] / groups, channels = rhs->shape[n->rhs[1]],
-            batch = out->shape[n->out[0]];
-    int64_t ls = lhs->strides[n->lhs[1]], rs = rhs->strides[n->rhs[0]],
-            os = out->strides[n->out[1]];
-    int64_t group_move = n->batch_groups > 1 ? batch * lhs->strides[n->lhs[0]] : channels * ls;
-    *image =
-        (pg_conv_image){.device = op->device,
-                        .dtype = lhs->dtype,
-                        .out_dtype = out->dtype,
-                        .lhs = lhs->data,
-                        .rhs = rhs->data,
-                        .out = out->data,
-                        .group = {groups, {group_move, rows * rs, rows * os}},
-                        .row = {rows, {0, rs, os}},
-                        .batch = {batch, {lhs->strides[n->lhs[0]], 0, out->strides[n->out[0]]}},
-                        .channel = {channels, {ls, rhs->strides[n->rhs[1]], 0}}};
-    int64_t outs = 1, taps = 1;
-    for (int32_t i = 0; i < n->n_spatial; i++) {
-        outs *= phases[i].outs;
-        taps *= phases[i].taps;
-    }
-    bool weights = taps > outs;
-    for (int32_t i = 0; i < n->n_spatial; i++) {
-        const phase *p = &phases[i];
-        int64_t r = rhs->strides[n->rhs[2 + i]], o = out->strides[n->out[2 + i]];
-        int64_t size = lhs->shape[n->lhs[2 + i]], stride = lhs->strides[n->lhs[2 + i]];
-        pg_conv_space over_outs = {size,    stride,      p->start,
-                                   p->outs, p->out_move, p->out_step * o,
-                                   p->taps, p->tap_move, p->tap_step * r};
-        pg_conv_space over_taps = {size,    stride,      p->start,
-                                   p->taps, p->tap_move, p->tap_step * r,
-                                   p->outs, p->out_move, p->out_step * o};
-        image->rhs += p->first_tap * r;
-        image->out += p->first_out * o;
-        image->space[image->n_space++] = weights ? over_taps : over_outs;
-    }
-    image->n_space = merge_space(image->space, image->n_space, &image->lhs);
-    return weights;
-}
-
-/* Tiles want rows for a vector, some places side by side, and slabs that are not mostly gaps. */
-static bool worth_tiles(const pg_conv_image *image, bool weights)
-{
-    if (!PG_ISA_SELECT(pg_conv_tile_loops)[image->dtype] || !image->n_space ||
-        image->row.size < TILE_ROWS)
-        return false;
-    int64_t few = 1, many = 1, spread = 1;
-    for (int32_t a = 0; a < image->n_space; a++) {
-        const pg_conv_space *s = &image->space[a];
-        int64_t reach = s->many + (s->few - 1) * s->few_move / s->many_move;
-        few *= s->few;
-        many *= s->many;
-        spread *= reach / s->many;
-    }
-    if (spread > TILE_SPREAD * few) return false;
-    if (weights)
-        return image->batch.size * few >= TILE_PLACES && image->channel.size * many >= TILE_DEPTH;
-    return image->space[image->n_space - 1].many >= TILE_PLACES &&
-           image->channel.size * few >= TILE_DEPTH;
 }
 
 /* ---- the sums ---------------------------------------------------------------------------------- */
@@ -410,8 +237,8 @@ static pg_status sum_up(const pg_conv *c)
 
 /* The convolution of one phase along each spatial axis; lhs has `low` more elements before each axis than
  * the phases count from. Complex: rhs is as expand_complex() makes it. */
-static pg_status run_phase(const pg_op *op, const numbers *n, const pg_array *lhs,
-                           const pg_array *rhs, const pg_array *out, const phase *phases,
+static pg_status run_phase(const pg_op *op, const pg_conv_numbers *n, const pg_array *lhs,
+                           const pg_array *rhs, const pg_array *out, const pg_conv_phase *phases,
                            const int64_t *low)
 {
     pg_conv c = {.device = op->device,
@@ -434,7 +261,7 @@ static pg_status run_phase(const pg_op *op, const numbers *n, const pg_array *lh
         (pg_axis){batch, {lhs->strides[n->lhs[0]], 0, out->strides[n->out[0]]}};
     c.depth[c.n_depth++] = (pg_axis){channels, {ls, rhs->strides[n->rhs[1]], 0}};
     for (int32_t i = 0; i < n->n_spatial; i++) {
-        const phase *p = &phases[i];
+        const pg_conv_phase *p = &phases[i];
         int64_t l = lhs->strides[n->lhs[2 + i]], r = rhs->strides[n->rhs[2 + i]];
         int64_t o = out->strides[n->out[2 + i]];
         if (p->taps) c.lhs += (p->start + low[n->lhs[2 + i]]) * l;
@@ -456,73 +283,14 @@ static pg_status run_phase(const pg_op *op, const numbers *n, const pg_array *lh
     return sum_up(&c);
 }
 
-/* How many combinations of phases along the spatial axes there are. */
-static int64_t count_phases(const numbers *n, const pg_array *out)
-{
-    int64_t count = 1;
-    for (int32_t i = 0; i < n->n_spatial; i++) {
-        spatial s = read_spatial(n, i);
-        count *= n_phases(&s, out->shape[n->out[2 + i]]);
-    }
-    return count;
-}
-
-/* The combination `index`; its numbers of outputs and of places in the window. */
-static void find_phases(const numbers *n, const pg_array *rhs, const pg_array *out, int64_t index,
-                        phase *phases, int64_t *outs, int64_t *taps)
-{
-    *outs = *taps = 1;
-    for (int32_t i = 0; i < n->n_spatial; i++) {
-        spatial s = read_spatial(n, i);
-        int64_t size = out->shape[n->out[2 + i]], here = n_phases(&s, size);
-        phases[i] = find_phase(&s, index % here, size, rhs->shape[n->rhs[2 + i]]);
-        index /= here;
-        *outs *= phases[i].outs;
-        *taps *= phases[i].taps;
-    }
-}
-
-static pg_status run_phases(const pg_op *op, const numbers *n, const pg_array *lhs,
+static pg_status run_phases(const pg_op *op, const pg_conv_numbers *n, const pg_array *lhs,
                             const pg_array *rhs, const pg_array *out, const int64_t *low)
 {
-    phase phases[PG_MAX_NDIM];
-    int64_t count = count_phases(n, out), outs, taps;
+    pg_conv_phase phases[PG_MAX_NDIM];
+    int64_t count = pg_conv_count_phases(n, out), outs, taps;
     for (int64_t index = 0; index < count; index++) {
-        find_phases(n, rhs, out, index, phases, &outs, &taps);
+        pg_conv_find_phases(n, rhs, out, index, phases, &outs, &taps);
         PG_TRY(run_phase(op, n, lhs, rhs, out, phases, low));
-    }
-    return PG_OK;
-}
-
-/* True if tiles serve all phases. */
-static bool all_tiled(const pg_op *op, const numbers *n, const pg_array *lhs, const pg_array *rhs,
-                      const pg_array *out)
-{
-    phase phases[PG_MAX_NDIM];
-    pg_conv_image image;
-    int64_t count = count_phases(n, out), outs, taps;
-    for (int64_t index = 0; index < count; index++) {
-        find_phases(n, rhs, out, index, phases, &outs, &taps);
-        if (!outs || !taps) continue;
-        bool weights = find_image(op, n, lhs, rhs, out, phases, &image);
-        if (!worth_tiles(&image, weights)) return false;
-    }
-    return true;
-}
-
-static pg_status run_tiles(const pg_op *op, const numbers *n, const pg_array *lhs,
-                           const pg_array *rhs, const pg_array *out)
-{
-    phase phases[PG_MAX_NDIM];
-    pg_conv_image image;
-    int64_t count = count_phases(n, out), outs, taps, low[PG_MAX_NDIM] = {0};
-    for (int64_t index = 0; index < count; index++) {
-        find_phases(n, rhs, out, index, phases, &outs, &taps);
-        if (outs && taps)
-            PG_TRY(find_image(op, n, lhs, rhs, out, phases, &image) ? pg_conv_weights(&image)
-                                                                    : pg_conv_pixels(&image));
-        else
-            PG_TRY(run_phase(op, n, lhs, rhs, out, phases, low)); /* zeros */
     }
     return PG_OK;
 }
@@ -572,7 +340,7 @@ static pg_status slice_axis(const pg_array *x, int64_t axis, int64_t first, int6
 }
 
 /* How much of the batch gets its border at once: what fits a cache, unless rhs would be packed too often. */
-static int64_t slice_size(const pg_op *op, const numbers *n, const int64_t *low,
+static int64_t slice_size(const pg_op *op, const pg_conv_numbers *n, const int64_t *low,
                           const int64_t *high)
 {
     int64_t batch = op->in[0].shape[n->lhs[0]], item = pg_dtype_size(op->in[0].dtype), bytes = item;
@@ -583,7 +351,7 @@ static int64_t slice_size(const pg_op *op, const numbers *n, const int64_t *low,
     return n->batch_groups == 1 && small_rhs && size < batch ? size : batch;
 }
 
-static pg_status run_slice(const pg_op *op, const numbers *n, const pg_array *lhs,
+static pg_status run_slice(const pg_op *op, const pg_conv_numbers *n, const pg_array *lhs,
                            const pg_array *rhs, const pg_array *out, const int64_t *low,
                            const int64_t *high)
 {
@@ -594,7 +362,7 @@ static pg_status run_slice(const pg_op *op, const numbers *n, const pg_array *lh
     return status;
 }
 
-static pg_status run_slices(const pg_op *op, const numbers *n, const pg_array *lhs,
+static pg_status run_slices(const pg_op *op, const pg_conv_numbers *n, const pg_array *lhs,
                             const pg_array *rhs, const pg_array *out, const int64_t *low,
                             const int64_t *high)
 {
@@ -619,16 +387,15 @@ static pg_status conv_run(const pg_op *op, pg_array *const *in, pg_dying dying, 
     const pg_aval *aval = &op->out[0];
     PG_TRY(pg_array_new(op->device, aval->dtype, aval->ndim, aval->shape, out));
     if (aval->count == 0) return PG_OK;
-    numbers n = read_numbers(op);
+    pg_conv_numbers n = pg_conv_read_numbers(op);
     int64_t low[PG_MAX_NDIM], high[PG_MAX_NDIM];
     bool border = find_border(op, &n, low, high), is_complex = pg_dtype_is_complex(aval->dtype);
     pg_array *rhs = in[1];
     pg_status status = is_complex ? expand_complex(in[1], &rhs) : PG_OK;
-    bool tiled = in[0]->ndim > 2 && in[0]->shape[n.lhs[0]] && in[1]->shape[n.rhs[1]] &&
-                 all_tiled(op, &n, in[0], in[1], out[0]);
-    if (status == PG_OK && tiled)
-        status = run_tiles(op, &n, in[0], in[1], out[0]);
-    else if (status == PG_OK)
+    bool tiled = false;
+    if (status == PG_OK && !is_complex)
+        status = pg_conv_run_tiles(op, in[0], in[1], out[0], &tiled);
+    if (status == PG_OK && !tiled)
         status = border ? run_slices(op, &n, in[0], rhs, out[0], low, high)
                         : run_phases(op, &n, in[0], rhs, out[0], low);
     if (is_complex && rhs != in[1]) pg_array_release(rhs);

@@ -11,6 +11,7 @@
 #define PG_CONV_H
 
 #include "axes.h"
+#include "conv_phases.h"
 #include "cpu.h"
 
 typedef struct pg_conv {
@@ -29,6 +30,9 @@ typedef struct pg_conv {
 void pg_conv_offsets(const pg_axis *axes, int32_t n, int which, int64_t first, int64_t count,
                      int64_t *offsets);
 
+/* Floats over images, by register tiles if these suit: the whole result, or nothing and *served is false (conv_choice.c). */
+pg_status pg_conv_run_tiles(const pg_op *op, const pg_array *lhs, const pg_array *rhs,
+                            const pg_array *out, bool *served);
 /* Every dtype, any sizes; best where a group has few output features (conv_direct.c). */
 pg_status pg_conv_direct(const pg_conv *conv);
 /* Floats, as a product of matrices whose columns are collected on the way; no size may be 0

@@ -244,7 +244,7 @@ static void run_units(void *context, int64_t begin, int64_t end)
 
 static int64_t slab_bytes(const pg_conv_image *image, int64_t count)
 {
-    return pg_conv_slab_plan(image, count, false).bytes;
+    return pg_conv_slab_plan(image, count, false, false).bytes;
 }
 
 static void choose_units(plan *p)
@@ -261,7 +261,7 @@ static void choose_units(plan *p)
            (slab_bytes(image, count) > SLAB_BYTES ||
             images * ceil_divide(many, count) * spread < UNITS))
         count = ceil_divide(count, 2);
-    p->slab = pg_conv_slab_plan(image, ceil_divide(many, ceil_divide(many, count)), false);
+    p->slab = pg_conv_slab_plan(image, ceil_divide(many, ceil_divide(many, count)), false, false);
     p->slabs = ceil_divide(many, p->slab.count);
     int64_t wanted = least(p->panels, ceil_divide(UNITS, images * p->slabs));
     p->panel_block = ceil_divide(p->panels, wanted);

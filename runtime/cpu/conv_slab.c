@@ -63,13 +63,14 @@ static bool is_in_place(const pg_conv_image *image, bool channels_last, int64_t 
            far % SHARED_SETS != 0;
 }
 
-pg_conv_slab pg_conv_slab_plan(const pg_conv_image *image, int64_t count, bool channels_last)
+pg_conv_slab pg_conv_slab_plan(const pg_conv_image *image, int64_t count, bool channels_last,
+                               bool copied)
 {
     pg_conv_slab s = {.image = image,
                       .loops = PG_ISA_SELECT(pg_conv_tile_loops)[image->dtype],
                       .count = count,
                       .channels_last = channels_last};
-    s.in_place = is_in_place(image, channels_last, s.loops->size);
+    s.in_place = !copied && is_in_place(image, channels_last, s.loops->size);
     for (int32_t a = 0; a < image->n_space && s.in_place; a++)
         s.unit[a] = image->space[a].many_move * image->space[a].stride;
     s.channel = image->channel.stride[0];
@@ -82,8 +83,10 @@ pg_conv_slab pg_conv_slab_plan(const pg_conv_image *image, int64_t count, bool c
         s.phases[a] = least(p->few, p->many_move / common_divisor(p->many_move, p->few_move));
         s.length[a] = (a ? p->many : count) + (p->few - 1) * p->few_move / p->many_move;
         s.unit[a] = cell;
-        cell *= s.phases[a] * s.length[a];
+        cell *= s.length[a];
     }
+    for (int32_t a = image->n_space; a-- > 0; cell *= s.phases[a])
+        s.phase_unit[a] = cell;
     s.channel = channels_last ? size : odd_lines(cell);
     s.bytes = channels_last ? cell : channels * s.channel;
     return s;
@@ -93,7 +96,8 @@ int64_t pg_conv_slab_few(const pg_conv_slab *s, int32_t axis, int64_t k)
 {
     const pg_conv_space *p = &s->image->space[axis];
     if (s->in_place) return k * p->few_move * p->stride;
-    return (k % s->phases[axis] * s->length[axis] + k * p->few_move / p->many_move) * s->unit[axis];
+    return k % s->phases[axis] * s->phase_unit[axis] +
+           k * p->few_move / p->many_move * s->unit[axis];
 }
 
 bool pg_conv_slabs_alike(const pg_conv_slab *s)
@@ -102,32 +106,42 @@ bool pg_conv_slabs_alike(const pg_conv_slab *s)
     return s->count == first->many || (first->few == 1 && is_inside(first));
 }
 
-/* Where in lhs place 0 of a phase lies. */
-static int64_t phase_start(const pg_conv_space *p, int64_t phase, int64_t first)
+/* Which places of a phase of axis a, of `length`, lie in lhs: [begin, end). Returns where place 0 would lie. */
+static int64_t find_places(const pg_conv_space *p, int64_t phase, int64_t first, int64_t length,
+                           int64_t *begin, int64_t *end)
 {
-    return p->start + first * p->many_move + phase * p->few_move % p->many_move;
+    int64_t move = p->many_move;
+    int64_t start = p->start + first * move + (phase ? phase * p->few_move % move : 0);
+    *begin = start >= 0 ? 0 : move == 1 ? -start : (-start + move - 1) / move;
+    *end = start >= p->size
+               ? 0
+               : least(length, move == 1 ? p->size - start : (p->size - 1 - start) / move + 1);
+    return start;
 }
 
-/* All channels of one row of places along the last axis. */
-static void fill_row(const pg_conv_slab *s, const char *from, int64_t first, int64_t length,
-                     char *to)
+/* All that lies under one index of each axis before `a`; on axis 0, `count` indices from `first` on. */
+static void fill(const pg_conv_slab *s, int32_t a, const char *from, int64_t first, int64_t count,
+                 char *to)
 {
-    int32_t last = s->image->n_space - 1;
-    const pg_conv_space *p = &s->image->space[last];
+    const pg_conv_space *p = &s->image->space[a];
     pg_axis channel = s->image->channel;
-    int64_t step = p->many_move * p->stride;
-    for (int64_t phase = 0; phase < s->phases[last]; phase++) {
-        int64_t start = phase_start(p, phase, first);
-        int64_t begin = start < 0 ? (-start + p->many_move - 1) / p->many_move : 0;
-        int64_t end = start < p->size ? least(length, (p->size - 1 - start) / p->many_move + 1) : 0;
+    int64_t length = s->length[a] - (a ? 0 : s->count - count), step = p->many_move * p->stride,
+            begin, end;
+    for (int64_t phase = 0; phase < s->phases[a]; phase++, to += s->phase_unit[a]) {
+        const char *x =
+            from + find_places(p, phase, a ? 0 : first, length, &begin, &end) * p->stride;
         if (begin >= end) continue;
-        char *row = to + (phase * s->length[last] + begin) * s->unit[last];
-        const char *x = from + (start + begin * p->many_move) * p->stride;
-        if (s->channels_last)
-            s->loops->copy(row, s->unit[last], x, step, channel.stride[0], end - begin,
+        char *place = to + begin * s->unit[a];
+        x += begin * step;
+        if (a + 1 < s->image->n_space)
+            for (int64_t u = begin; u < end; u++, x += step, place += s->unit[a])
+                fill(s, a + 1, x, first, count, place);
+        else if (s->channels_last)
+            s->loops->copy(place, s->unit[a], x, step, channel.stride[0], end - begin,
                            channel.size);
         else
-            s->loops->copy(row, s->channel, x, channel.stride[0], step, channel.size, end - begin);
+            s->loops->copy(place, s->channel, x, channel.stride[0], step, channel.size,
+                           end - begin);
     }
 }
 
@@ -141,26 +155,7 @@ const char *pg_conv_slab_fill(const pg_conv_slab *s, int64_t group, int64_t batc
             lhs += image->space[a].start * image->space[a].stride;
         return lhs + first * s->unit[0];
     }
-    int32_t outer = image->n_space - 1;
-    int64_t rows = 1, lengths[PG_MAX_NDIM], firsts[PG_MAX_NDIM];
-    for (int32_t a = 0; a <= outer; a++) {
-        firsts[a] = a ? 0 : first;
-        lengths[a] = s->length[a] - (a ? 0 : s->count - count);
-        if (a < outer) rows *= s->phases[a] * lengths[a];
-    }
     if (!zeroed) memset(to, 0, (size_t)s->bytes);
-    for (int64_t row = 0; row < rows; row++) {
-        int64_t rest = row, place = 0, from = 0;
-        bool inside = true;
-        for (int32_t a = outer; a-- > 0; rest /= s->phases[a] * lengths[a]) {
-            const pg_conv_space *p = &image->space[a];
-            int64_t phase = rest / lengths[a] % s->phases[a], u = rest % lengths[a];
-            int64_t at = phase_start(p, phase, firsts[a]) + u * p->many_move;
-            inside &= at >= 0 && at < p->size;
-            from += at * p->stride;
-            place += (phase * s->length[a] + u) * s->unit[a];
-        }
-        if (inside) fill_row(s, lhs + from, firsts[outer], lengths[outer], to + place);
-    }
+    fill(s, 0, lhs, first, count, to);
     return to;
 }

@@ -1,4 +1,4 @@
-/* conv_tiles.c - the inner loops of conv_pixels.c and conv_weights.c; conv_tiles.h says what each must do.
+/* conv_tiles.c - the inner loops of conv_pixels.c, conv_planes.c and conv_weights.c; conv_tiles.h says what each must do.
  *
  * Compiled once per instruction set, with contraction of a * b + c. A register tile has as many places as leave room for
  * two vectors of w and one element of x: with AVX-512, 14 x 2 accumulators of 32 registers. */
@@ -7,11 +7,11 @@
 #include "pequegrad_scalar.h"
 
 #if defined(__AVX512F__)
-enum { VECTOR_BYTES = 64, WIDTH = 14 };
+enum { VECTOR_BYTES = 64, WIDTH = 14, BESIDE = 4 };
 #elif defined(__AVX2__)
-enum { VECTOR_BYTES = 32, WIDTH = 6 };
+enum { VECTOR_BYTES = 32, WIDTH = 6, BESIDE = 2 };
 #else
-enum { VECTOR_BYTES = 16, WIDTH = 6 };
+enum { VECTOR_BYTES = 16, WIDTH = 6, BESIDE = 2 };
 #endif
 
 #define SAME(x) (x)
@@ -56,21 +56,69 @@ enum { VECTOR_BYTES = 16, WIDTH = 6 };
     case J * 2: A##_tile(J, 1, depth, x, at, ahead, w, sums, add); return; \
     case J * 2 + 1: A##_tile(J, 2, depth, x, at, ahead, w, sums, add); return;
 #if defined(__AVX512F__)
-#define WIDTHS(A)                                                                           \
-    CASES(A, 1)                                                                             \
-    CASES(A, 2)                                                                             \
-    CASES(A, 3)                                                                             \
-    CASES(A, 4)                                                                             \
-    CASES(A, 5)                                                                             \
-    CASES(A, 6)                                                                             \
-    CASES(A, 7) CASES(A, 8) CASES(A, 9) CASES(A, 10) CASES(A, 11) CASES(A, 12) CASES(A, 13) \
-        CASES(A, 14)
+#define WIDTHS(A) \
+    CASES(A, 1)   \
+    CASES(A, 2)   \
+    CASES(A, 3)   \
+    CASES(A, 4)   \
+    CASES(A, 5)   \
+    CASES(A, 6)   \
+    CASES(A, 7)   \
+    CASES(A, 8) CASES(A, 9) CASES(A, 10) CASES(A, 11) CASES(A, 12) CASES(A, 13) CASES(A, 14)
 #else
 #define WIDTHS(A) CASES(A, 1) CASES(A, 2) CASES(A, 3) CASES(A, 4) CASES(A, 5) CASES(A, 6)
 #endif
 
 TILE(float)
 TILE(double)
+
+/* ---- few rows ---------------------------------------------------------------------------------- */
+
+/* Vectors run along the places: BESIDE of them for each row, as long as there are so many. */
+#define ALONG(A)                                                                              \
+    static ALWAYS_INLINE void A##_beside(int rows, int vectors, int64_t depth, const char *x, \
+                                         const int64_t *at, const A *w, char *sums,           \
+                                         int64_t sums_row)                                    \
+    {                                                                                         \
+        A##_vector sum[PG_CONV_FEW_ROWS][BESIDE];                                             \
+        for (int r = 0; r < rows; r++)                                                        \
+            for (int v = 0; v < vectors; v++)                                                 \
+                sum[r][v] = (A##_vector){0};                                                  \
+        for (int64_t d = 0; d < depth; d++, w += rows) {                                      \
+            const A##_vector *places = (const A##_vector *)(x + at[d]);                       \
+            for (int v = 0; v < vectors; v++)                                                 \
+                for (int r = 0; r < rows; r++)                                                \
+                    sum[r][v] += places[v] * w[r];                                            \
+        }                                                                                     \
+        for (int r = 0; r < rows; r++)                                                        \
+            for (int v = 0; v < vectors; v++)                                                 \
+                ((A##_vector *)(sums + r * sums_row))[v] = sum[r][v];                         \
+    }                                                                                         \
+    static ALWAYS_INLINE void A##_rows(int rows, int64_t count, int64_t depth, const char *x, \
+                                       const int64_t *at, const char *w, char *sums,          \
+                                       int64_t sums_row)                                      \
+    {                                                                                         \
+        enum { LANES = VECTOR_BYTES / sizeof(A) };                                            \
+        for (; count >= BESIDE * LANES; count -= BESIDE * LANES) {                            \
+            A##_beside(rows, BESIDE, depth, x, at, (const A *)w, sums, sums_row);             \
+            x += BESIDE * VECTOR_BYTES, sums += BESIDE * VECTOR_BYTES;                        \
+        }                                                                                     \
+        for (; count > 0; count -= LANES, x += VECTOR_BYTES, sums += VECTOR_BYTES)            \
+            A##_beside(rows, 1, depth, x, at, (const A *)w, sums, sums_row);                  \
+    }                                                                                         \
+    static void A##_along(int64_t rows, int64_t count, int64_t depth, const char *x,          \
+                          const int64_t *at, const char *w, char *sums, int64_t sums_row)     \
+    {                                                                                         \
+        switch (rows) {                                                                       \
+        case 1: A##_rows(1, count, depth, x, at, w, sums, sums_row); return;                  \
+        case 2: A##_rows(2, count, depth, x, at, w, sums, sums_row); return;                  \
+        case 3: A##_rows(3, count, depth, x, at, w, sums, sums_row); return;                  \
+        case 4: A##_rows(4, count, depth, x, at, w, sums, sums_row); return;                  \
+        }                                                                                     \
+    }
+
+ALONG(float)
+ALONG(double)
 
 /* ---- copies ------------------------------------------------------------------------------------ */
 
@@ -166,8 +214,8 @@ enum { float_SMALL = 0, double_SMALL = 0 };
     static bool A##_transposed(char *to, int64_t to_row, const char *from, int64_t from_row, \
                                int64_t from_column, int64_t rows, int64_t columns)           \
     {                                                                                        \
-        if (from_row != (int64_t)sizeof(A) || !A##_SMALL) return false;                      \
-        if (A##_LARGE && rows >= A##_LARGE && columns >= A##_LARGE) {                        \
+        if (from_row != (int64_t)sizeof(A) || A##_SMALL == 0) return false;                  \
+        if (A##_LARGE > 0 && rows >= A##_LARGE && columns >= A##_LARGE) {                    \
             A##_larges(to, to_row, from, from_column, rows, columns);                        \
             return true;                                                                     \
         }                                                                                    \
@@ -191,6 +239,10 @@ TRANSPOSED(double)
             COPY_PIECES(8, LOAD)                                                          \
         } else if (from_column == (int64_t)sizeof(T) && columns >= 4) {                   \
             COPY_PIECES(4, LOAD)                                                          \
+        } else if (from_column == 2 * (int64_t)sizeof(T) && columns >= 8) {               \
+            for (int64_t i = 0; i < rows; i++, to += to_row, from += from_row)            \
+                for (int64_t j = 0; j < columns; j++)                                     \
+                    ((ACC *)to)[j] = LOAD(((const ITEM *)from)[2 * j]);                   \
         } else if (!transposed(to, to_row, from, from_row, from_column, rows, columns)) { \
             for (int64_t i = 0; i < rows; i++, to += to_row, from += from_row)            \
                 for (int64_t j = 0; j < columns; j++)                                     \
@@ -203,9 +255,9 @@ COPY(bfloat16, uint16_t, float, half_transposed, pg_bfloat16_to_float)
 COPY(float32, float, float, float_transposed, SAME)
 COPY(float64, double, double, double_transposed, SAME)
 
-#define LOOPS(name, A)                                                                          \
-    static const pg_conv_tile_loops name##_loops = {sizeof(A), VECTOR_BYTES / sizeof(A), WIDTH, \
-                                                    name##_copy, A##_multiply};
+#define LOOPS(name, A)                               \
+    static const pg_conv_tile_loops name##_loops = { \
+        sizeof(A), VECTOR_BYTES / sizeof(A), WIDTH, name##_copy, A##_multiply, A##_along};
 LOOPS(float16, float)
 LOOPS(bfloat16, float)
 LOOPS(float32, float)

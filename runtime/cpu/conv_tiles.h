@@ -33,28 +33,33 @@ typedef struct pg_conv_image {
     int32_t n_space;
 } pg_conv_image;
 
-/* Outputs along `many` (conv_pixels.c) and sums along it (conv_weights.c). PG_ENOMEM, or PG_OK. */
+/* Outputs along `many` for many rows (conv_pixels.c) and for few (conv_planes.c), and sums along it (conv_weights.c).
+ * PG_ENOMEM, or PG_OK. */
 pg_status pg_conv_pixels(const pg_conv_image *image);
+pg_status pg_conv_planes(const pg_conv_image *image);
 pg_status pg_conv_weights(const pg_conv_image *image);
 
 /* ---- slabs: parts of lhs, laid out so that neighbours along `many` are neighbours (conv_slab.c) --- */
 
 /* A slab holds, for one batch index and group, all that the indices [first, first + count) of `many` along axis 0
- * meet, with zeros where lhs has nothing. Along an axis, places of one phase (modulo many_move) lie
- * together: place (phase, u), u < length, is at phase * length + u. */
+ * meet, with zeros where lhs has nothing. Places of one phase (modulo many_move) along each axis lie
+ * together, row-major, so that a step of `many` is a step of `unit`. */
 typedef struct pg_conv_slab {
     const pg_conv_image *image;
     const struct pg_conv_tile_loops *loops;
     int64_t phases[PG_MAX_NDIM], length[PG_MAX_NDIM]; /* of axis 0: for `count` indices */
-    int64_t unit[PG_MAX_NDIM];                        /* bytes from one place to the next */
+    int64_t unit[PG_MAX_NDIM],
+        phase_unit[PG_MAX_NDIM]; /* bytes from one place, or phase, to the next */
     int64_t
         channel; /* bytes from one channel to the next; < unit of the last axis if channels are innermost */
     int64_t count, bytes;
     bool channels_last, in_place; /* in_place: lhs lies like this, nothing is copied */
 } pg_conv_slab;
 
-/* For slabs of up to `count` indices along axis 0. channels_last: neighbouring channels are neighbours. */
-pg_conv_slab pg_conv_slab_plan(const pg_conv_image *image, int64_t count, bool channels_last);
+/* For slabs of up to `count` indices along axis 0. channels_last: neighbouring channels are neighbours; copied: never in place,
+ * and rows follow each other without gaps. */
+pg_conv_slab pg_conv_slab_plan(const pg_conv_image *image, int64_t count, bool channels_last,
+                               bool copied);
 /* Bytes from place 0 to where index k of `few` meets index 0 of `many`. */
 int64_t pg_conv_slab_few(const pg_conv_slab *slab, int32_t axis, int64_t k);
 /* Fills `to`, slab->bytes long, and returns where the slab is: there, or in lhs. zeroed: what this call will not write is 0
@@ -68,6 +73,8 @@ pg_conv_image pg_conv_with_batch(const pg_conv_image *image, bool weights);
 
 /* ---- inner loops, once per instruction set (conv_tiles.c) --------------------------------------- */
 
+enum { PG_CONV_FEW_ROWS = 4 };
+
 typedef struct pg_conv_tile_loops {
     int64_t size;  /* bytes of an accumulator, of the type in which dtype is summed */
     int64_t lanes; /* accumulators in a vector; a panel of rows is one or two of them wide */
@@ -79,6 +86,10 @@ typedef struct pg_conv_tile_loops {
      * j < width, r < vectors * lanes. What lies `ahead` bytes behind each x[at[d]] is fetched into L1. */
     void (*multiply)(int64_t width, int64_t vectors, int64_t depth, const char *x,
                      const int64_t *at, int64_t ahead, const char *w, char *sums, bool add);
+    /* sums[r][i] = sum over d < depth of x[at[d] + i * size] * w[d][r] for r < rows <= PG_CONV_FEW_ROWS and i < count, which
+     * is a multiple of `lanes`; rows of sums are sums_row bytes apart */
+    void (*along)(int64_t rows, int64_t count, int64_t depth, const char *x, const int64_t *at,
+                  const char *w, char *sums, int64_t sums_row);
 } pg_conv_tile_loops;
 
 /* By dtype of lhs and rhs; NULL for all but floats. */

@@ -208,7 +208,8 @@ static void choose_units(plan *p)
     for (int32_t a = 1; a < image->n_space; a++)
         p->line *= image->space[a].many;
     int64_t count = p->line < PART_PLACES ? least(many, PART_PLACES / p->line) : 1;
-    p->slab = pg_conv_slab_plan(&p->turned, ceil_divide(many, ceil_divide(many, count)), true);
+    p->slab =
+        pg_conv_slab_plan(&p->turned, ceil_divide(many, ceil_divide(many, count)), true, false);
     p->slabs = ceil_divide(many, p->slab.count);
     p->parts = image->channel.size * p->slabs;
     int64_t places = image->channel.size * many * p->line;

@@ -130,6 +130,7 @@ const pg_backend pg_cpu_backend = {
     .open = pg_cpu_open,
     .alloc = pg_cpu_alloc,
     .free = pg_cpu_free,
+    .buffer_bytes = pg_cpu_buffer_bytes,
     .from_host = copy_bytes,
     .to_host = copy_bytes,
     .copy = copy_bytes,

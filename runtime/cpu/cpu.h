@@ -19,6 +19,7 @@ int32_t pg_parallel_threads(void); /* that a pg_parallel_for here would use: 1 i
 pg_status pg_cpu_open(int32_t index, pg_device *device);
 pg_status pg_cpu_alloc(pg_device *device, int64_t bytes, void **out); /* 64-byte aligned */
 void pg_cpu_free(pg_device *device, void *data, int64_t bytes);       /* bytes as asked for */
+int64_t pg_cpu_buffer_bytes(int64_t bytes);
 void pg_cpu_memory_stats(pg_device *device, pg_memory_stats *out);
 void pg_cpu_reset_peak(pg_device *device);
 void pg_cpu_set_memory_limit(pg_device *device, int64_t bytes);

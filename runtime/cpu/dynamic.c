@@ -59,9 +59,19 @@ static pg_status check(const pg_op *op, int32_t n_before, const pg_aval *part)
     return PG_OK;
 }
 
+/* Where it begins does not matter. */
+static pg_status dynamic_slice_plan(const pg_op *op, pg_array *const *in, pg_dying dying,
+                                    pg_array **out)
+{
+    (void)dying;
+    return pg_array_view(in[0], in[0]->data, op->out[0].ndim, op->out[0].shape, in[0]->strides,
+                         out);
+}
+
 static pg_status dynamic_slice_prepare(pg_op *op)
 {
     PG_REQUIRE(op->n_in >= 1 && op->n_out == 1, "takes x and gives 1 output");
+    op->plan = dynamic_slice_plan;
     return check(op, 1, &op->out[0]);
 }
 
@@ -78,6 +88,7 @@ static pg_status dynamic_slice_run(const pg_op *op, pg_array *const *in, pg_dyin
 static pg_status dynamic_update_slice_prepare(pg_op *op)
 {
     PG_REQUIRE(op->n_in >= 2 && op->n_out == 1, "takes x and v and gives 1 output");
+    op->plan = pg_plan_first_input;
     PG_TRY(check(op, 2, &op->in[1]));
     const pg_aval *x = &op->in[0], *out = &op->out[0];
     PG_REQUIRE(out->ndim == x->ndim, "x has %d axes, but the output has %d", x->ndim, out->ndim);

@@ -47,6 +47,7 @@ static pg_status check_broadcast(const pg_aval *in, const pg_aval *out, int32_t 
 
 pg_status pg_elementwise_prepare(pg_op *op, const pg_elementwise *kind)
 {
+    op->plan = pg_output;
     PG_REQUIRE(op->n_in == kind->n_in && op->n_out == 1,
                "takes %d inputs and gives one output, not %d and %d", kind->n_in, op->n_in,
                op->n_out);

@@ -18,38 +18,6 @@ enum { ADDRESS, UNITS, GRAIN, SCRATCH, TAKEN, ON_STACK = 16 << 10 };
 
 static int64_t bytes_of(const pg_aval *aval) { return aval->count * pg_dtype_size(aval->dtype); }
 
-static pg_status check_taken(const pg_op *op, int32_t i)
-{
-    const int64_t *taken = op->params + TAKEN;
-    PG_REQUIRE(taken[i] >= -1 && taken[i] < op->n_in,
-               "output %d cannot take the memory of input %lld", i, (long long)taken[i]);
-    if (taken[i] < 0) return PG_OK;
-    PG_REQUIRE(bytes_of(&op->out[i]) == bytes_of(&op->in[taken[i]]),
-               "output %d is not as large as input %lld, whose memory it is to take", i,
-               (long long)taken[i]);
-    for (int32_t j = 0; j < i; j++)
-        PG_REQUIRE(taken[j] != taken[i], "outputs %d and %d are to take the memory of input %lld",
-                   j, i, (long long)taken[i]);
-    return PG_OK;
-}
-
-static pg_status prepare(pg_op *op)
-{
-    const int64_t *p = op->params;
-    PG_REQUIRE(op->n_params == TAKEN + op->n_out, "takes %d parameters, not %lld",
-               TAKEN + op->n_out, (long long)op->n_params);
-    PG_REQUIRE(p[UNITS] >= 0 && p[UNITS] <= INT64_MAX / 2 && p[GRAIN] >= 0 && p[SCRATCH] >= 0,
-               "%lld units, at least %lld in a call, %lld bytes of scratch memory",
-               (long long)p[UNITS], (long long)p[GRAIN], (long long)p[SCRATCH]);
-    for (int32_t i = 0; i < op->n_out; i++) {
-        PG_REQUIRE(p[UNITS] > 0 || op->out[i].count == 0, "0 units cannot write output %d", i);
-        PG_TRY(check_taken(op, i));
-    }
-    PG_REQUIRE(pg_code_has(p[ADDRESS]), "there is no open code at address %lld",
-               (long long)p[ADDRESS]);
-    return PG_OK;
-}
-
 /* ---- one call of the function ------------------------------------------------------------------ */
 
 typedef struct job {
@@ -82,8 +50,30 @@ static void call(void *context, int64_t begin, int64_t end)
     ((generated)(intptr_t)p[ADDRESS])(j->buffers, begin, end, scratch);
 }
 
+/* Scratch memory for as many calls as there may be at one time. */
+static pg_status plan_scratch(const pg_op *op, int64_t calls)
+{
+    const int64_t bytes = op->params[SCRATCH];
+    if (bytes <= ON_STACK || calls == 0) return PG_OK;
+    pg_array *scratch;
+    pg_aval aval = {PG_UINT8, 1, &bytes, bytes};
+    PG_TRY(pg_array_of(op->device, &aval, &scratch));
+    pg_status status = plan_scratch(op, calls - 1);
+    pg_array_release(scratch);
+    return status;
+}
+
+/* How many calls may be at work at one time. */
+static int64_t calls_at_once(const pg_op *op)
+{
+    int64_t n = op->params[UNITS], grain = op->params[GRAIN], threads = pg_num_threads();
+    int64_t calls = n <= grain ? n > 0 : (n - 1) / (grain > 0 ? grain : 1) + 1;
+    return calls < threads ? calls : threads;
+}
+
 static pg_status call_all(const pg_op *op, void *const *buffers)
 {
+    if (pg_device_plans(op->device)) return plan_scratch(op, calls_at_once(op));
     job j = {.op = op, .buffers = buffers};
     pg_parallel_for(op->params[UNITS], op->params[GRAIN], call, &j);
     if (atomic_load(&j.failed)) /* perhaps in another thread, with its message there */
@@ -181,6 +171,41 @@ static pg_status run(const pg_op *op, pg_array *const *in, pg_dying dying, pg_ar
     pg_status status = run_with(op, in, dying, out, (pg_array **)room, room + operands);
     free(room);
     return status;
+}
+
+/* ---- checking --------------------------------------------------------------------------------- */
+
+static pg_status check_taken(const pg_op *op, int32_t i)
+{
+    const int64_t *taken = op->params + TAKEN;
+    PG_REQUIRE(taken[i] >= -1 && taken[i] < op->n_in,
+               "output %d cannot take the memory of input %lld", i, (long long)taken[i]);
+    if (taken[i] < 0) return PG_OK;
+    PG_REQUIRE(bytes_of(&op->out[i]) == bytes_of(&op->in[taken[i]]),
+               "output %d is not as large as input %lld, whose memory it is to take", i,
+               (long long)taken[i]);
+    for (int32_t j = 0; j < i; j++)
+        PG_REQUIRE(taken[j] != taken[i], "outputs %d and %d are to take the memory of input %lld",
+                   j, i, (long long)taken[i]);
+    return PG_OK;
+}
+
+static pg_status prepare(pg_op *op)
+{
+    const int64_t *p = op->params;
+    PG_REQUIRE(op->n_params == TAKEN + op->n_out, "takes %d parameters, not %lld",
+               TAKEN + op->n_out, (long long)op->n_params);
+    PG_REQUIRE(p[UNITS] >= 0 && p[UNITS] <= INT64_MAX / 2 && p[GRAIN] >= 0 && p[SCRATCH] >= 0,
+               "%lld units, at least %lld in a call, %lld bytes of scratch memory",
+               (long long)p[UNITS], (long long)p[GRAIN], (long long)p[SCRATCH]);
+    for (int32_t i = 0; i < op->n_out; i++) {
+        PG_REQUIRE(p[UNITS] > 0 || op->out[i].count == 0, "0 units cannot write output %d", i);
+        PG_TRY(check_taken(op, i));
+    }
+    op->plan = run;
+    PG_REQUIRE(pg_code_has(p[ADDRESS]), "there is no open code at address %lld",
+               (long long)p[ADDRESS]);
+    return PG_OK;
 }
 
 const pg_kernel pg_cpu_generated_kernels[] = {{"generated", prepare, run}, {0}};

@@ -32,7 +32,7 @@ static account accounts[MAX_DEVICES];
 static int high_bit(int64_t n) { return 63 - __builtin_clzll((uint64_t)n); }
 
 /* What a request of `bytes` is rounded up to; INT64_MAX if that does not exist. */
-static int64_t block_bytes(int64_t bytes)
+int64_t pg_cpu_buffer_bytes(int64_t bytes)
 {
     if (bytes <= ALIGNMENT) return ALIGNMENT;
     int64_t step = (int64_t)1 << (high_bit(bytes - 1) - 2);
@@ -212,7 +212,7 @@ pg_status pg_cpu_alloc(pg_device *device, int64_t bytes, void **out)
 {
     account *a = device->state;
     pthread_mutex_lock(&a->lock);
-    void *data = take(a, block_bytes(bytes));
+    void *data = take(a, pg_cpu_buffer_bytes(bytes));
     int64_t in_use = a->stats.in_use, limit = a->stats.limit;
     pthread_mutex_unlock(&a->lock);
     if (!data)
@@ -226,7 +226,7 @@ pg_status pg_cpu_alloc(pg_device *device, int64_t bytes, void **out)
 void pg_cpu_free(pg_device *device, void *data, int64_t bytes)
 {
     account *a = device->state;
-    int64_t block = block_bytes(bytes);
+    int64_t block = pg_cpu_buffer_bytes(bytes);
     free_block **list = &a->cached[class_of(block)];
     free_block *freed = data;
     pthread_mutex_lock(&a->lock);

@@ -192,6 +192,7 @@ static pg_status scatter_prepare(pg_op *op)
                    "axis %d has size %lld in the operand, but %lld in the output", i,
                    (long long)operand->shape[i], (long long)out->shape[i]);
     pg_index_numbers numbers;
+    op->plan = pg_plan_first_input;
     PG_TRY(pg_index_read(op, 1, &numbers));
     return pg_index_check(&numbers, operand, &op->in[1], &op->in[2]);
 }

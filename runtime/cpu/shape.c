@@ -157,6 +157,7 @@ static pg_status pad_run(const pg_op *op, pg_array *const *in, pg_dying dying, p
 
 static pg_status slice_update_prepare(pg_op *op)
 {
+    op->plan = pg_plan_first_input;
     const pg_aval *x = &op->in[0], *out = &op->out[0];
     PG_REQUIRE(op->n_in == 2, "takes x and v, not %d inputs", op->n_in);
     PG_TRY(check_count(op, 2, 2 * (int64_t)x->ndim));

@@ -75,7 +75,7 @@ BLOCK(16, LIST(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30),
     for (; j + 16 <= n; j += 16) \
     DO(16)
 #else
-#define BY_16(DO)
+#define BY_16(DO) (void)0
 #endif
 #if HAS_SHUFFLE && defined(__AVX2__)
 BLOCK(8, LIST(0, 2, 4, 6, 8, 10, 12, 14), LIST(1, 3, 5, 7, 9, 11, 13, 15),
@@ -84,7 +84,7 @@ BLOCK(8, LIST(0, 2, 4, 6, 8, 10, 12, 14), LIST(1, 3, 5, 7, 9, 11, 13, 15),
     for (; j + 8 <= n; j += 8) \
     DO(8)
 #else
-#define BY_8(DO)
+#define BY_8(DO) (void)0
 #endif
 #if HAS_SHUFFLE
 BLOCK(4, LIST(0, 2, 4, 6), LIST(1, 3, 5, 7), LIST(0, 4, 1, 5), LIST(2, 6, 3, 7))
@@ -92,7 +92,7 @@ BLOCK(4, LIST(0, 2, 4, 6), LIST(1, 3, 5, 7), LIST(0, 4, 1, 5), LIST(2, 6, 3, 7))
     for (; j + 4 <= n; j += 4) \
     DO(4)
 #else
-#define BY_4(DO)
+#define BY_4(DO) (void)0
 #endif
 
 static ALWAYS_INLINE bool better(bool largest, float b, float a)
@@ -118,12 +118,12 @@ static ALWAYS_INLINE void reduce(bool largest, bool apart, const pg_window_pairs
                             (const float *)(x_ + p->x_below + p->x_right)};
         float *out = (float *)out_;
         int64_t j = 0;
-#define DO(N) reduce_##N(largest, apart, x, j, out);
-        BY_16(DO)
-        BY_8(DO) BY_4(DO)
+#define DO(N) reduce_##N(largest, apart, x, j, out)
+        BY_16(DO);
+        BY_8(DO);
+        BY_4(DO);
 #undef DO
-            for (; j < n; j++)
-        {
+        for (; j < n; j++) {
             int64_t at = apart ? j : 2 * j;
             out[j] = x[best(largest, x, at)][at];
         }
@@ -143,12 +143,12 @@ static ALWAYS_INLINE void put(bool largest, bool apart, const pg_window_pairs *p
                         (float *)(to + p->to_below + p->to_right)};
         const float *ct = (const float *)ct_;
         int64_t j = 0;
-#define DO(N) put_##N(largest, apart, x, ct, j, out);
-        BY_16(DO)
-        BY_8(DO) BY_4(DO)
+#define DO(N) put_##N(largest, apart, x, ct, j, out)
+        BY_16(DO);
+        BY_8(DO);
+        BY_4(DO);
 #undef DO
-            for (; j < n; j++)
-        {
+        for (; j < n; j++) {
             int64_t at = apart ? j : 2 * j;
             int place = best(largest, x, at);
             for (int k = 0; k < 4; k++)

@@ -184,6 +184,35 @@ pg_status pg_program_bind(pg_program *program, pg_array *const *constants, int64
  * them (`scan`, `while`, `cond`, `call`). */
 void pg_program_destroy(pg_program *program);
 
+/* Writes the program to a file: its operations, those of the programs in it, constants, generated code.
+ * PG_EINVAL if it calls functions of the host (`host_call`), or if the file cannot be written. */
+pg_status pg_program_save(const pg_program *program, const char *path);
+/* The program that was saved; all that it consists of is destroyed with it. PG_EINVAL if the file is damaged, or
+ * of another ABI version or kind of machine; PG_EUNSUPPORTED if it needs instructions that this machine lacks.
+ * The generated code in a file is run as it is: load files only from where you would run programs from. */
+pg_status pg_program_load(pg_device *device, const char *path, pg_program **out);
+
+typedef struct pg_program_info {
+    int64_t n_inputs, n_outputs; /* without constants */
+} pg_program_info;
+void pg_program_describe(const pg_program *program, pg_program_info *out);
+/* Dtype and shape of input k, or of output k; the other fields are 0. PG_EINVAL if there is none, or if it is an
+ * input that nothing reads. */
+pg_status pg_program_input(const pg_program *program, int64_t k, pg_array_info *out);
+pg_status pg_program_output(const pg_program *program, int64_t k, pg_array_info *out);
+
+typedef struct pg_program_memory_info {
+    int64_t inputs;    /* bytes of those passed to a run that are read there, if they are dense */
+    int64_t constants; /* bytes of those that are bound */
+    int64_t
+        outputs; /* bytes that the results of a run hold, besides inputs that are not donated and constants */
+    int64_t peak; /* the most bytes that a run adds at one time to those in use when it begins */
+} pg_program_memory_info;
+/* What a run will take, by pg_memory_stats.in_use. donated: as for pg_program_run_donating, or NULL. Inputs are
+ * taken to be dense and held by nobody else. Not counted is what kernels take only while they work. */
+pg_status pg_program_memory(const pg_program *program, const uint8_t *donated,
+                            pg_program_memory_info *out);
+
 /* What the kernel `host_call` calls: reads n_in arrays, fills `out` with n_out new arrays of the dtypes
  * and shapes of the operation, and returns PG_OK; on failure those it has set are released. */
 typedef pg_status (*pg_host_function)(int64_t context, pg_array *const *in, int32_t n_in,
@@ -193,6 +222,22 @@ typedef pg_status (*pg_host_function)(int64_t context, pg_array *const *in, int3
 pg_status pg_execute(pg_device *device, const int64_t *code, int64_t n_code, int64_t n_slots,
                      pg_array *const *inputs, int64_t n_inputs, const int64_t *output_refs,
                      int64_t n_outputs, pg_array **outputs);
+
+/* ---- profiling --------------------------------------------------------------------------------- */
+
+typedef struct pg_profile_record {
+    int64_t op;         /* the pg_op of an instruction; 0: a run of a whole program */
+    int64_t program;    /* of a run of a program: the pg_program */
+    int64_t begin, end; /* nanoseconds of CLOCK_MONOTONIC */
+    int64_t thread;     /* the thread that ran it, as the operating system numbers it */
+} pg_profile_record;
+
+/* From now on all runs in all threads are recorded, those of loop bodies, too, until there are `most` records.
+ * PG_EINVAL if that is so already. */
+pg_status pg_profile_start(int64_t most);
+/* Ends it. out: receives the first n records, each when it had ended. Gives how many there were to make, more than
+ * `most` if some found no place; 0 if nothing was started. */
+int64_t pg_profile_stop(pg_profile_record *out, int64_t n);
 
 /* cffi-end */
 #pragma GCC visibility pop

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ...core.dtype import is_float
 from ...core.node import is_constant
 from ...core.tensor import wrap
-from ...ops.attention import _weights
+from ...ops.attention import attention_weights
 from ...ops.reductions import softmax
 from ...primitives.attention import attention, attention_gradient, real_of
 from ...primitives.base import number, rebuild
@@ -28,6 +28,7 @@ from ...primitives.shape import broadcast_in_dim, reshape_to, transpose
 from ...transforms.derivative import backward
 from ...transforms.graphs import graph_of
 from .causal import causal_offset
+from .products import Labelled, base_of, labels_seen, partner, products_with, result_labels
 from .rewrite import Match
 from .search import constant_value, occurrences, varying_nodes
 
@@ -45,7 +46,7 @@ def _softmax_by_hand(x, constant_maximum):
 
 SOFTMAXES = (  # (over the last axis, whether it gives zeros where all scores are -inf)
     (softmax, False),
-    (_weights, True),
+    (attention_weights, True),
     (lambda x: _softmax_by_hand(x, True), False),
     (lambda x: _softmax_by_hand(x, False), False),
 )
@@ -174,74 +175,17 @@ def _read_scores(node, path, scale, fill, masks, biases):
     return None
 
 
-# ---- products and their axes --------------------------------------------------------------------------------
-#
-# Axes have labels: numbers for the leading ones, "t" queries, "s" keys, "d" depth of q and k, "e" width of v.
-
-
-def _base(node, labels):
-    """What `node` transposes, with the labels of that."""
-    while _is(node, "transpose"):
-        moved = [None] * len(labels)
-        for label, axis in zip(labels, node.spec.params["permutation"]):
-            moved[axis] = label
-        node, labels = node.inputs[0], tuple(moved)
-    return node, labels
-
-
-def _partner(product, side, labels, contracted, free):
-    """Labels of the other operand of a dot_general, given those of operand `side`; None if they do not fit.
-
-    All numbered axes must be batch axes, and the axis `contracted` the only one that is summed over; the other operand's
-    own axis is called `free`.
-    """
-    contract, batch = product.spec.params["contract"], product.spec.params["batch"]
-    other = product.inputs[1 - side]
-    if len(contract[0]) != 1 or labels[contract[side][0]] != contracted or other.aval.ndim != len(batch[0]) + 2:
-        return None
-    found = [free] * other.aval.ndim
-    found[contract[1 - side][0]] = contracted
-    for mine, theirs in zip(batch[side], batch[1 - side]):
-        if type(labels[mine]) is not int:
-            return None
-        found[theirs] = labels[mine]
-    return tuple(found) if sum(type(label) is int for label in found) == len(labels) - 2 else None
-
-
-def _result_labels(product, labels):
-    """Labels of the result of a dot_general, for those of its two operands."""
-    contract, batch = product.spec.params["contract"], product.spec.params["batch"]
-    found = [labels[0][a] for a in batch[0]]
-    for side in (0, 1):
-        taken = {*contract[side], *batch[side]}
-        found += [label for a, label in enumerate(labels[side]) if a not in taken]
-    return tuple(found)
-
-
-def _products_with(node, labels, contracted, free, program):
-    """(product, base of its other operand, labels of that, labels of the result) for the products that read `node`."""
-    for product in program.users[node]:
-        if _is(product, "dot_general") and product.inputs[0] is not product.inputs[1]:
-            side = product.inputs.index(node)
-            theirs = _partner(product, side, labels, contracted, free)
-            if theirs is not None:
-                pair = (labels, theirs) if side == 0 else (theirs, labels)
-                yield (product, *_base(product.inputs[1 - side], theirs), _result_labels(product, pair))
-
-
-class _Operand(NamedTuple):
-    node: object
-    labels: tuple
+# ---- the forward part ---------------------------------------------------------------------------------------
 
 
 class Found(NamedTuple):
-    """Attention in a program; products as (node, labels of its axes)."""
+    """Attention in a program. Labels of axes: "t" queries, "s" keys, "d" depth of q and k, "e" width of v."""
 
     rows: Rows
-    q: _Operand
-    k: _Operand
-    v: _Operand
-    out: _Operand
+    q: Labelled
+    k: Labelled
+    v: Labelled
+    out: Labelled
 
 
 def _forward(out, side, which, program, simplify):
@@ -249,7 +193,7 @@ def _forward(out, side, which, program, simplify):
     weights = out.inputs[side]
     n = weights.aval.ndim - 2
     labels = (*range(n), "t", "s")
-    v_labels = _partner(out, side, labels, "s", "e") if n >= 0 else None
+    v_labels = partner(out, side, labels, "s", "e") if n >= 0 else None
     rows = _rows(weights, which, program, simplify) if v_labels is not None else None
     if rows is None:
         return None
@@ -263,10 +207,10 @@ def _forward(out, side, which, program, simplify):
         found[contract[side_of][0]] = "d"
         for i, axis in enumerate(batch[side_of]):
             found[axis] = i
-        operands.append(_Operand(*_base(scores.inputs[side_of], tuple(found))))
-    v = _Operand(*_base(out.inputs[1 - side], v_labels))
+        operands.append(Labelled(*base_of(scores.inputs[side_of], tuple(found))))
+    v = Labelled(*base_of(out.inputs[1 - side], v_labels))
     pair = (labels, v_labels) if side == 0 else (v_labels, labels)
-    made = _Operand(out, _result_labels(out, pair))
+    made = Labelled(out, result_labels(out, pair))
     dtypes = {operand.node.aval.dtype for operand in (*operands, v, made)}
     if len(dtypes) != 1 or not is_float(*dtypes) or not _can_be_grouped(rows):
         return None
@@ -331,7 +275,7 @@ def _with_derivative(found, program, simplify):
     labels = (*range(rows.scores.aval.ndim - 2), "t", "s")
     inside = rows.inside | {found.out.node}
     made, ct = [], None
-    for product, base, theirs, result in _products_with(rows.weights, labels, "t", "e", program):
+    for product, base, theirs, result in products_with(rows.weights, labels, "t", "e", program):
         if ct is None or ct == (base, theirs):
             ct = base, theirs
             made.append(("v", product, result))
@@ -345,7 +289,7 @@ def _with_derivative(found, program, simplify):
         made += more_made
         if not _is_closed(inside, {found.out.node, *(node for _, node, _ in made)}, program):
             return None
-    return inside, made, ct and _Operand(*ct)
+    return inside, made, ct and Labelled(*ct)
 
 
 def _score_derivative(found, ct, program, simplify):
@@ -365,7 +309,7 @@ def _score_derivative(found, ct, program, simplify):
         for source in sources:
             inside.add(source)
             for name, operand, contracted, free in (("q", found.k, "s", "d"), ("k", found.q, "t", "d")):
-                for product, base, theirs, result in _products_with(source, labels, contracted, free, program):
+                for product, base, theirs, result in products_with(source, labels, contracted, free, program):
                     if (base, theirs) == operand:
                         made.append((name, product, result))
                         inside.add(product)
@@ -378,22 +322,11 @@ def _cotangent_of_result(product, found, labels):
     if not _is(product, "dot_general"):
         return None
     for side in (0, 1):
-        v_labels = _labels_seen(product.inputs[side], found.v)
-        theirs = v_labels and _partner(product, side, v_labels, "e", "t")
-        if theirs and _result_labels(product, (v_labels, theirs) if side == 0 else (theirs, v_labels)) == labels:
-            return _base(product.inputs[1 - side], theirs)
+        v_labels = labels_seen(product.inputs[side], found.v)
+        theirs = v_labels and partner(product, side, v_labels, "e", "t")
+        if theirs and result_labels(product, (v_labels, theirs) if side == 0 else (theirs, v_labels)) == labels:
+            return base_of(product.inputs[1 - side], theirs)
     return None
-
-
-def _labels_seen(node, operand):
-    """Labels of the axes of `node` if it is the operand or a transpose of it, else None."""
-    base, order = _base(node, tuple(range(node.aval.ndim)))
-    if base is not operand.node:
-        return None
-    found = [None] * len(order)
-    for axis, label in zip(order, operand.labels):
-        found[axis] = label
-    return tuple(found)
 
 
 def _is_closed(inside, results, program):
