@@ -135,8 +135,9 @@ class jit:
             return self._call(args, kwargs)
         if order is not None:
             nodes = list(order(nodes))
-        self.straight = entry.straight
-        return entry.run_safely(nodes, donated)
+        results = entry.run_safely(nodes, donated)
+        self.straight = None if entry.layouts.variants else entry.straight
+        return results
 
     def _call(self, args, kwargs):
         """A call of which __call__ does not know where to find its program: one that is new, or of an uncommon form."""
