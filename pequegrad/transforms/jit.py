@@ -156,8 +156,9 @@ class jit:
         if self.check:
             return run_checked(entry, [x._node for x in leaves], self.lines)
         results = entry.run_safely([x._node for x in leaves], donated)
-        if key in self.compiled and not kwargs and not static[2]:
-            self._remember(args, self.compiled[key], donated, entry)
+        entries = self.compiled.get(key)
+        if entries and not kwargs and not static[2]:
+            self._remember(args, entries, donated, entry)
         return results
 
     def _remember(self, args, entries, donated, entry):

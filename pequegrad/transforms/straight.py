@@ -88,6 +88,7 @@ def make(entry, avals):
             library.check(status)
 {made}        return {built}
 
+    call.program = program  # lives as long: another thread may give the entry another one
     return call
 """
 
