@@ -7,11 +7,27 @@ import pytest
 
 import pequegrad as pg
 
-FULL = bool(os.environ.get("PG_TEST_FULL"))  # make test-full: many more generated cases
+FULL = bool(os.environ.get("PG_TEST_FULL"))  # make test-full: many more generated cases, all programs fused
+
+# Files in which jitted functions are compiled to generated code. In the others it would be the same few dozen kernels for
+# thousands of tiny programs, each 60 ms of a C compiler's time: there, only test-full (or --fused) does it.
+FUSED = """test_attention test_c_scalars test_checkpoint test_control_flow test_custom_rules test_dispatch test_frames
+    test_fusion test_fusion_fuzz test_introspection test_jit test_losses test_nested_transforms test_new_names test_nn
+    test_normalization test_patterns test_toolchain test_transform_corners""".split()
 
 
 def pytest_addoption(parser):
     parser.addoption("--device", default="cpu", help="where tensors live in the tests: cpu, cpu:1, cuda, ...")
+    parser.addoption("--fused", action="store_true", default=FULL, help="compile jitted functions in all tests")
+
+
+@pytest.fixture(autouse=True)
+def fused(request, monkeypatch):
+    """Leaves the compiler's last step out of tests that are not about it."""
+    if not request.config.getoption("--fused") and request.module.__name__.split(".")[-1] not in FUSED:
+        from pequegrad.compiler import program
+
+        monkeypatch.setattr(program, "fusing", False)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ for the payload of nan. For the rest, fusion_programs.py says by how much result
 import numpy as np
 import pytest
 from conftest import FULL
-from fusion_programs import DTYPES, FLOATS, KINDS, LARGEST, LAYOUTS, OPERATIONS, SIZES, Most, build
+from fusion_programs import DTYPES, FLOATS, KINDS, LARGEST, LAYOUTS, OPERATIONS, SIZES, Most, build, p
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
@@ -266,3 +266,27 @@ def test_merged_groups_do_not_read_elsewhere_what_they_compute(tensor, rng):
         return (z[:5] + z[5:]).sum() + (y * pg.sqrt(x)).sum()
 
     agrees(f, tensor(rng.uniform(0, 9, 10).astype("f4")))
+
+
+def test_groups_do_not_wait_for_each_other(tensor):
+    def f(x):
+        y = pg.flip(x, 1)
+        sums = p.reduce_sum(x + y, axes=(0, 2))
+        total = p.reduce_sum(sums, axes=(0,))
+        rows = p.reduce_sum(y, axes=(0, 2))
+        sizes = abs(rows)
+        shifted = total + pg.flip(y, 1)
+        picked = rows[3:7][p.rem(total, 6)]
+        i = p.rem(sizes, 4)
+        others = abs(p.reduce_sum(x, axes=(0, 2)))
+        sum_of = p.reduce_sum(sizes, axes=(0,)), p.reduce_sum(shifted, axes=(0, 1, 2))
+        return sums, x + 3, pg.flip(y, 1), picked, *sum_of, shifted + 3, others, i, shifted[3:7:2, 0:7:3, 3:65:2][i]
+
+    x = tensor((np.arange(7 * 8 * 67) % 9).reshape(7, 8, 67), "int64")
+    for found, expected in zip(pg.jit(f)(x), f(x)):
+        assert_same(found.numpy(), expected.numpy(), "jit")
+
+
+def test_gathers_read_through_views(tensor, rng):
+    x, i = tensor(rng.normal(size=(3, 4))), tensor(np.array([[0, 5, 2], [3, 1, -1]], "i4"))
+    agrees(lambda x, i: pg.take(x, i), x, i)

@@ -219,12 +219,11 @@ class Grouping:
 
     def is_cyclic(self, members):
         """True if something outside depends on `members` and is needed by them."""
-        last = max(self.position[node] for node in members)
         stack = [reader for node in members for reader in self.readers.get(node, ())]
         seen = set()
         while stack:
             node = stack.pop()
-            if node in seen or node in members or self.position[node] > last:
+            if node in seen or node in members:
                 continue
             seen.add(node)
             inside = self.is_view(node) and self.source(node)[0] in members

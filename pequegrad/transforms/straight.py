@@ -22,6 +22,8 @@ def straight_call(entry):
     """
     n_args, n_results = len(entry.graph.inputs), len(entry.specs)
     one_level = entry.build is not entry.structure.unflatten
+    if not entry.structure.is_leaf() and entry.structure.type not in (tuple, list):
+        return None  # a named tuple
     if not (entry.always_current and 0 < n_args <= _MOST and 0 < n_results <= _MOST and one_level):
         return None
     container = "" if entry.structure.is_leaf() else entry.structure.type.__name__

@@ -28,6 +28,14 @@ static pg_status check_params(const pg_op *op, int64_t n)
     return PG_OK;
 }
 
+/* Parameter k counts some of the operands. */
+static pg_status check_count(const pg_op *op, int64_t k)
+{
+    PG_REQUIRE(op->params[k] >= 0 && op->params[k] <= op->n_in, "%lld are not some of %d operands",
+               (long long)op->params[k], op->n_in);
+    return PG_OK;
+}
+
 /* Checks the k-th program against operands and results that are described by pointers to avals. */
 static pg_status check_program(const pg_op *op, int64_t k, int64_t n_in, const pg_aval *const *in,
                                int64_t n_out, const pg_aval *const *out)
@@ -130,6 +138,8 @@ static while_parts while_split(const pg_op *op)
 static pg_status while_prepare(pg_op *op)
 {
     PG_TRY(check_params(op, 4));
+    PG_TRY(check_count(op, 2));
+    PG_TRY(check_count(op, 3));
     while_parts n = while_split(op);
     PG_REQUIRE(n.n_test >= 0 && n.n_body >= 0 && n.n_test + n.n_body + n.n_carry == op->n_in,
                "%lld and %lld constants and %lld carried values are not %d operands",
@@ -248,6 +258,8 @@ static pg_status scan_check(const pg_op *op, const scan_parts *n, const pg_aval 
 static pg_status scan_prepare(pg_op *op)
 {
     PG_TRY(check_params(op, 5));
+    PG_TRY(check_count(op, 3));
+    PG_TRY(check_count(op, 4));
     scan_parts n = scan_split(op);
     PG_REQUIRE(n.length >= 0 && n.n_consts >= 0 && n.n_carry >= 0 && n.n_x >= 0 && n.n_y >= 0,
                "%lld constants and %lld carried values do not fit %d operands and %d results",

@@ -411,6 +411,12 @@ pg_status pg_program_check(const pg_program *program, const pg_device *device, i
         int32_t value = program->outputs[k];
         const pg_aval *aval = program->avals[value];
         if (!aval && value < n_in) aval = in[value]; /* handed through */
+        pg_aval constant;
+        if (!aval && value < program->n_inputs) {
+            const pg_array *array = program->constants[value - n_in];
+            constant = (pg_aval){array->dtype, array->ndim, array->shape, 0};
+            aval = &constant;
+        }
         PG_REQUIRE(!aval || same_shape(aval, out[k]->dtype, out[k]->ndim, out[k]->shape),
                    "result %lld is not what its program gives", (long long)k);
     }

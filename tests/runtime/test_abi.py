@@ -282,6 +282,8 @@ NAMES = {
     "window": "reduce_window_sum reduce_window_max reduce_window_min",
 }  # fmt: skip
 ROWS = [1, 1, 1, 0, 0, 0, 1, 0, 2, 1, 3]  # offset dims [1], collapsed [0], no batching, start map [0], window 1 x 3
+ONE = 0x3FF0000000000000  # the bits of 1.0
+
 VALID = {
     **{name: ([f], [f], []) for name in NAMES["float"].split()},
     **{name: ([i], [i], []) for name in NAMES["integer"].split()},
@@ -305,6 +307,13 @@ VALID = {
     "scatter": ([(F32, 4, 3), (I32, 5, 1), (F32, 5, 3)], [(F32, 4, 3)], [1, 1, *ROWS]),
     "argmax": ([f], [(I32, 2)], [1]), "argmin": ([f], [(I64, 3)], [0]),
     "dot_general": ([(F32, 4, 2, 3), (F32, 3, 4, 5)], [(F32, 4, 2, 5)], [1, 1, 0, 1, 2, 0]),
+    "attention": (
+        [(F32, 2, 5, 3), (F32, 2, 4, 3), (F32, 2, 4, 6)], [(F32, 2, 5, 6), (F32, 2, 5), (F32, 2, 5)], [ONE, 0, 0, 0, 0, 0, 0],
+    ),
+    "attention_gradient": (
+        [(F32, 2, 5, 3), (F32, 2, 4, 3), (F32, 2, 4, 6), (F32, 2, 5, 6), (F32, 2, 5), (F32, 2, 5), (F32, 2, 5, 6)],
+        [(F32, 2, 5, 3), (F32, 2, 4, 3), (F32, 2, 4, 6)], [ONE, 0, 0, 0, 0, 0, 0],
+    ),
     "conv": ([(F32, 1, 2, 5), (F32, 7, 2, 3)], [(F32, 1, 7, 6)], [1, 1, *[0, 1, 2] * 3, 2, 3, 1, 2, 1]),
     **{name: ([(F32, 2, 5)], [(F32, 1, 7)], [2, 1, 0, 0, 1, 1, 3, 2, 4, 3, 2, 1]) for name in NAMES["window"].split()},
     **{name: ([(F32, 2, 5)], [(I32, 1, 3)], [2, 1, 0, 0, 1, 1, 3, 2, 2, 1, 1, 1]) for name in ("window_argmax", "window_argmin")},

@@ -11,7 +11,8 @@ import pytest
 from abi import PATH, ROOT
 
 import pequegrad as pg
-from pequegrad.core.errors import ArgumentError, PequegradError
+from pequegrad.core.errors import ArgumentError, PequegradError, ShapeError
+from pequegrad.core.node import make_aval
 from pequegrad.runtime import library
 from pequegrad.runtime.library import Program
 
@@ -296,6 +297,18 @@ def test_names_of_kernels_that_take_addresses(device, path, saved):
         words = [*saved[: at - 1], len(name), *packed, *saved[at + 1 :]]
         with pytest.raises(ArgumentError):
             load(device, path, with_sum(words))
+
+
+def test_results_that_are_constants(device):
+    """Nothing reads the constant: its shape is looked at all the same."""
+    three = library.array_from_host(np.zeros(3, "f4"), device)
+    program = Program(device, [], 0, 1, [~0], owner=None, constants=[three])
+    make = lambda shape: library.Operation(
+        "call", program.params, (), (make_aval(shape, np.dtype("f4"), device),), device
+    )
+    make((3,))
+    with pytest.raises(ShapeError, match="result 0 is not what its program gives"):
+        make((4,))
 
 
 def test_a_process_that_has_only_the_file(path, device, network):
