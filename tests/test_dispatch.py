@@ -34,6 +34,19 @@ def test_numbers_of_arguments_and_results(n_args, results, tensor):
     assert f(*xs, tensor([1.0])) is not None and f.traces == 2
 
 
+def test_a_quick_call_keeps_its_program_alive(tensor):
+    """Two threads that compile for the same arguments make two programs, and the entry keeps one of them."""
+    f = pg.jit(lambda x: x * 2 + 1)
+    for _ in range(4):
+        f(tensor([1.0]))
+    ((entry,),) = f.compiled.values()
+    entry.program = None
+    entry.closed.derived.clear()
+    gc.collect()
+    for _ in range(10):
+        assert f(tensor([1.0])).item() == 3
+
+
 def test_containers_are_told_apart(tensor):
     def shown(tree):
         kind = type(tree)

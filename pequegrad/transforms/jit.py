@@ -135,8 +135,9 @@ class jit:
             return self._call(args, kwargs)
         if order is not None:
             nodes = list(order(nodes))
-        self.straight = entry.straight
-        return entry.run_safely(nodes, donated)
+        results = entry.run_safely(nodes, donated)
+        self.straight = None if entry.layouts.variants else entry.straight
+        return results
 
     def _call(self, args, kwargs):
         """A call of which __call__ does not know where to find its program: one that is new, or of an uncommon form."""
@@ -155,8 +156,9 @@ class jit:
         if self.check:
             return run_checked(entry, [x._node for x in leaves], self.lines)
         results = entry.run_safely([x._node for x in leaves], donated)
-        if key in self.compiled and not kwargs and not static[2]:
-            self._remember(args, self.compiled[key], donated, entry)
+        entries = self.compiled.get(key)
+        if entries and not kwargs and not static[2]:
+            self._remember(args, entries, donated, entry)
         return results
 
     def _remember(self, args, entries, donated, entry):

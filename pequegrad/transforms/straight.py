@@ -61,19 +61,20 @@ def make(entry, avals):
     {specs}, = entry.specs
     reason, program, new_outputs = entry.reason, entry.program, library.ffi.new
     outputs_type, address = program._outputs, program.pointer
-    variants, runs = entry.layouts.variants, 0
+    run, left, until = library.lib.pg_program_run, 1, 1
 
     def call(args):
-        nonlocal runs
-        runs += 1
-        if variants or not runs & (runs - 1):  # see layouts.py: how arguments lie in memory may matter
+        nonlocal left, until
+        left -= 1
+        if left < 1:  # now and then Entry.run looks at how arguments lie in memory: see layouts.py
+            left = until = 2 * until
             return None
         try:
             {arguments}, = args
             {nodes} = {taken}
             if {unlike}:
                 return None
-            pointers = [{pointers}]
+            pointers = ({pointers},)
         except (AttributeError, ValueError):
             return None
         if ({flags}) & TRACKED:
@@ -84,11 +85,12 @@ def make(entry, avals):
         else:
             cut, flags = None, 0
         outputs = new_outputs(outputs_type)
-        status = library.lib.pg_program_run(address, pointers, outputs)
+        status = run(address, pointers, outputs)
         if status:
             library.check(status)
 {made}        return {built}
 
+    call.program = program  # lives as long: another thread may give the entry another one
     return call
 """
 
