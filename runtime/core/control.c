@@ -411,10 +411,12 @@ const pg_kernel *pg_find_control_kernel(const char *name)
 
 pg_links pg_links_of(const char *kernel, int64_t n_params)
 {
-    if (strcmp(kernel, "call") == 0 || strcmp(kernel, "scan") == 0)
-        return (pg_links){.programs = 1};
-    if (strcmp(kernel, "while") == 0) return (pg_links){.programs = 2};
-    if (strcmp(kernel, "cond") == 0) return (pg_links){.programs = n_params};
-    return (pg_links){.code = strcmp(kernel, "generated") == 0,
-                      .host = strcmp(kernel, "host_call") == 0};
+    pg_links links = {.programs = 0, .code = -1, .host = strcmp(kernel, "host_call") == 0};
+    if (strcmp(kernel, "call") == 0 || strcmp(kernel, "scan") == 0) links.programs = 1;
+    if (strcmp(kernel, "while") == 0) links.programs = 2;
+    if (strcmp(kernel, "cond") == 0) links.programs = n_params;
+    if (strcmp(kernel, "generated") == 0) links.code = 0;
+    if (strcmp(kernel, "dot_generated") == 0)
+        links.code = n_params - 6; /* after those of dot_general */
+    return links;
 }

@@ -48,11 +48,11 @@ int64_t pg_code_level(void); /* of the instruction set that code may use here */
 
 /* ---- control flow (control.c) ------------------------------------------------------------------ */
 
-/* What the parameters of a kernel point to: the first ones to programs, or the first one to code, or any to
- * what only this process has. */
+/* What the parameters of a kernel point to: the first ones to programs, one to code (its index, or -1), or any
+ * to what only this process has. */
 typedef struct pg_links {
-    int64_t programs;
-    bool code, host;
+    int64_t programs, code;
+    bool host;
 } pg_links;
 pg_links pg_links_of(const char *kernel, int64_t n_params);
 

@@ -107,17 +107,19 @@ static pg_status get_code(reader *r)
 static pg_status resolve_params(reader *r, pg_links links, int64_t *params, int64_t n)
 {
     const struct pg_loaded *l = r->loaded;
-    CHECK(r, links.programs + links.code <= n, "an operation lacks parameters");
+    CHECK(r, links.programs <= n && links.code >= -1 && links.code < n,
+          "an operation lacks parameters");
     for (int64_t i = 0; i < links.programs; i++) {
         int64_t k = params[i], n_programs = l->n_programs + (r->last != NULL);
         CHECK(r, k >= 0 && k < n_programs, "an operation runs a program that is not there");
         params[i] = (int64_t)(intptr_t)(k < l->n_programs ? l->programs[k] : r->last);
     }
-    if (!links.code) return PG_OK;
-    CHECK(r, params[0] >= 0 && params[0] < l->n_codes, "an operation calls code that is not there");
+    if (links.code < 0) return PG_OK;
+    int64_t *address = &params[links.code];
+    CHECK(r, *address >= 0 && *address < l->n_codes, "an operation calls code that is not there");
     char symbol[PG_SAVED_NAME + 1];
     PG_TRY(get_text(r, symbol));
-    return pg_code_symbol(l->codes[params[0]], symbol, &params[0]);
+    return pg_code_symbol(l->codes[*address], symbol, address);
 }
 
 static pg_status make_op(reader *r, const char *name, const int64_t counts[3], const int64_t *avals,

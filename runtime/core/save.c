@@ -90,8 +90,8 @@ static pg_status put_links(writer *w, const pg_op *op, pg_links links)
 {
     for (int64_t i = 0; i < links.programs; i++)
         PG_TRY(put_program(w, (const pg_program *)(intptr_t)op->params[i]));
-    if (!links.code) return PG_OK;
-    const pg_code *code = pg_code_of(op->params[0], NULL);
+    if (links.code < 0) return PG_OK;
+    const pg_code *code = pg_code_of(op->params[links.code], NULL);
     PG_REQUIRE(code, "pg_program_save: the code of an operation has been closed");
     return put_code(w, code);
 }
@@ -130,8 +130,8 @@ static pg_status put_op(writer *w, const pg_op *op)
         const void *program = (const void *)(intptr_t)op->params[i];
         if (i < links.programs)
             put(w, find(&w->programs, program));
-        else if (i == 0 && links.code)
-            put(w, find(&w->codes, pg_code_of(op->params[0], &symbol)));
+        else if (i == links.code)
+            put(w, find(&w->codes, pg_code_of(op->params[i], &symbol)));
         else
             put(w, op->params[i]);
     }

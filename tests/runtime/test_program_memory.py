@@ -76,10 +76,10 @@ def test_nothing_is_taken_for_views_and_inputs(x):
 
 
 @pytest.mark.parametrize("function", [
-    lambda x: x + 1, lambda x: (x + 1, x * 2), lambda x: x.exp().sin().sum(0), lambda x: (x @ x.T).sum(),
+    lambda x: x + 1, lambda x: (x + 1, x * 2), lambda x: x.exp().sin().sum(0),
     lambda x: x.T.reshape(10, 150), lambda x: x[::-1].reshape(-1) * 2, lambda x: x.astype("float64") + 1,
     lambda x: pg.concatenate([x, x.exp()], 1)[:, 10:], lambda x: x.at[2:5].set(0.0), lambda x: x.exp().at[2:5].set(0.0),
-    lambda x: x.exp().at[np.array([1, 1, 3])].add(1.0), lambda x: (x.exp().T.cos() + x.T).sum(1), lambda x: pg.softmax(x, 1) @ x.T,
+    lambda x: x.exp().at[np.array([1, 1, 3])].add(1.0), lambda x: (x.exp().T.cos() + x.T).sum(1), lambda x: pg.softmax(x, 1).cumsum(1) * x,
     lambda x: x.exp().cumsum(0), lambda x: x[:0] + 1, lambda x: x.argmax(1),
 ])  # fmt: skip
 def test_one_function(threads, fusion, x, function):
@@ -98,7 +98,9 @@ def test_a_training_step(threads, fusion, rng):
         return loss
 
     x = pg.Tensor(rng.standard_normal((32, 64)).astype("f4"))
-    said = check(step, x, pg.Tensor(rng.integers(0, 10, 32).astype("i4")))
+    program, values = compiled(step, x, pg.Tensor(rng.integers(0, 10, 32).astype("i4")))
+    said, (peak, held) = program.memory(), measured(program, values)
+    assert said["outputs"] == held and said["peak"] <= peak  # products pack their operands
     assert said["peak"] >= said["outputs"] >= 3 * 4 * sum(p.size for p in parameters)  # and two moments of each
 
 
@@ -134,18 +136,17 @@ def test_loops(threads, x):
 
 
 def test_products_and_sorting_take_more_while_they_work(x):
-    for function in (lambda x: pg.sort(x, 0), lambda x: (x.T.reshape(50, 6, 5) @ x.reshape(50, 30, 1)[:, :5]).sum()):
+    for function in (lambda x: pg.sort(x, 0), lambda x: (x @ x.T).sum(), lambda x: pg.softmax(x, 1) @ x.T):
         program, values = compiled(function, x)
-        said = program.memory()
-        peak, held = measured(program, values)
-        assert held == said["outputs"] and peak >= said["peak"]
+        said, (peak, held) = program.memory(), measured(program, values)
+        assert held == said["outputs"] and said["outputs"] <= said["peak"] <= peak
 
 
 def test_branches(threads, x):
     """Of the larger branch: which one runs is not known before."""
 
     def function(flag, x):
-        return pg.cond(flag, lambda x: (x.exp() @ x.T).sin() @ x, lambda x: x * 2, x)
+        return pg.cond(flag, lambda x: x.T.reshape(30, 50).cumsum(0) + x, lambda x: x * 2, x)
 
     small, large = (pg.Tensor(np.bool_(flag)) for flag in (False, True))
     program, values = compiled(function, large, x)

@@ -11,6 +11,7 @@ import pytest
 from abi import PATH, ROOT
 
 import pequegrad as pg
+from pequegrad.compiler import toolchain
 from pequegrad.core.errors import ArgumentError, PequegradError, ShapeError
 from pequegrad.core.node import make_aval
 from pequegrad.runtime import library
@@ -327,3 +328,23 @@ print(library._array_from_pointer(y.pointer).tolist())
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=50)
     assert result.stderr == ""
     np.testing.assert_array_equal(np.array(eval(result.stdout), "f4"), expected.numpy())
+
+
+def test_products_followed_by_generated_code(path, device, rng):
+    """`dot_generated`: the address is not its first parameter."""
+    text = """void pg_saved_test(void *const *b, int64_t begin, int64_t end, char *scratch)
+{
+    for (int64_t i = 5 * begin; i < 5 * end; i++) ((float *)b[1])[i] = 1 - ((const float *)b[0])[i];
+}
+"""
+    try:
+        (address,) = toolchain.build([("pg_saved_test", text)])
+    except toolchain.Unavailable as error:
+        pytest.skip(error.reason)
+    avals = [make_aval(shape, np.dtype("f4"), device) for shape in ((4, 3), (3, 5), (4, 5))]
+    operation = library.Operation("dot_generated", [0, 1, 1, 0, address, 4, 1, 0, 0, -1], avals[:2], avals[2:], device)
+    Program(device, [operation.address, 0, ~0, ~1], 1, 2, [0], owner=operation).save(path)
+    with open(path, "rb") as file:
+        assert b"pg_saved_test" in file.read()
+    x, y = (rng.standard_normal(aval.shape).astype("f4") for aval in avals[:2])
+    np.testing.assert_allclose(run(device, path, [x, y])[0], 1 - x @ y, rtol=1e-5, atol=1e-6)
