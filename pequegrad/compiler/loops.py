@@ -97,22 +97,8 @@ def plan_of(group, grouping):
     plan.group = group
     inside = set(plan.members)
     plan.results = [node for node in plan.members if grouping.leaves(node, inside)]
-    plan.reads = {}  # (member, position) -> member or Access
-    for node in plan.members:
-        for position, operand in enumerate(node.inputs):
-            if is_addressed(node, position):
-                plan.reads[node, position] = _target(node, group, grouping)
-                continue
-            base, views = grouping.source(operand)
-            if base in inside:
-                plan.reads[node, position] = base
-                continue
-            if base in grouping.free:
-                plan.reads[node, position] = Inlined(operand, group.operand_index(node, position), grouping)
-                continue
-            index, passed = read_through(group.operand_index(node, position), views)
-            array = views[passed] if passed < len(views) else base
-            plan.reads[node, position] = Access(array, index)
+    _find_reads(plan, grouping)  # reading through a reshape may split an axis,
+    plan.reads = _find_reads(plan, grouping)  # which indices that were computed before do not know
     plan.writes = {
         node: Access(node, group.index[node]) for node in plan.results if node.spec.primitive.form != "partial"
     }
@@ -127,6 +113,27 @@ def plan_of(group, grouping):
     _find_loops(plan)
     _find_passes(plan)
     return plan
+
+
+def _find_reads(plan, grouping):
+    """(member, position of the operand) -> what it reads: a member, an Access or an Inlined."""
+    group, inside, reads = plan.group, set(plan.members), {}
+    for node in plan.members:
+        for position, operand in enumerate(node.inputs):
+            if is_addressed(node, position):
+                reads[node, position] = _target(node, group, grouping)
+                continue
+            base, views = grouping.source(operand)
+            if base in inside:
+                reads[node, position] = base
+                continue
+            if base in grouping.free:
+                reads[node, position] = Inlined(operand, group.operand_index(node, position), grouping)
+                continue
+            index, passed = read_through(group.operand_index(node, position), views)
+            array = views[passed] if passed < len(views) else base
+            reads[node, position] = Access(array, index)
+    return reads
 
 
 def is_number(node):
