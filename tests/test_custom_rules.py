@@ -133,7 +133,7 @@ def test_trees_and_integer_results(tensor):
 
         return everywhere(m, g, x), forward_everywhere(m, g, x)
 
-    agree(program, tensor, X)
+    agree(program, tensor, X, rtol=1e-3)  # values of 3e8, of terms that cancel: sums in another order differ by 1e-4
 
 
 def test_integer_arguments_of_custom_jvp(tensor):
