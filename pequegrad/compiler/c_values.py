@@ -96,12 +96,11 @@ class Values:
         found = self.names.get(node)
         if found is not None:
             return found
-        plan = self.plan
-        if current is not None and plan.inner_of[node] and plan.level[node] < current.level and is_kept(plan, node):
+        if self.is_kept_now(node, current):
             if node in self.buffer:
                 text = f"{self.buffer[node]}[{self.buffer_index(current)}]"
             else:
-                text = self.load_text(self.output[node], plan.writes[node], current, node.aval.dtype)
+                text = self.load_text(self.output[node], self.plan.writes[node], current, node.aval.dtype)
             name = self.new("v")
             self.line(f"const {register_type(node.aval.dtype)} {name} = {text};")
             self.names[node] = name
@@ -109,7 +108,7 @@ class Values:
         return self.compute(node, current)
 
     def compute(self, node, current):
-        """Declares the value of an elementwise member its operands first, without recursion."""
+        """Declares the value of an elementwise member, its operands first, without recursion."""
         plan = self.plan
         stack = [node]
         while stack:

@@ -3,8 +3,10 @@
 import hashlib
 import math
 
+from ..core.evaluate import OUTPUT
 from ..core.graph import GraphTrace
 from ..core.node import Spec, detached, is_constant, make_aval, stand_in
+from ..primitives.base import output
 from .c import Code
 from .c_scalars import expression, register_type
 from .groups import ROWS, SMALL, Grouping
@@ -46,10 +48,6 @@ class PartialPrimitive:
     """A reduction cut into chunks: result k is that of chunk k, whichever elements its kernel puts there."""
 
     name, title, form = "partial", "Partial", "partial"
-
-
-class OutputPrimitive:
-    name, title, form = "output", "Output", None
 
 
 loop, partial = LoopPrimitive(), PartialPrimitive()
@@ -177,8 +175,6 @@ def _rebuilt(graph, grouping, plans):
 
 def _loop_node(plan, became):
     """The nodes that stand for the results of a group: one loop node, and its outputs."""
-    from ..core.evaluate import OUTPUT
-
     inputs = tuple([became.get(node, node) for node in plan.inputs])
     avals = tuple(node.aval for node in inputs)
     kernel = Kernel(Code(plan), _described(plan))
@@ -187,7 +183,6 @@ def _loop_node(plan, became):
     if len(results) == 1:
         return [detached(Spec(loop, {"graph": graph, "kernel": kernel}, avals, results[0]), inputs)]
     node = detached(Spec(loop, {"graph": graph, "kernel": kernel}, avals, results), inputs)
-    output = OutputPrimitive()
     return [detached(Spec(output, {"index": i}, (), aval, op=OUTPUT), (node,)) for i, aval in enumerate(results)]
 
 

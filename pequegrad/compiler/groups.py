@@ -201,7 +201,7 @@ class Grouping:
         for other in members:
             if other.spec.primitive.form == "partial" and not members.isdisjoint(self.readers.get(other, ())):
                 return False
-            if other.spec.primitive.form == "gather" and self.source(other.inputs[0])[0] in members:
+            if is_addressed(other, 0) and self.source(other.inputs[0])[0] in members:
                 return False  # what it reads at computed places must be in memory before the kernel runs
         # a member of a group that is merged may have been in memory for the others, who read it elsewhere
         if not all(self.is_read_in_place(other, merged) for other in (members if len(groups) > 1 else (node,))):

@@ -108,7 +108,6 @@ def plan_of(group, grouping):
             plan.accesses.append(read)
         elif isinstance(read, Inlined):
             plan.accesses += [Access(node, index) for node, index in read.arrays]
-    plan.starts = {read.start for read in plan.reads.values() if isinstance(read, Inlined) and read.start is not None}
     plan.inputs = list(dict.fromkeys(access.node for access in plan.accesses if not is_number(access.node)))
     _find_loops(plan)
     _find_passes(plan)
@@ -301,8 +300,7 @@ def _goes_by_columns(plan):
     (only,) = plan.passes
     if only.results or only.buffers or only.partials:
         return False
-    reads = plan.accesses
-    side_by_side = lambda loop: sum(r.node.aval.size for r in reads if r.strides.get(loop.last) == 1)  # noqa: E731
+    side_by_side = lambda loop: sum(r.node.aval.size for r in plan.accesses if r.strides.get(loop.last) == 1)  # noqa: E731
     return side_by_side(plan.rows[0]) > side_by_side(only.loops[-1])
 
 
