@@ -132,7 +132,7 @@ def test_numbers_stand_for_themselves():
         assert rewritten(lambda x: pg.exp(x * 0.5), x(3)) == ["sqrt"]
         assert "sqrt" not in rewritten(lambda x: pg.exp(x * 0.25), x(3))
     with registered(lambda x, s: pg.exp(x * s), lambda x, s: pg.sqrt(x) + s):
-        assert {"sqrt", "add"} < set(rewritten(lambda x: pg.exp(x * 0.25), x(3)))
+        assert {"sqrt", "add"} <= set(rewritten(lambda x: pg.exp(x * 0.25), x(3)))
 
 
 def layer_norm(x):
