@@ -91,23 +91,10 @@ class Grouping:
                     self.kept.add(base)
         for node in (*graph.outputs, *graph.effects):
             self.kept.add(self.source(node)[0])
-        self.depth = self._depths()
+        self.depth = depths(graph.nodes, self.members)
         for node in reversed(graph.nodes):
             if node in self.members:
                 self.place(node)
-
-    def _depths(self):
-        """How many kernels, roughly, must have run before a node can be computed."""
-        depth = {}
-        for node in self.nodes:
-            depth[node] = 0
-            for source in node.inputs:
-                if source in depth:
-                    waits = not self.is_view(source) and (
-                        source not in self.members or source.spec.primitive.form == "partial"
-                    )
-                    depth[node] = max(depth[node], depth[source] + waits)
-        return depth
 
     def is_view(self, node):
         return node.spec.primitive.form == "view"
@@ -235,6 +222,19 @@ class Grouping:
             if other is not None:
                 stack += [sibling for sibling in other.members if sibling not in seen]
         return False
+
+
+def depths(nodes, members):
+    """node -> how many kernels, roughly, must have run before it can be computed."""
+    depth = {}
+    for node in nodes:
+        depth[node] = 0
+        for source in node.inputs:
+            if source in depth:
+                form = source.spec.primitive.form
+                waits = form != "view" and (source not in members or form == "partial")
+                depth[node] = max(depth[node], depth[source] + waits)
+    return depth
 
 
 def _free_nodes(graph, can_fuse):
