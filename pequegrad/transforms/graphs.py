@@ -115,9 +115,9 @@ def _untracked():
         state.flags_mask = mask
 
 
-def graph_of(name, avals, function):
-    """The closed graph of function(*Tensors) -> list of Tensors; it reads nothing but its arguments."""
-    frame = Frame("derivative", name)
+def graph_of(name, avals, function, transform="derivative"):
+    """The closed graph of function(*Tensors) -> list of Tensors; it reads nothing but its arguments. transform: for messages."""
+    frame = Frame(transform, name)
     with stateful, frame:
         inputs = [placeholder_node(aval, TRACKED) for aval in avals]
         results = function(*map(wrap, inputs))
