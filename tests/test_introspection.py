@@ -213,6 +213,9 @@ def test_debug_inside_derivatives_and_loops(tensor):
         pg.jit(lambda x: pg.grads([x], (x * x).sqrt().sum())[0], debug=True)(tensor([0.0]))
     np.testing.assert_allclose(pg.fngrad(f)(tensor([1.0, 2.0]))[0].numpy(), [1, 0.5])
     assert pg.vmap(f)(tensor([[1.0], [1.0]])).numpy().tolist() == [0, 0]
+    loop = pg.jit(lambda x: pg.fori_loop(0, 5, lambda i, c: c * 1e20, x), debug=True)
+    with pytest.raises(pg.NonFiniteError, match="(?s)gives inf.*fix: .*write the loop or branch in Python"):
+        loop(tensor([1.0]))
 
 
 # ---- check ---------------------------------------------------------------------------------------------

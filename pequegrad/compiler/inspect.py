@@ -4,11 +4,12 @@ A kernel is a node of the compiled graph that is an instruction of the program. 
 (`describe` of an object among its parameters); of any other the operands, results and the primitive's `flops` tell.
 """
 
+import textwrap
 from collections import Counter, namedtuple
 
 from ..core.evaluate import FORWARD, OUTPUT
 from ..core.graph import GraphTrace
-from .program import compiled_graph, simplified_graph
+from .program import compiled_graph, simplified_graph, unfused_because
 
 STAGES = ("traced", "simplified", "fused")
 _FLOPS_PER_BYTE = 8  # what a core computes while it moves one byte, roughly: for shares of the time
@@ -118,6 +119,8 @@ def explain(traced, closed):
         lines.append("  " + "  ".join(cells).rstrip())
     lines.append("where each operation went:")
     lines += ["  " + line for line in _whereabouts(closed, rows)]
+    if reason := unfused_because(closed):
+        lines.append(f"not fused: {textwrap.shorten(reason, 100)}")
     return "\n".join(lines)
 
 

@@ -54,7 +54,7 @@ class jit:
 
     def __init__(
         self,
-        function,
+        function=None,
         static_argnums=(),
         static_argnames=(),
         donate_argnums=(),
@@ -63,7 +63,10 @@ class jit:
         debug=False,
     ):
         if not callable(function):
-            raise ArgumentError(f"jit takes a function, got {type(function).__name__}.", fix="jit(function), or @jit.")
+            raise ArgumentError(
+                "jit takes a function" + ("." if function is None else f", got {type(function).__name__}."),
+                fix="jit(function), or @jit; with options jit(function, debug=True), or @jit.withargs(debug=True).",
+            )
         if allocator not in ("default", "custom"):
             raise ArgumentError(f"jit: allocator {allocator!r} is neither 'default' nor 'custom'.")
         functools.update_wrapper(self, function)
@@ -96,7 +99,10 @@ class jit:
                 )
         if unknown := names - {p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}:
             if not any(p.kind == p.VAR_KEYWORD for p in parameters):
-                raise ArgumentError(f"jit: {self.name} has no argument {sorted(unknown)} to be static.")
+                raise ArgumentError(
+                    f"jit: {self.name} has no argument {', '.join(map(repr, sorted(unknown)))} to be static.",
+                    fix=f"it has {[p.name for p in parameters]}.",
+                )
         numbers = {n % len(positional) if n < 0 else n for n in numbers}
         self.static_positions = tuple(sorted(numbers | {i for i, p in enumerate(positional) if p in names}))
         self.static_names = names | {positional[n] for n in numbers if n < len(positional)}
@@ -105,6 +111,9 @@ class jit:
     def withargs(cls, **options):
         """A decorator: `@jit.withargs(static_argnums=1)`."""
         return lambda function: cls(function, **options)
+
+    def __repr__(self):
+        return f"<jit of {self.name}>"
 
     def __get__(self, instance, owner=None):
         return self if instance is None else functools.partial(self, instance)
