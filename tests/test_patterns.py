@@ -193,6 +193,12 @@ def test_several_places_and_nested_ones():
     assert sorted(names) == ["add", "cos", "cos", "cos", "mul"]
 
 
+def test_places_that_share_what_depends_on_no_operand():
+    ramp = lambda x: pg.exp(x) * pg.arange(x.shape[-1], dtype="float32")
+    with registered(ramp, pg.sin, operands="...n"):
+        assert rewritten(lambda x, y: (ramp(x), ramp(y)), x(3), x(2, 3)) == ["sin", "sin"]
+
+
 def test_the_last_registered_comes_first():
     with registered(lambda x: pg.sin(x) + 1, lambda x: pg.cos(x)):
         with registered(lambda x: pg.exp(pg.sin(x) + 1), lambda x: pg.tan(x)):

@@ -17,7 +17,7 @@ from ...transforms.graphs import graph_of
 from ...transforms.signatures import signature
 from ...transforms.tree import flatten
 from .rewrite import Match, check_results
-from .search import is_closed, occurrences
+from .search import is_closed, occurrences, varying_nodes
 
 _MAX_LEADING = 6  # axes that `...` stands for
 _TRIES = 8  # ways in which a skeleton may lie around one node (commutative operations)
@@ -222,8 +222,8 @@ def _occurrence(graph, program, operands, node):
 
 
 def _match(name, graph, found, operands, instead):
-    inside = {found[node] for node in graph.nodes}
-    return Match(name, [found[node] for node in graph.results], list(operands), inside, instead)
+    results = [found[node] for node in graph.results]
+    return Match(name, results, list(operands), {*results, *(found[node] for node in varying_nodes(graph))}, instead)
 
 
 def _tensors(results):

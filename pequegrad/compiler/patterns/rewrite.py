@@ -13,7 +13,7 @@ class Match(NamedTuple):
     name: str  # of the pattern
     results: list  # nodes of the program whose values `graph` computes, in the order of its results
     operands: list  # nodes of the program that are its arguments
-    inside: set  # all nodes that go, the results among them
+    inside: set  # all nodes that go, the results among them; what depends on no operand (iota) may serve others, too
     graph: GraphTrace
 
 
