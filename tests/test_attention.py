@@ -429,6 +429,15 @@ def test_memory(tensor, rng, device):
     assert peak - before < size * size  # a quarter of one array of scores
 
 
+@pytest.mark.parametrize("is_causal", [False, True])
+def test_flops_are_those_of_the_products(is_causal, tensor, rng):
+    args = operands(tensor, rng, (2, 3), 6, 9, 4, 5)
+    attend = lambda q, k, v: pg.scaled_dot_product_attention(q, k, v, is_causal=is_causal)
+    flops = pg.jit(value_and_gradients(attend)).lower(*args).compile().cost_analysis()["flops"]
+    products = 2 * 2 * 3 * (np.tri(6, 9).sum() if is_causal else 6 * 9) * ((4 + 5) + (3 * 4 + 2 * 5))
+    assert products <= flops < products + 2000  # what the loss does besides
+
+
 # ---- causal masks ---------------------------------------------------------------------------------------------------
 
 
