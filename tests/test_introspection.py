@@ -122,6 +122,19 @@ def test_explain(arguments, capsys):
     assert f"kernel {rows.index(product) + 1}" in went
 
 
+def test_explain_names_the_patterns_that_were_found(tensor, capsys):
+    twice = lambda x: pg.sin(pg.cos(x)) * pg.sin(pg.cos(x + 1))
+    f = pg.jit(lambda x: twice(pg.scan(lambda c, _: (pg.sin(pg.cos(c)), None), x, None, length=3)[0]))
+    pattern = pg.register_pattern(lambda x: pg.sin(pg.cos(x)), lambda x: x * 2, name="wave")
+    try:
+        f.explain(tensor([1.0]))
+    finally:
+        pg.unregister_pattern(pattern)
+    assert "\npatterns: 3 wave\n" in capsys.readouterr().out
+    pg.jit(twice).explain(tensor([1.0]))
+    assert "patterns" not in capsys.readouterr().out
+
+
 def test_explain_shows_bodies_of_loops(tensor, capsys):
     f = pg.jit(lambda x: pg.scan(lambda c, _: ((c * 2 + 1).sin(), None), x, None, length=5)[0])
     f.explain(tensor([1.0, 2.0]))

@@ -41,6 +41,7 @@ def simplified_graph(graph):
         found = simplified(graph)
         matched = apply_patterns(found, simplified)
         if matched is not found:
+            graph.derived["patterns"] = matched.derived.get("patterns", [])
             found = simplified(matched)
         graph.derived["matched"] = found
     return found
@@ -66,6 +67,11 @@ def compiled_graph(graph):
             found = simplified
         graph.derived["compiled"] = found
     return found
+
+
+def patterns_in(graph):
+    """The names of the patterns that were found in the graph."""
+    return graph.derived.get("patterns", [])
 
 
 def unfused_because(graph):

@@ -210,7 +210,7 @@ class jit:
         print(text_at(self._traced(args, kwargs)[0], stage))
 
     def explain(self, *args, **kwargs):
-        """Prints a line per kernel of the program for these arguments, and where each operation went."""
+        """Prints a line per kernel of the program for these arguments, where each operation went, which patterns were found."""
         print(self.lower(*args, **kwargs).compile().explain())
 
     def _traced(self, args, kwargs):

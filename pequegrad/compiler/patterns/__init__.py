@@ -109,9 +109,13 @@ def unchanged(graph):
 
 
 def apply_patterns(graph, simplify=unchanged):
-    """The graph with replacements in the place of all registered patterns. `simplify`: what was done to the graph before."""
+    """The graph with replacements in the place of all registered patterns. `simplify`: what was done to the graph before.
+
+    If there are any, their patterns' names are kept as derived["patterns"] of the result.
+    """
     if _switch.off:
         return graph
+    names = []
     for sought in patterns():
         program = Program(graph)
         taken, chosen = set(), []
@@ -120,7 +124,10 @@ def apply_patterns(graph, simplify=unchanged):
                 taken |= match.inside
                 chosen.append(match)
         if chosen:
-            graph = substituted(graph, chosen)
+            graph, left = substituted(graph, chosen)
+            names += [match.name for match in left]
+    if names:
+        graph.derived["patterns"] = names
     return graph
 
 

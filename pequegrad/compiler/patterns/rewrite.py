@@ -39,7 +39,7 @@ def check_results(name, graph, avals):
 
 
 def substituted(graph, matches):
-    """The graph with the replacements of `matches`, which do not overlap, in the place of what they match.
+    """(the graph with the replacements of `matches`, which do not overlap, in the place of what they match, those replaced)
 
     A match whose replacement would need its own result (a result may now depend on more operands) is left out.
     """
@@ -51,10 +51,10 @@ def substituted(graph, matches):
             stands_for.update(zip(match.results, made))
         found = _rebuilt(graph, stands_for)
         if type(found) is GraphTrace:
-            return found
+            return found, matches
         guilty = next(owner[node] for node in reversed(found) if node in owner)
         matches = [match for match in matches if match is not guilty]
-    return graph
+    return graph, []
 
 
 def _instance(match, owner):
