@@ -239,6 +239,8 @@ def test_methods_and_options(tensor):
 
     with pytest.raises(pg.ArgumentError, match=r"(?s)no argument 'm' to be static.*it has \['x', 'n'\]"):
         pg.jit(lambda x, n: x, static_argnames="m")
+    with pytest.raises(pg.ArgumentError, match=r"(?s)no argument 3 to be donated.*it has \['x'\]"):
+        pg.jit(lambda x: x, donate_argnums=(0, 3))
     assert repr(pg.jit(Model.double.function)) == "<jit of double>"
 
 
