@@ -280,10 +280,11 @@ def test_a_causal_mask_over_the_queries_of_several_heads(tensor, rng):
     assert not names & KERNELS
 
 
-def test_scores_that_are_more_exact_than_the_operands(tensor, rng):
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+def test_scores_in_another_dtype_than_the_operands(dtype, tensor, rng):
     """The kernels compute float32 in float32."""
     args = operands(tensor, rng, dtype="float32")[:3]
-    attend = lambda q, k, v: pg.softmax(scores(q, k).astype("float64")).astype("float32") @ v
+    attend = lambda q, k, v: pg.softmax(scores(q, k).astype(dtype)).astype("float32") @ v
     found, names = compiled(attend, *args)
     np.testing.assert_array_equal(found.numpy(), attend(*args).numpy())
     assert not names & KERNELS

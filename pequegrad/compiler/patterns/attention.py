@@ -7,13 +7,13 @@ primitives `attention` and `attention_gradient`, without scores in memory.
 
 Not replaced: anything of which an inner value is used elsewhere (weights that are returned, a bias with a gradient), dropout,
 a scale that is no number, or a very large or small one, softmax without the maximum subtracted, masks and biases in another
-shape than that of softmax, and scores in float64 of operands that are not.
+shape than that of softmax, and scores in another dtype than that of the operands or float32.
 """
 
 import math
 from typing import NamedTuple
 
-from ...core.dtype import dt, is_float
+from ...core.dtype import is_float
 from ...core.node import is_constant
 from ...core.tensor import wrap
 from ...ops.attention import attention_weights
@@ -220,7 +220,8 @@ def _forward(out, side, which, program, simplify):
     dtypes = {operand.node.aval.dtype for operand in (*operands, v, made)}
     if len(dtypes) != 1 or not is_float(*dtypes) or not _can_be_grouped(rows):
         return None
-    if dt.float64 not in dtypes and any(node.aval.dtype == dt.float64 for node in (scores, *rows.path, *rows.after)):
+    computed = {node.aval.dtype for node in (scores, *rows.path, *rows.after)}
+    if not computed <= {*dtypes, *map(real_of, dtypes)}:
         return None
     return Found(rows, *operands, v, made)
 
