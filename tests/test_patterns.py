@@ -320,6 +320,7 @@ def test_a_replacement_with_other_results():
     (lambda x, y: x + y, {"operands": 2}, "`operands` is int"),
     (lambda: pg.ones(3), {}, "has no operands"),
     (lambda *xs: xs[0] + xs[1], {}, "has no operands"),
+    (lambda x: pg.dropout(pg.exp(x), 0.5), {}, "pattern <lambda> changes a tensor from outside"),
     (lambda x: pg.exp(x) + OUTSIDE, {}, "the example reads float32[3] from outside"),
     (lambda x: pg.debug_print("{}", x) or pg.exp(x), {}, "the example has effects"),
 ])  # fmt: skip
