@@ -3,7 +3,6 @@
 from ...primitives import shape as s
 from .rewriting import local_pass
 
-
 _MOST = 64  # operands of a concatenation that are taken over: what grows step by step would grow quadratically
 
 
