@@ -288,3 +288,16 @@ def test_on_other_instruction_sets(device, isa):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", __file__, "--device", str(device).lower()]  # fmt: skip
     result = subprocess.run([*command, "-k", "edge or layout or nan or finished or heads"], env={**os.environ, "PG_TEST_INNER": "1", "PG_ISA": isa}, capture_output=True, text=True, timeout=300)  # fmt: skip
     assert result.returncode == 0, result.stdout[-3000:]
+
+
+def test_denormal_numbers_in_products(tensor, rng):
+    """They may count as zero in a product, in every method, and only there: threads do what they did before."""
+    for dtype in (np.float32, np.float64):
+        tiny = np.finfo(dtype).tiny
+        for m, k, n in ((3, 5, 4), (70, 300, 90), (500, 400, 300), (1, 50, 60), (60, 50, 1)):
+            x, y = (rng.normal(size=(m, k)) * tiny / 8).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
+            difference = np.abs((tensor(x) @ tensor(y)).numpy().astype("longdouble") - x.astype("longdouble") @ y)
+            assert difference.max() <= k * 4 * tiny
+        smallest = np.finfo(dtype).smallest_subnormal
+        many = tensor(np.full(300_000, smallest))
+        np.testing.assert_array_equal((many + many).numpy(), 2 * smallest)

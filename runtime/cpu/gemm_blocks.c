@@ -121,6 +121,7 @@ static void multiply_unit(const job *job, pg_product part, int64_t first, char *
             tile.a_row = item;
             tile.a_column = rows * item;
         }
+        unsigned mode = pg_flush_denormals();
         for (int64_t j = 0; j < part.n; j += columns) {
             int64_t panel = first + j / columns;
             bool packed = is_packed(job, panel);
@@ -138,6 +139,7 @@ static void multiply_unit(const job *job, pg_product part, int64_t first, char *
                 loops->tile(&tile, job->add || d > 0);
             }
         }
+        pg_restore_denormals(mode);
     }
 }
 

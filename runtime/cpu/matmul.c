@@ -45,10 +45,12 @@ typedef struct plan {
 static void multiply_by_vector(const pg_product *p)
 {
     pg_times_vector *times_vector = PG_ISA_SELECT(pg_times_vector);
+    unsigned mode = pg_flush_denormals();
     if (p->n == 1)
         times_vector(p->dtype, p->m, p->k, p->a, p->a_row, p->a_column, p->b, p->b_row, p->c);
     else
         times_vector(p->dtype, p->n, p->k, p->b, p->b_column, p->b_row, p->a, p->a_column, p->c);
+    pg_restore_denormals(mode);
 }
 
 /* The rows of one batch element. */
