@@ -187,6 +187,20 @@ def test_short_rows_are_computed_side_by_side(normal, tensor, rng, rows, n, dtyp
     )
 
 
+@pytest.mark.parametrize("shape", [(3, 5), (16, 64), (65, 129), (7, 9000), (9000, 3), (40, 1), (2, 33, 70)])
+@pytest.mark.parametrize("dtype", ["float32", "int8", "float16", "float64", "bool"])
+def test_elementwise_kernels_turn_what_lies_the_other_way(tensor, rng, shape, dtype):
+    """Operands and results, block by block; rows and elements that are no multiples of a block."""
+    make = lambda *shape: tensor((rng.standard_normal(shape) * 4).astype(dtype))
+    x, y, z = make(*shape), make(*shape[:-2], shape[-1], shape[-2]), make(*shape[:-2], shape[-1], shape[-2])
+    t = lambda x: x.swapaxes(-1, -2)
+    both = (lambda a, b: a ^ b) if dtype == "bool" else (lambda a, b: a * 2 + b)
+    agrees(lambda x, y, z: both(both(t(y), t(z)), x), x, y, z)
+    agrees(lambda x, y, z: both(both(t(y), t(z)), both(t(y), t(y))), x, y, z)
+    agrees(lambda x, y, z: (both(t(x), y), both(x, t(z)) > x, t(both(x, x))), x, y, z)
+    agrees(lambda x, y, z: both(both(y[..., :1], t(x)), z[..., :1, :]), x, y, z)
+
+
 def test_positions_are_computed_where_they_are_read(normal):
     function = lambda x: pg.where(pg.tril(pg.ones((30, 30), dtype="bool")), x, -1e9) + pg.arange(30)
     assert kernels(function, normal(4, 30, 30)) == ["loop"]

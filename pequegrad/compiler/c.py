@@ -11,7 +11,10 @@ from .c_values import LANES, Values
 from .loops import Access, Inlined, Pass, cost_of
 
 BLOCK = 512  # terms of a float sum that are added in registers; sums of blocks are added in double
-TILE = 16  # rows for which arrays that lie the other way are turned at a time
+BLOCK_ROWS = 16  # rows of a block of an elementwise kernel in which something lies the other way
+BLOCK_TILES = 1 << 17  # elements of all its turned tiles
+TILE = 64  # rows for which arrays that lie the other way are turned at a time,
+TILES = 1 << 18  # if they have not more elements than these; else a quarter of them
 STACK = 1 << 14  # most bytes of a row's buffers on the stack
 
 
@@ -38,6 +41,7 @@ class Code(Values):
         )  # of a row
         work = sum(0.25 * cost_of(node) for node in plan.members) + 0.5 * len(plan.inputs) + len(plan.results)
         self.row_cost = self.elements * work * 0.25 + 4  # nanoseconds, roughly
+        self.tile = TILE if TILE * self.elements * len(plan.turned) <= TILES else TILE // 4
         if plan.chunks is not None:
             whole = plan.n_rows if not plan.flat else self.elements
             self.units, self.per_unit = plan.chunks, -(-whole // plan.chunks)
@@ -49,7 +53,8 @@ class Code(Values):
             self.grain = max(1024, int(20000 / (work * 0.25)))
         else:
             self.units = plan.n_rows
-            self.grain = max(LANES if plan.columns else TILE if plan.turned else 1, int(20000 / self.row_cost))
+            tile = LANES if plan.columns else BLOCK_ROWS if plan.blocked else self.tile if plan.turned else 1
+            self.grain = max(tile, int(20000 / self.row_cost))
 
     # ---- the whole ---------------------------------------------------------------------------------------
 
@@ -82,6 +87,8 @@ class Code(Values):
             self._passes()
         elif plan.columns:
             self._columns()
+        elif plan.blocked:
+            self._blocks()
         else:
             if plan.turned:
                 self._open_tile()
@@ -99,7 +106,7 @@ class Code(Values):
     def _open_tile(self):
         """A loop over tiles of rows, `first` to `last` inside; turns what lies the other way."""
         self.line("const int64_t end_of_rows = last;")
-        self._open_rows(TILE, "end_of_rows")
+        self._open_rows(self.tile, "end_of_rows")
         self.open("")
         self.line("const int64_t r = tile;")
         self._row_indices()
@@ -109,17 +116,9 @@ class Code(Values):
                 self.open(f"for (int64_t c{k} = 0; c{k} < {loop.size}; c{k}++)")
             inner, last, k = Pass(0, loops), loops[-1], len(loops) - 1
             count = math.prod(loop.size for loop in loops)
-            source, to = (
-                f"{self.pointer[read.node]} + {self.offset(read, loops[:-1])}",
-                f"{name} + {self.buffer_index(inner, k)}",
-            )
-            if read.node.aval.dtype.itemsize == 4:
-                self._turn(to, count, source, read.strides[last.last], last.size, "lanes")
-            else:
-                self.open(f"for (int64_t c{k} = 0; c{k} < {last.size}; c{k}++)")
-                across = times(f"c{k}", read.strides[last.last])
-                self.line(f"for (int64_t l = 0; l < lanes; l++) ({to})[l * {count} + c{k}] = ({source})[{across} + l];")
-                self.close()
+            source = f"{self.pointer[read.node]} + {self.offset(read, loops[:-1])}"
+            to = f"{name} + {self.buffer_index(inner, k)}"
+            self._turn(read.node, to, count, source, read.strides[last.last], last.size, "lanes")
             for _ in loops[:-1]:
                 self.close()
         self.close()
@@ -134,9 +133,11 @@ class Code(Values):
             size = loops[-1].size
             self.line(f"if (lanes > {size} - tile % {size}) lanes = {size} - tile % {size};")
 
-    def _turn(self, to, to_stride, source, from_stride, rows, columns):
+    def _turn(self, array, to, to_stride, source, from_stride, rows, columns):
+        bytes = array.aval.dtype.itemsize
+        kind = f"uint{8 * bytes}_t *"
         self.line(
-            f"pg_turn_4((uint32_t *)({to}), {to_stride}, (const uint32_t *)({source}), {from_stride}, {rows}, {columns});"
+            f"pg_turn_{bytes}(({kind})({to}), {to_stride}, (const {kind})({source}), {from_stride}, {rows}, {columns});"
         )
 
     def _row_indices(self):
@@ -151,6 +152,10 @@ class Code(Values):
             self.row_index[loops[0]] = rest
 
     def _find_buffers(self):
+        if self.plan.blocked:
+            tiles = len(self.plan.turned) + len(self.plan.turned_results)
+            size = self.plan.passes[0].loops[-1].size
+            self.block = min(size, max(64, BLOCK_TILES // BLOCK_ROWS // tiles // 64 * 64))
         held = {}  # what a tile holds -> its name: reads of the same elements through axes of different names share one
         for key, (read, loops) in self.plan.turned.items():
             places = tuple((loop.size, read.strides.get(loop.last, 0)) for loop in (*self.plan.rows, *loops))
@@ -162,9 +167,17 @@ class Code(Values):
             self.filled.append(key)
             self.line(f"{kind} *const {name} = ({kind} *)(scratch + {self.scratch});")
             count = math.prod(loop.size for loop in loops)
-            elements = LANES * (count if loops[-1].size <= LANES else LANES) if self.plan.columns else TILE * count
-            bytes_needed = elements * read.node.aval.dtype.itemsize
-            self.scratch += -(-bytes_needed // 64) * 64
+            elements = self.tile * count
+            if self.plan.blocked:
+                elements = BLOCK_ROWS * self.block
+            elif self.plan.columns:
+                elements = LANES * (count if loops[-1].size <= LANES else LANES)
+            self._take_scratch(elements * read.node.aval.dtype.itemsize)
+        for node in self.plan.turned_results:
+            kind, name = c_type(node.aval.dtype), f"w{len(self.turned_out)}"
+            self.turned_out[node] = name
+            self.line(f"{kind} *const {name} = ({kind} *)(scratch + {self.scratch});")
+            self._take_scratch(BLOCK_ROWS * self.block * node.aval.dtype.itemsize)
         on_stack = 0
         for node in self.plan.members:
             if node not in self.plan.kept:
@@ -181,6 +194,9 @@ class Code(Values):
             else:
                 self.line(f"{kind} *const {name} = ({kind} *)(scratch + {self.scratch});")
                 self.scratch += bytes_needed
+
+    def _take_scratch(self, bytes):
+        self.scratch += -(-bytes // 64) * 64
 
     # ---- passes ----------------------------------------------------------------------------------------
 
@@ -276,6 +292,44 @@ class Code(Values):
                     self._pass_lanes(current)
         self.close()
 
+    def _blocks(self):
+        """Elements one by one, block by block: what lies the other way is turned before, or after."""
+        plan = self.plan
+        (current,) = plan.passes
+        loops, k, row = current.loops, len(current.loops) - 1, plan.rows[-1]
+        self._open_rows(BLOCK_ROWS, "last")
+        self.line("const int64_t r = tile;")
+        self._row_indices()
+        for i, loop in enumerate(loops[:-1]):
+            self.open(f"for (int64_t c{i} = 0; c{i} < {loop.size}; c{i}++)")
+        size = loops[-1].size
+        begin, end = "0", str(size)
+        if size > self.block:
+            self.open(f"for (int64_t block = 0; block < {size}; block += {self.block})")
+            self.line(f"const int64_t stop = block + {self.block} < {size} ? block + {self.block} : {size};")
+            begin, end = "block", "stop"
+        for key in self.filled:
+            read, _ = plan.turned[key]
+            across = read.strides[loops[-1].last]
+            source = f"{self.pointer[read.node]} + {self.offset(read, loops[:-1])} + {times(begin, across)}"
+            self._turn(read.node, self.tiles[key], self.block, source, across, f"{end} - {begin}", "lanes")
+        self.open("for (int64_t l = 0; l < lanes; l++)")
+        start, self.row_index[row] = self.row_index[row], f"{self.row_index[row]} + l"
+        self._row_reads(current)
+        self.line("#pragma omp simd")
+        self.open(f"for (int64_t c{k} = {begin}; c{k} < {end}; c{k}++)")
+        self._stores(current)
+        self.close()
+        self.row_index[row] = start
+        self.close()
+        for node, name in self.turned_out.items():
+            write = plan.writes[node]
+            across = write.strides[loops[-1].last]
+            to = f"{self.output[node]} + {self.offset(write, loops[:-1])} + {times(begin, across)}"
+            self._turn(node, to, across, name, self.block, "lanes", f"{end} - {begin}")
+        for _ in range(len(loops) - 1 + (size > self.block) + 1):
+            self.close()
+
     def _row_lanes(self, level):
         """Row values of one level, and sums of them over the rows."""
         plan = self.plan
@@ -360,7 +414,7 @@ class Code(Values):
         read, loops = self.plan.turned[key]
         to = f"{self.tiles[key]} + ({self.buffer_index(Pass(0, loops), len(loops) - 1)}) * {LANES}"
         source = f"{self.pointer[read.node]} + {self.offset(read, loops[:-1])} + {begin}"
-        self._turn(to, LANES, source, read.strides[self.plan.rows[-1].last], "lanes", count)
+        self._turn(read.node, to, LANES, source, read.strides[self.plan.rows[-1].last], "lanes", count)
 
     @contextlib.contextmanager
     def _lanes(self, clauses=""):
@@ -422,6 +476,9 @@ class Code(Values):
             stores.append(f"{self.buffer[node]}[{self.place_in_buffer(current)}] = {self.value(node, current)};")
         for node in current.results:
             self.value(node, current)
+            if node in self.turned_out:
+                stores.append(f"{self.turned_out[node]}[{self.tile_index(current)}] = {self.stored(node)};")
+                continue
             offset = self.offset(self.plan.writes[node], current.loops)
             stores.append(f"{self.output[node]}[{offset}] = {self.stored(node)};")
         for store in stores:  # last, since a result may lie where an operand did

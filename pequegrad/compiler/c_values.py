@@ -27,6 +27,7 @@ class Values:
         self.pointer, self.output, self.buffer = {}, {}, {}  # array, result, kept member -> C name of its memory
         self.tiles = {}  # key of an access to an array that lies the other way -> C name of the turned tile
         self.filled = []  # keys of the accesses for which a tile is filled; others share one of them
+        self.turned_out = {}  # result that lies the other way -> C name of its tile
         self.row_index = {}  # loop over rows -> its C name
         self.starts = {}  # axis that stands for a computed place -> its C name
         self.last_read = {}  # array -> [(access, level of the pass)]
@@ -264,10 +265,11 @@ class Values:
 
     def tile_index(self, current):
         """Where a turned tile holds the current element of the current row."""
+        k, size = len(current.loops) - 1, current.loops[-1].size
+        if self.plan.blocked:
+            return f"l * {self.block} + " + (f"c{k} - block" if size > self.block else f"c{k}")
         if self.plan.columns:
-            if current.loops[-1].size > LANES:  # a block of it
-                return f"(c{len(current.loops) - 1} - block) * {LANES} + l"
-            return self.place_in_buffer(current)
+            return f"(c{k} - block) * {LANES} + l" if size > LANES else self.place_in_buffer(current)
         count = math.prod(loop.size for loop in current.loops)
         return f"(r - tile) * {count} + {self.buffer_index(current)}"
 

@@ -278,6 +278,8 @@ def _find_passes(plan):
     plan.passes = [passes[key] for key in sorted(passes, key=lambda key: (key[0], len(key[1])))]
     plan.columns = _goes_by_columns(plan)
     plan.turned = _turned_reads(plan)
+    plan.turned_results = _turned_results(plan)
+    plan.blocked = bool(plan.turned_results) or (bool(plan.turned) and _is_elementwise(plan))
 
 
 def _turned_reads(plan):
@@ -302,6 +304,25 @@ def _turned_reads(plan):
             if turns:
                 found[read.key] = read, loops
     return found
+
+
+def _turned_results(plan):
+    """Results of an elementwise kernel that lie the other way: they are copied out tile by tile."""
+    if not plan.rows or plan.rows[-1].size < 4 or not _is_elementwise(plan):
+        return []
+    (only,) = plan.passes
+    row, element = plan.rows[-1].last, only.loops[-1].last
+    strides = {node: plan.writes[node].strides for node in only.results}
+    return [node for node, s in strides.items() if s.get(row) == 1 and abs(s.get(element, 0)) > 1]
+
+
+def _is_elementwise(plan):
+    """True if each element is computed for itself, all of them in the same loops."""
+    return (
+        len(plan.passes) == 1
+        and plan.chunks is None
+        and not any(node.spec.primitive.form in ("reduction", "partial") for node in plan.members)
+    )
 
 
 def _goes_by_columns(plan):

@@ -1,4 +1,4 @@
-/* pequegrad_turn.h - transposing small blocks of elements of 4 bytes; for kernels and for generated code. */
+/* pequegrad_turn.h - transposing small blocks of elements of 1 to 8 bytes; for kernels and for generated code. */
 #ifndef PEQUEGRAD_TURN_H
 #define PEQUEGRAD_TURN_H
 
@@ -14,6 +14,7 @@
 #endif
 #endif
 
+enum { PG_TURN_AHEAD = 24 };
 #ifdef PG_TURN_VECTORS
 typedef uint32_t pg_items4 __attribute__((vector_size(16)));
 typedef uint32_t pg_items8 __attribute__((vector_size(32)));
@@ -58,6 +59,8 @@ static inline void pg_turn_4(uint32_t *restrict to, int64_t to_stride,
 #ifdef PG_TURN_VECTORS
     for (; r + 8 <= rows; r += 8) {
         int64_t c = 0;
+        for (int k = 0; k < 8; k++)
+            __builtin_prefetch(from + (r + PG_TURN_AHEAD + k) * from_stride);
         for (; c + 4 <= columns; c += 4)
             pg_turn_8x4(to + c * to_stride + r, to_stride, from + r * from_stride + c, from_stride);
         for (; c < columns; c++)
@@ -69,5 +72,18 @@ static inline void pg_turn_4(uint32_t *restrict to, int64_t to_stride,
         for (int64_t k = r; k < rows; k++)
             to[c * to_stride + k] = from[k * from_stride + c];
 }
+
+/* The same for other sizes. */
+#define PG_TURN_PLAIN(bytes, T)                                                                   \
+    static inline void pg_turn_##bytes(T *restrict to, int64_t to_stride, const T *restrict from, \
+                                       int64_t from_stride, int64_t rows, int64_t columns)        \
+    {                                                                                             \
+        for (int64_t c = 0; c < columns; c++)                                                     \
+            for (int64_t r = 0; r < rows; r++)                                                    \
+                to[c * to_stride + r] = from[r * from_stride + c];                                \
+    }
+PG_TURN_PLAIN(1, uint8_t)
+PG_TURN_PLAIN(2, uint16_t)
+PG_TURN_PLAIN(8, uint64_t)
 
 #endif
