@@ -5,9 +5,7 @@ import math
 import numpy as np
 
 from ..core.dtype import is_float
-from .c_scalars import register_type, round_expression
-
-HALVES = ("float16", "bfloat16")
+from .c_scalars import HALVES, register_type, round_expression
 
 
 class Accumulator:
