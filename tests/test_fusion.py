@@ -8,6 +8,7 @@ import pequegrad as pg
 from pequegrad.compiler.fuse import loop
 from pequegrad.compiler.program import compiled_graph
 from pequegrad.compiler.toolchain import Unavailable, build
+from pequegrad.primitives.indexing import Places, gather
 
 try:
     build([("pg_probe", "void pg_probe(void *const *b, int64_t begin, int64_t end, void *scratch) {}")])
@@ -185,6 +186,15 @@ def test_16_bit_floats_are_rounded_as_in_eager_mode(normal, dtype):
     x, y = normal(33, 44, dtype=dtype), normal(44, dtype=dtype)
     agrees(lambda x, y: ((x + y) * x - y / 3, (x * y > x).sum(1)), x, y, rtol=0)
     agrees(lambda x, y: (pg.softmax(x + y, -1), (x * y).sum(0)), x, y, rtol=1e-2)
+    agrees(lambda x: pg.arange(3000, dtype=x.dtype) * 3 + x[0, 0], x, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("axes", [0, 1, (0, 1)])
+def test_long_reductions_of_16_bit_floats(normal, dtype, axes):
+    for shape in ((3000, 33), (2, 40000)):
+        x = normal(*shape, dtype=dtype)
+        agrees(lambda x: ((x / 8).sum(axes), (x + 1).max(axes), (x - 1).min(axes), x * 2), x, rtol=1e-2)
 
 
 def test_special_values(tensor):
@@ -210,6 +220,33 @@ def test_gather_reads_inside_kernels(normal, tensor, rng, mode):
     agrees(lambda x, i: pg.take(x, i, axis=0, mode=mode) * 2, whole, rows, rtol=0)
 
 
+def test_gather_in_a_kernel_with_several_loops_over_rows(normal, tensor, rng):
+    x, y = normal(7), normal(5, 4, 3, 7)
+    i = tensor(rng.integers(-1, 9, (3, 4, 5, 1)).astype(np.int32))
+    function = lambda x, i, y: (pg.transpose(y, (2, 1, 0, 3)) * elements(x, i, "clip")[..., None]).sum(-1)
+    assert kernels(function, x, i, y) == ["loop"]
+    agrees(function, x, i, y)
+
+
+def elements(x, indices, mode):
+    """Elements of the vector x as the primitive gives them, which leaves the indices as they are."""
+    return gather(x, indices, places=Places(collapsed=(0,), index_map=(0,)), sizes=(1,), mode=mode)
+
+
+@pytest.mark.parametrize("mode", ["clip", "fill", "zero"])
+def test_gather_at_unsigned_places(normal, tensor, mode):
+    places = np.array([[0], [6], [7], [2**62], [2**63], [2**63 + 3], [2**64 - 1]], np.uint64)
+    agrees(lambda x, i: elements(x, i, mode) * 2, normal(7), tensor(places), rtol=0)
+
+
+def test_sums_that_are_cut_differently_are_not_in_one_kernel(normal):
+    def function(x, y):
+        y = y * 2
+        return y.sum(0), (y + (x * x).sum(2)).sum(0)  # the latter goes over 32 times as many elements
+
+    agrees(function, normal(1024, 64, 32), normal(1024, 64))
+
+
 def test_results_do_not_depend_on_the_number_of_threads(normal):
     x, w, b = normal(3000, 65), normal(65), normal(65)
     function = pg.jit(pg.grad(lambda x, w, b: (layer_norm(x, w, b) ** 2).sum(), (0, 1, 2)))
@@ -230,6 +267,8 @@ def test_long_sums_are_accurate(tensor):
     x = np.full(3_000_001, 0.1, np.float32)
     total = pg.jit(lambda x: (x * 1.5).sum())(tensor(x)).item()
     assert total == pytest.approx(np.sum(np.float32(0.1) * np.float32(1.5), dtype=np.float64) * x.size, rel=1e-6)
+    columns = pg.jit(lambda x: (x * 1.5).sum(0))(tensor(x[:3_000_000].reshape(-1, 3))).numpy()
+    np.testing.assert_allclose(columns, total / 3, rtol=1e-5)  # 1e-3 if each chunk were added one by one
 
 
 def test_a_result_that_is_also_an_operand_elsewhere_is_stored(normal):

@@ -3,12 +3,14 @@
 import hashlib
 import math
 
+from ..core.dtype import dt
 from ..core.evaluate import OUTPUT
 from ..core.graph import GraphTrace
 from ..core.node import Spec, detached, is_constant, make_aval, stand_in
 from ..primitives.base import output
+from ..primitives.elementwise import convert
 from .c import Code
-from .c_scalars import expression, register_type
+from .c_scalars import HALVES, expression, register_type
 from .groups import ROWS, SMALL, Grouping
 from .loops import cost_of, plan_of
 
@@ -89,12 +91,16 @@ def with_partial_reductions(graph):
         chunks = _chunks(node, sizes[0] if sizes else 0)
         if not chunks:
             return None
-        (x,) = node.spec.inputs
-        aval = make_aval((chunks, *node.aval.shape), node.aval.dtype, node.aval.device)
+        (x,), dtype = node.spec.inputs, node.aval.dtype
+        wide = dt.float32 if dtype.name in HALVES else dtype  # what is to be added up later is not rounded before
+        aval = make_aval((chunks, *node.aval.shape), wide, node.aval.device)
         params = {"axes": node.spec.params["axes"], "chunks": chunks, "combine": node.spec.primitive.combine}
         part = detached(Spec(partial, params, (x,), aval), inputs)
-        spec = node.spec.primitive.make_spec((aval,), {"axes": (0,)})
-        return detached(spec, (part,))
+        total = detached(node.spec.primitive.make_spec((aval,), {"axes": (0,)}), (part,))
+        if wide is dtype:
+            return total
+        to = {"dtype": dtype, "weak_type": node.aval.weak_type}
+        return detached(convert.make_spec((total.aval,), to), (total,))
 
     return graph.rewritten(replacement)
 
