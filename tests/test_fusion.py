@@ -139,6 +139,27 @@ def test_operands_that_lie_the_other_way(normal, shape):
     agrees(lambda x, y: ((turned(x) > 0) & (y > 0)).sum(-1), x, y)
 
 
+@pytest.mark.parametrize(
+    "shape", [(5, 20, 100), (2, 100, 20), (3, 65, 130), (1, 7, 16), (2, 129, 15), (40, 3, 17), (3, 1, 40)]
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "float16", "bool"])
+def test_short_rows_are_reduced_side_by_side(tensor, rng, shape, dtype):
+    """Operands of both layouts, and one that both rows and elements skip in; every dtype, with and without turned tiles."""
+    b, n, m = shape
+    make = lambda *shape: tensor((rng.standard_normal(shape) * 4).astype(dtype))  # noqa: E731
+    rows, columns, plain = make(b, n, m), make(b, m, n), make(m)
+    if dtype != "bool":
+        agrees(
+            lambda x, y, z: (x.swapaxes(1, 2) + y * 2 + z[:, None]).sum(2) * 3,
+            rows,
+            columns,
+            plain,
+            rtol=5e-3 if dtype == "float16" else 1e-5,
+        )  # sums in float16: rounded once, or after each kernel
+    agrees(lambda x, y, z: pg.maximum(x.swapaxes(1, 2), y).max(2) > z, rows, columns, plain)
+    agrees(lambda x, y: pg.argmax((x.swapaxes(1, 2) + y).min(2), -1), rows, columns)
+
+
 def test_positions_are_computed_where_they_are_read(normal):
     function = lambda x: pg.where(pg.tril(pg.ones((30, 30), dtype="bool")), x, -1e9) + pg.arange(30)
     assert kernels(function, normal(4, 30, 30)) == ["loop"]

@@ -124,3 +124,39 @@ def test_scatter_is_xla_s(tensor, case, combine, mode):
 def test_axes_out_of_range_or_named_twice(name, axis, tensor):
     with pytest.raises(pg.ShapeError, match="fix:"):
         getattr(pg, name)(tensor(np.ones((2, 3, 4))), axis=axis)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 20, 63, 64, 65, 127, 128, 129])
+@pytest.mark.parametrize("rows", [1, 15, 16, 130])
+def test_short_rows_of_every_layout(tensor, rng, rows, length):
+    """Rows that are reduced side by side: dense, with gaps, backwards, transposed, of 4 bytes and of others."""
+    base = rng.integers(-9, 9, (2, rows, 2 * length))
+    for dtype in ("f4", "f8", "i4", "i2"):
+        whole = base.astype(dtype)
+        for x in (
+            whole[:, :, :length],
+            whole[:, ::-1, ::2],
+            whole[:, :, ::-1],
+            whole.swapaxes(0, 1),
+            whole[..., 1:, :],
+        ):
+            np.testing.assert_array_equal(tensor(x).sum(-1).numpy(), x.sum(-1, dtype=dtype))
+        view = tensor(whole)
+        for index in (np.s_[:, :, 1 : length + 1], np.s_[:, ::-1, ::2], np.s_[:, :, ::-1]):
+            np.testing.assert_array_equal(view[index].max(-1).numpy(), whole[index].max(-1))
+            np.testing.assert_array_equal(view[index].sum((0, 2)).numpy(), whole[index].sum((0, 2), dtype=dtype))
+        np.testing.assert_array_equal(view.permute((2, 0, 1)).min(1).numpy(), whole.transpose(2, 0, 1).min(1))
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (3, 65, 130), (2, 17, 20), (1, 200, 33), (5, 16, 16)])
+@pytest.mark.parametrize("dtype", ["f4", "i4", "f8", "u1"])
+def test_elementwise_operations_on_transposed_operands(tensor, rng, shape, dtype):
+    """None, one, two or all three of the operands lie the other way."""
+    plain = [rng.integers(0, 9, shape).astype(dtype) for _ in range(3)]
+    turned = [np.ascontiguousarray(x.swapaxes(-1, -2)) for x in plain]
+    for k in range(4):
+        x, y, z = [tensor(turned[i]).swapaxes(-1, -2) if i < k else tensor(plain[i]) for i in range(3)]
+        np.testing.assert_array_equal((x + y).numpy(), plain[0] + plain[1])
+        np.testing.assert_array_equal((x[..., 1:, ::-1] * 2).numpy(), plain[0][..., 1:, ::-1] * 2)
+        np.testing.assert_array_equal(pg.where(x > y, y, z).numpy(), np.where(plain[0] > plain[1], plain[1], plain[2]))
+        np.testing.assert_array_equal(pg.clip(x, y, z).numpy(), np.clip(plain[0], plain[1], plain[2]))

@@ -1,16 +1,16 @@
 """The C text of a Plan: one function, `void name(void *const *b, int64_t begin, int64_t end, char *scratch)`."""
 
+import contextlib
 import math
 
 import numpy as np
 
 from .c_scalars import HALVES, c_type, register_type, round_expression
-from .c_text import Accumulator, combined, identity, wide_type
-from .c_values import Values
+from .c_text import Accumulator, combined, identity, times, wide_type
+from .c_values import LANES, Values
 from .loops import Access, Inlined, Pass, cost_of
 
 BLOCK = 512  # terms of a float sum that are added in registers; sums of blocks are added in double
-LANES = 64  # rows that are reduced side by side
 TILE = 16  # rows for which arrays that lie the other way are turned at a time
 STACK = 1 << 14  # most bytes of a row's buffers on the stack
 
@@ -103,28 +103,43 @@ class Code(Values):
 
     def _open_tile(self):
         """A loop over tiles of rows, `first` to `last` inside; turns what lies the other way."""
-        size = self.plan.rows[-1].size
         self.line("const int64_t end_of_rows = last;")
-        self.open("for (int64_t tile = first, lanes; tile < end_of_rows; tile += lanes)")
-        self.line(f"lanes = end_of_rows - tile < {TILE} ? end_of_rows - tile : {TILE};")
-        if len(self.plan.rows) > 1:
-            self.line(f"if (lanes > {size} - tile % {size}) lanes = {size} - tile % {size};")
+        self._open_rows(TILE, "end_of_rows")
         self.open("")
         self.line("const int64_t r = tile;")
         self._row_indices()
         for key, (read, loops) in self.plan.turned.items():
             name = self.tiles[key]
-            for k, loop in enumerate(loops):
+            for k, loop in enumerate(loops[:-1]):
                 self.open(f"for (int64_t c{k} = 0; c{k} < {loop.size}; c{k}++)")
-            inner = Pass(0, loops)
+            inner, last, k = Pass(0, loops), loops[-1], len(loops) - 1
             count = math.prod(loop.size for loop in loops)
-            source = f"{self.pointer[read.node]}[{self.offset(read, loops)} + l]"
-            to = f"{name}[l * {count} + {self.buffer_index(inner)}]"
-            self.line(f"for (int64_t l = 0; l < lanes; l++) {to} = {source};")
-            for _ in loops:
+            source, to = f"{self.pointer[read.node]} + {self.offset(read, loops[:-1])}", f"{name} + {self.buffer_index(inner, k)}"
+            if read.node.aval.dtype.itemsize == 4:
+                self._turn(to, count, source, read.strides[last.last], last.size, "lanes")
+            else:
+                self.open(f"for (int64_t c{k} = 0; c{k} < {last.size}; c{k}++)")
+                across = times(f"c{k}", read.strides[last.last])
+                self.line(f"for (int64_t l = 0; l < lanes; l++) ({to})[l * {count} + c{k}] = ({source})[{across} + l];")
+                self.close()
+            for _ in loops[:-1]:
                 self.close()
         self.close()
         self.line("const int64_t first = tile, last = tile + lanes;")
+
+    def _open_rows(self, count, end):
+        """A loop over tiles of `lanes` rows, at most `count`, that differ in the last loop over rows only."""
+        loops = self.plan.rows
+        self.open(f"for (int64_t tile = first, lanes; tile < {end}; tile += lanes)")
+        self.line(f"lanes = {end} - tile < {count} ? {end} - tile : {count};")
+        if len(loops) > 1:
+            size = loops[-1].size
+            self.line(f"if (lanes > {size} - tile % {size}) lanes = {size} - tile % {size};")
+
+    def _turn(self, to, to_stride, source, from_stride, rows, columns):
+        self.line(
+            f"pg_turn_4((uint32_t *)({to}), {to_stride}, (const uint32_t *)({source}), {from_stride}, {rows}, {columns});"
+        )
 
     def _row_indices(self):
         loops = self.plan.rows
@@ -142,7 +157,8 @@ class Code(Values):
             kind, name = c_type(read.node.aval.dtype), f"z{len(self.tiles)}"
             self.tiles[key] = name
             self.line(f"{kind} *const {name} = ({kind} *)(scratch + {self.scratch});")
-            bytes_needed = TILE * math.prod(loop.size for loop in loops) * read.node.aval.dtype.itemsize
+            elements = LANES * LANES if self.plan.columns else TILE * math.prod(loop.size for loop in loops)
+            bytes_needed = elements * read.node.aval.dtype.itemsize
             self.scratch += -(-bytes_needed // 64) * 64
         on_stack = 0
         for node in self.plan.members:
@@ -234,41 +250,58 @@ class Code(Values):
         """Several rows at a time, side by side in vectors: each element of the row is visited for all of them."""
         plan = self.plan
         (current,) = plan.passes
-        self.row_index = {plan.rows[0]: "r"}
-        self.open(f"for (int64_t r0 = first; r0 < last; r0 += {LANES})")
-        self.line(f"const int64_t lanes = last - r0 < {LANES} ? last - r0 : {LANES};")
+        self._open_rows(LANES, "last")
+        self.line("const int64_t r = tile;")
+        self._row_indices()
         sums = {}
         for node in current.reductions:
             sums[node] = self.new("s")
             kind, start = register_type(node.aval.dtype), identity(node.spec.primitive.combine, node.aval.dtype)
             self.line(f"{kind} {sums[node]}[{LANES}];")
             self.line(f"for (int64_t l = 0; l < {LANES}; l++) {sums[node]}[l] = {start};")
-        for k, loop in enumerate(current.loops):
-            self.open(f"for (int64_t c{k} = 0; c{k} < {loop.size}; c{k}++)")
-        self._open_lanes()
-        for node, name in sums.items():
-            value = self.operand(node, 0, current)
-            kind = register_type(node.aval.dtype)
-            both = combined(node.spec.primitive.combine, node.aval.dtype, f"{name}[l]", value, kind)
-            self.line(f"{name}[l] = {both};")
-        self.close()
-        for _ in current.loops:
+        k = len(current.loops) - 1
+        for i, loop in enumerate(current.loops[:-1]):
+            self.open(f"for (int64_t c{i} = 0; c{i} < {loop.size}; c{i}++)")
+        size = current.loops[-1].size
+        begin, end = "0", str(size)
+        if plan.turned:
+            if size > LANES:
+                self.open(f"for (int64_t block = 0; block < {size}; block += {LANES})")
+                self.line(f"const int64_t stop = block + {LANES} < {size} ? block + {LANES} : {size};")
+                begin, end = "block", "stop"
+            for key, (read, _) in plan.turned.items():
+                source = f"{self.pointer[read.node]} + {self.offset(read, current.loops[:-1])} + {begin}"
+                across = read.strides[plan.rows[-1].last]
+                self._turn(self.tiles[key], LANES, source, across, "lanes", f"{end} - {begin}")
+        self.open(f"for (int64_t c{k} = {begin}; c{k} < {end}; c{k}++)")
+        with self._lanes():
+            for node, name in sums.items():
+                value = self.operand(node, 0, current)
+                kind = register_type(node.aval.dtype)
+                both = combined(node.spec.primitive.combine, node.aval.dtype, f"{name}[l]", value, kind)
+                self.line(f"{name}[l] = {both};")
+        for _ in range(len(current.loops) + (begin == "block")):
             self.close()
-        self._open_lanes()
-        for node in plan.members:
-            if node in sums:
-                self._declare_reduced(node, f"{sums[node]}[l]")
-                if node in plan.writes:
-                    self.line(f"{self.output[node]}[{self.offset(plan.writes[node], ())}] = {self.stored(node)};")
-            elif not plan.inner_of[node] and (plan.level[node] or node in plan.writes):
-                self.row_value(node)
-        self.close()
+        with self._lanes():
+            for node in plan.members:
+                if node in sums:
+                    self._declare_reduced(node, f"{sums[node]}[l]")
+                    if node in plan.writes:
+                        self.line(f"{self.output[node]}[{self.offset(plan.writes[node], ())}] = {self.stored(node)};")
+                elif not plan.inner_of[node] and (plan.level[node] or node in plan.writes):
+                    self.row_value(node)
         self.close()
 
-    def _open_lanes(self):
+    @contextlib.contextmanager
+    def _lanes(self):
+        """A loop in which row `l` of the tile is the current one."""
         self.line("#pragma omp simd")
         self.open("for (int64_t l = 0; l < lanes; l++)")
-        self.line("const int64_t r = r0 + l;")
+        loop = self.plan.rows[-1]
+        start, self.row_index[loop] = self.row_index[loop], f"{self.row_index[loop]} + l"
+        yield
+        self.row_index[loop] = start
+        self.close()
 
     def _declare_reduced(self, node, text):
         kind = register_type(node.aval.dtype)

@@ -9,6 +9,8 @@ from .c_text import literal, outside, rounded, times
 from .groups import operand_index, read_through
 from .loops import Access, Inlined, is_kept, is_number
 
+LANES = 64  # rows that are reduced side by side
+
 
 class Values:
     """The text of a function under construction, and the names of the values that it has declared.
@@ -211,9 +213,7 @@ class Values:
         if key in self.names:
             return self.names[key]
         if key in self.tiles and inner:
-            count = math.prod(loop.size for loop in current.loops)
-            place = f"{self.tiles[key]}[(r - tile) * {count} + {self.buffer_index(current)}]"
-            text = load_expression(array.aval.dtype, place)
+            text = load_expression(array.aval.dtype, f"{self.tiles[key]}[{self.tile_index(current)}]")
         else:
             text = self.load_text(self.pointer[array], read, current if inner else None, array.aval.dtype)
         name = self.new("v")
@@ -250,12 +250,22 @@ class Values:
             return " + ".join(inner)
         return " + ".join([base, *inner])
 
-    def buffer_index(self, current):
+    def buffer_index(self, current, loops=None):
+        """Where a buffer of a row holds the current element; `loops`: only so many of the loops are counted."""
         terms, reach = [], 1
         for k, loop in reversed(list(enumerate(current.loops))):
-            terms.append(times(f"c{k}", reach))
+            if loops is None or k < loops:
+                terms.append(times(f"c{k}", reach))
             reach *= loop.size
-        return " + ".join(reversed(terms))
+        return " + ".join(reversed(terms)) or "0"
+
+    def tile_index(self, current):
+        """Where a turned tile holds the current element."""
+        if self.plan.columns:
+            k = len(current.loops) - 1
+            return f"{f'(c{k} - block)' if current.loops[k].size > LANES else f'c{k}'} * {LANES} + l"
+        count = math.prod(loop.size for loop in current.loops)
+        return f"(r - tile) * {count} + {self.buffer_index(current)}"
 
     def _counted(self, place, current):
         terms = [str(place.constant)] if place.constant else []

@@ -17,6 +17,8 @@ from ..primitives.access import Axis, Place, axes_of
 from .groups import is_addressed, operand_index, read_through, rows_of
 
 LONGEST_TILE = 1 << 15  # bytes of a row
+SHORT = 128  # elements of a row below which several rows are reduced side by side
+SIDE_BY_SIDE = 16  # rows for which that pays
 CHEAP = 6  # cost up to which a value is computed again rather than kept for a later pass
 
 
@@ -271,11 +273,12 @@ def _find_passes(plan):
             stack += [plan.reads[node, i] for i in range(len(node.inputs))]
     plan.passes = [passes[key] for key in sorted(passes, key=lambda key: (key[0], len(key[1])))]
     plan.columns = _goes_by_columns(plan)
-    plan.turned = {} if plan.columns else _turned_reads(plan)
+    plan.turned = _turned_reads(plan)
 
 
 def _turned_reads(plan):
-    """Accesses to arrays in which rows, not the elements of a row, lie side by side; with the loops of their pass.
+    """Accesses to arrays that lie the other way, with the loops of their pass: rows lie side by side where the
+    elements of a row should, or the other way round where the kernel goes by columns.
 
     Tiles of them are copied before several rows are computed, so that whole cache lines are read.
     """
@@ -285,23 +288,32 @@ def _turned_reads(plan):
     for (node, _), read in plan.reads.items():
         inner = plan.inner_of[node]
         if isinstance(read, Access) and inner and not is_number(read.node):
-            loops = plan.inner[inner]
-            across = read.strides.get(loops[-1].last, 0)
-            if read.strides.get(plan.rows[-1].last) == 1 and abs(across) > 1:
-                if math.prod(loop.size for loop in loops) * read.node.aval.dtype.itemsize <= LONGEST_TILE:
-                    found[read.key] = read, loops
+            loops, itemsize = plan.inner[inner], read.node.aval.dtype.itemsize
+            along, across = read.strides.get(loops[-1].last, 0), read.strides.get(plan.rows[-1].last, 0)
+            if plan.columns:
+                turns = along == 1 and abs(across) > 1 and itemsize == 4
+            else:
+                turns = across == 1 and abs(along) > 1
+                turns = turns and math.prod(loop.size for loop in loops) * itemsize <= LONGEST_TILE
+            if turns:
+                found[read.key] = read, loops
     return found
 
 
 def _goes_by_columns(plan):
-    """True if rows, not the elements of a row, lie side by side in memory, and all there is to do is to reduce each."""
-    if len(plan.rows) != 1 or plan.chunks is not None or len(plan.passes) != 1:
+    """True if all there is to do is to reduce each row, and several rows at a time are better than one.
+
+    That is where rows, not the elements of a row, lie side by side in memory, and where rows are short.
+    """
+    if not plan.rows or plan.rows[-1].size < SIDE_BY_SIDE or plan.chunks is not None or len(plan.passes) != 1:
         return False
     (only,) = plan.passes
     if only.results or only.buffers or only.partials:
         return False
+    if math.prod(loop.size for loop in only.loops) <= SHORT:
+        return True
     side_by_side = lambda loop: sum(r.node.aval.size for r in plan.accesses if r.strides.get(loop.last) == 1)  # noqa: E731
-    return side_by_side(plan.rows[0]) > side_by_side(only.loops[-1])
+    return side_by_side(plan.rows[-1]) > side_by_side(only.loops[-1])
 
 
 def _is_readable(plan, node):

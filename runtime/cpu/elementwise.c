@@ -3,8 +3,10 @@
  * The output is dense; inputs have stride 0 where they are broadcast. Where all operands are dense or
  * single values, the arrays are one axis. Otherwise axes are merged where every operand allows it, and
  * the last two of those left are cut into tiles: the tiles are what threads share, and within a tile
- * a transposed input stays in the first-level cache. */
+ * a transposed input stays in the first-level cache; if its elements have 4 bytes, it is turned there. */
 #include "elementwise.h"
+
+#include "turn.h"
 
 /* ---- preparing --------------------------------------------------------------------------------- */
 
@@ -104,6 +106,8 @@ typedef struct axis {
     int64_t strides[MAX_OPERANDS];
 } axis;
 
+enum { TILE = 64, MAX_TURNED = 2 };
+
 typedef struct nest {
     pg_loop *loop;
     int64_t parameter;
@@ -112,6 +116,7 @@ typedef struct nest {
     int32_t n_axes; /* at least 2: the last is the loop's, the one before is the rows' */
     axis axes[PG_MAX_NDIM + 1];
     int64_t tile_rows, tile_length;
+    int32_t n_turned, turned[MAX_TURNED]; /* operands that are copied, turned, before the loop */
 } nest;
 
 static axis *last_axis(nest *n) { return &n->axes[n->n_axes - 1]; }
@@ -194,8 +199,18 @@ static int32_t transposed_input(const nest *n)
     return 0;
 }
 
+/* Which inputs lie along the rows' axis, element by element. */
+static void find_turned(nest *n, pg_array *const *in)
+{
+    const axis *rows = &n->axes[n->n_axes - 2], *length = last_axis(n);
+    for (int32_t i = 1; i < n->n_operands && n->n_turned < MAX_TURNED; i++)
+        if (rows->strides[i] == 4 && pg_dtype_size(in[i - 1]->dtype) == 4 &&
+            magnitude(length->strides[i]) > 4)
+            n->turned[n->n_turned++] = i;
+}
+
 /* Chooses the loop's axis, the rows' axis and the tiles. */
-static void arrange(nest *n)
+static void arrange(nest *n, pg_array *const *in)
 {
     enum { SHORT = 16 }; /* below this, calling the loop costs more than the loop */
     int32_t last = n->n_axes - 1, longest = longest_axis(n);
@@ -208,8 +223,9 @@ static void arrange(nest *n)
     int32_t transposed = transposed_input(n);
     if (transposed) {
         move_axis(n, natural_axis(n, transposed, last), last - 1);
-        n->tile_rows = 64;
-        n->tile_length = 64;
+        n->tile_rows = TILE;
+        n->tile_length = TILE;
+        find_turned(n, in);
         return;
     }
     n->tile_rows = 1;
@@ -241,13 +257,33 @@ static void run_tile(const nest *n, char *const *start, int64_t row, int64_t col
     const axis *rows = &n->axes[n->n_axes - 2], *length = &n->axes[n->n_axes - 1];
     int64_t n_rows = least(n->tile_rows, rows->size - row);
     int64_t n_columns = least(n->tile_length, length->size - column);
+    int64_t strides[MAX_OPERANDS], row_strides[MAX_OPERANDS];
     char *at[MAX_OPERANDS];
-    for (int32_t i = 0; i < n->n_operands; i++)
+    for (int32_t i = 0; i < n->n_operands; i++) {
         at[i] = start[i];
+        strides[i] = length->strides[i];
+        row_strides[i] = rows->strides[i];
+    }
+    _Alignas(64) uint32_t turned[MAX_TURNED][TILE * TILE];
+    for (int32_t k = 0; k < n->n_turned; k++) {
+        int32_t i = n->turned[k];
+        PG_ISA_SELECT(pg_turn)
+        (turned[k], n_columns, (const uint32_t *)at[i], strides[i] / 4, n_columns, n_rows);
+        at[i] = (char *)turned[k];
+        strides[i] = 4;
+        row_strides[i] = 4 * n_columns;
+    }
+    bool is_dense = true;
+    for (int32_t i = 0; i < n->n_operands; i++)
+        is_dense &= row_strides[i] == strides[i] * n_columns;
+    if (is_dense) { /* short rows are one long one */
+        n_columns *= n_rows;
+        n_rows = 1;
+    }
     for (int64_t r = 0; r < n_rows; r++) {
-        n->loop(at[0], (const char *const *)&at[1], length->strides, n_columns, n->parameter);
+        n->loop(at[0], (const char *const *)&at[1], strides, n_columns, n->parameter);
         for (int32_t i = 0; i < n->n_operands; i++)
-            at[i] += rows->strides[i];
+            at[i] += row_strides[i];
     }
 }
 
@@ -295,7 +331,7 @@ static void run_nest(const pg_elementwise *kind, pg_loop *loop, int64_t paramete
     for (int32_t i = 0; i < kind->n_in; i++)
         n.start[i + 1] = in[i]->data;
     collect_axes(&n, in, out);
-    arrange(&n);
+    arrange(&n, in);
     int32_t last = n.n_axes - 1;
     int64_t n_tiles =
         tiles(n.axes[last - 1].size, n.tile_rows) * tiles(n.axes[last].size, n.tile_length);

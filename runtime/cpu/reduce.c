@@ -13,6 +13,7 @@
 #include "axes.h"
 #include "backend.h"
 #include "cpu.h"
+#include "turn.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,8 @@ enum {
     LANE_BYTES = 8192,  /* of accumulators: a quarter of the L1 cache */
     FOLD_LANES = 256,   /* lanes for one output: enough to hide the latency of an addition */
     SHORT_ROW = 16,     /* below this, lanes over a reduced axis are not worth folding */
+    TURNED_ROW = 128,   /* below this, not even if outputs can be turned to lie side by side */
+    TURN = 64,          /* lanes and elements that are turned at a time */
     LEAF_ROWS = 128,    /* rows added one after another before the pairwise tree begins */
     PIECE = 1 << 16,    /* elements of x that make a unit of their own */
     MIN_UNITS = 64,     /* units wanted when x is large enough: processors to keep busy */
@@ -38,11 +41,25 @@ typedef struct reduction {
     pg_axis lanes; /* neighbouring outputs computed side by side */
     int64_t tile;  /* lanes of a unit */
     int64_t wide;  /* rows that follow each other in memory and are read as one, for more lanes */
+    bool turns;    /* elements of 4 bytes that lie along the reduced axis are turned first */
     int64_t outer; /* outputs per lane = product of kept */
     int64_t rows;  /* elements per output = product of reduced */
     int64_t tiles, pieces; /* units = outer * tiles * pieces */
     char *partials;        /* pieces x outer x lanes accumulators, if pieces > 1 */
 } reduction;
+
+/* acc = `count` elements that follow each other in memory, for each of `lanes` lanes. */
+static void accumulate_turned(const reduction *r, const char *x, int64_t lanes, int64_t count,
+                              char *acc)
+{
+    _Alignas(64) uint32_t turned[TURN * TURN];
+    for (int64_t i = 0; i < count; i += TURN) {
+        int64_t n = count - i < TURN ? count - i : TURN;
+        PG_ISA_SELECT(pg_turn)
+        (turned, lanes, (const uint32_t *)x + i, r->lanes.stride[0] / 4, lanes, n);
+        r->loops->accumulate(acc, (const char *)turned, n, 4 * lanes, lanes, 4);
+    }
+}
 
 /* acc = rows [begin, end) of the flattened reduced axes, for `lanes` lanes from x on. */
 static void accumulate_rows(const reduction *r, const char *x, int64_t lanes, int64_t begin,
@@ -56,12 +73,16 @@ static void accumulate_rows(const reduction *r, const char *x, int64_t lanes, in
         int64_t count = left < end - begin ? left : end - begin;
         const char *row = x + pg_axes_offset(r->reduced, outer_axes, begin / inner.size, 0) +
                           first * inner.stride[0];
+        begin += count;
+        if (r->turns) {
+            accumulate_turned(r, row, lanes, count, acc);
+            continue;
+        }
         int64_t whole = count / r->wide, rest = count % r->wide;
         r->loops->accumulate(acc, row, whole, r->wide * inner.stride[0], r->wide * lanes, stride);
         if (rest)
             r->loops->accumulate(acc, row + whole * r->wide * inner.stride[0], 1, 0, rest * lanes,
                                  stride);
-        begin += count;
     }
 }
 
@@ -141,8 +162,14 @@ static void plan_axes(reduction *r, const pg_op *op, const pg_array *x, const pg
                       (inner.size < SHORT_ROW && last.size > inner.size));
     if (over_kept && last.size < SHORT_ROW && inner.size > last.size && !adjacent)
         over_kept = false;
+    r->turns = pg_dtype_size(x->dtype) == 4 && inner.stride[0] == 4 && last_stride > 4 &&
+               inner.size > 1 && inner.size < TURNED_ROW && last.size >= SHORT_ROW;
 
-    if (over_kept) {
+    if (r->turns) {
+        r->n_kept--;
+        r->lanes = last;
+        adjacent = false;
+    } else if (over_kept) {
         r->n_kept--;
         r->lanes = last;
     } else {
@@ -162,6 +189,7 @@ static void plan_units(reduction *r)
     r->rows = pg_axes_count(r->reduced, r->n_reduced);
     int64_t most = LANE_BYTES / r->loops->accumulator_size;
     if (most > MAX_LANES) most = MAX_LANES;
+    if (r->turns && most > TURN) most = TURN;
     r->tile = r->lanes.size < most ? r->lanes.size : most;
     r->tiles = (r->lanes.size + r->tile - 1) / r->tile;
     r->pieces = 1;
