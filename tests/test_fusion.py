@@ -313,6 +313,21 @@ def test_kernels_do_not_wait_for_each_other_in_a_circle(normal):
     agrees(function, normal(12, 12), normal(12, 12), rtol=1e-4)
 
 
+def test_kernels_leave_effects_in_their_order(normal):
+    log = []
+
+    def note(name, x):
+        return pg.io_callback(lambda x: log.append(name) or np.float32(x), pg.ShapeDtypeStruct((), "float32"), x)
+
+    def function(x, w, b):
+        y = (x @ w) * 2 + 1
+        first = note("first", y.sum())
+        return y * 3 + note("second", b), first  # in one kernel with y it would have to come before the sum
+
+    pg.jit(function)(normal(30, 30), normal(30, 30), normal())
+    assert log == ["first", "second"]
+
+
 def test_donated_memory_is_reused_in_place(normal):
     x = normal(1000)
     x.eval()

@@ -114,7 +114,10 @@ class Code(Values):
                 self.open(f"for (int64_t c{k} = 0; c{k} < {loop.size}; c{k}++)")
             inner, last, k = Pass(0, loops), loops[-1], len(loops) - 1
             count = math.prod(loop.size for loop in loops)
-            source, to = f"{self.pointer[read.node]} + {self.offset(read, loops[:-1])}", f"{name} + {self.buffer_index(inner, k)}"
+            source, to = (
+                f"{self.pointer[read.node]} + {self.offset(read, loops[:-1])}",
+                f"{name} + {self.buffer_index(inner, k)}",
+            )
             if read.node.aval.dtype.itemsize == 4:
                 self._turn(to, count, source, read.strides[last.last], last.size, "lanes")
             else:

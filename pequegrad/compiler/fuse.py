@@ -141,7 +141,8 @@ def _rebuilt(graph, grouping, plans):
     def needed(item):
         if item in plans:
             return plans[item].inputs
-        return [source for source in item.inputs if not is_constant(source)]
+        before = [grouping.before[item]] if item in grouping.before else []
+        return before + [source for source in item.inputs if not is_constant(source)]
 
     def emit(item):
         if item in plans:

@@ -92,6 +92,10 @@ class Grouping:
                     self.kept.add(base)
         for node in (*graph.outputs, *graph.effects):
             self.kept.add(self.source(node)[0])
+        effects = sorted(graph.effects, key=self.position.__getitem__)
+        self.before = dict(zip(effects[1:], effects))  # effect -> the one that must take place before it
+        for effect, before in self.before.items():
+            self.readers.setdefault(before, []).append(effect)
         self.depth = self._depths()
         for node in reversed(graph.nodes):
             if node in self.members:
