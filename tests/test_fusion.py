@@ -1,12 +1,15 @@
 """Which operations become one kernel, and that kernels compute what the operations do."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import ml_dtypes
 import numpy as np
 import pytest
 
 import pequegrad as pg
-from pequegrad.compiler.fuse import loop
-from pequegrad.compiler.program import compiled_graph
+from pequegrad.compiler.fuse import fuse, loop
+from pequegrad.compiler.program import compiled_graph, simplified_graph
 from pequegrad.compiler.toolchain import Unavailable, build
 from pequegrad.primitives.indexing import Places, gather
 
@@ -311,6 +314,25 @@ def test_kernels_do_not_wait_for_each_other_in_a_circle(normal):
         return c * d + a
 
     agrees(function, normal(12, 12), normal(12, 12), rtol=1e-4)
+
+
+def test_threads_may_fuse_at_the_same_time(normal):
+    function = pg.jit(pg.grad(lambda x, w, b: (layer_norm(x.reshape((6, 7, 5)), w, b) ** 2).sum(), (0, 1, 2)))
+    function(normal(42, 5), normal(5), normal(5))
+    ((entry,),) = function.compiled.values()
+    graph = simplified_graph(entry.closed)
+
+    def texts():
+        return [node.spec.params["kernel"].text for node in fuse(graph).nodes if node.spec.primitive is loop]
+
+    expected, interval = texts(), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            for found in pool.map(lambda _: texts(), range(40)):
+                assert found == expected
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_kernels_leave_effects_in_their_order(normal):
