@@ -11,6 +11,7 @@ of the whole program may differ by, through cancellation, comparisons and all.
 
 import dataclasses
 import math
+import string
 import types
 from collections.abc import Callable
 
@@ -934,7 +935,7 @@ def _dot(b, i, j, contract, batch):
 
 def _product(contract, batch):
     def twin(x, y):
-        letters = iter("abcdefghijklmnop")
+        letters = iter(string.ascii_letters)
         left, right = [None] * x.ndim, [None] * y.ndim
         for kind in (batch, contract):
             for a, c in zip(*kind):
