@@ -234,6 +234,12 @@ def test_special_values(tensor):
     agrees(lambda x: ((x * 2).max(0), (x * 2).max(1), (x * 2).max(), (x * 2).sum(0)), tensor(many), rtol=0)
 
 
+@pytest.mark.filterwarnings("error")
+def test_numbers_that_no_value_of_the_dtype_can_be(normal):
+    agrees(lambda x: pg.where(x > 0, x, -1e300) + 1, normal(30), rtol=0)
+    agrees(lambda x: pg.minimum(x * 1e9, 1e300) + 1, normal(30, dtype=np.float16), rtol=0)
+
+
 @pytest.mark.parametrize("mode", ["clip", "fill"])
 def test_gather_reads_inside_kernels(normal, tensor, rng, mode):
     x, rows = normal(50, 33), tensor(rng.integers(-3, 55, (7, 5)).astype(np.int32))

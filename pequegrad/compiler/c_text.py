@@ -109,7 +109,8 @@ def outside(mode, dtype):
 
 def literal(node):
     """A Python number that the graph holds, as C text."""
-    value = np.asarray(node.spec.params["value"]).astype(node.aval.dtype)[()]
+    with np.errstate(over="ignore"):  # what is too large is inf
+        value = np.asarray(node.spec.params["value"]).astype(node.aval.dtype)[()]
     return number_text(value, node.aval.dtype)
 
 
