@@ -198,7 +198,9 @@ def summed(magnitude, count):
             wide = [np.abs(x.astype(np.float64)) for x in operands]
             total = magnitude(*(np.where(np.isfinite(x), x, 0) for x in wide))
             limits = ml_dtypes.finfo(np.float64 if out.dtype.itemsize == 8 else np.float32)  # of the accumulator
-            bound = float(limits.eps) * (4 + math.sqrt(count)) * total + count * float(limits.smallest_subnormal)
+            # equal terms err in one direction; NumPy adds in float64, where its errors count, too
+            steps = count if out.dtype.itemsize == 8 else math.sqrt(count)
+            bound = float(limits.eps) * (4 + steps) * total + count * float(limits.smallest_subnormal)
             off = out.astype(np.float64) + rng.uniform(-1, 1, out.shape) * np.copysign(bound, out)
             # where partial sums may overflow, the result depends on their order
             unclear = ~(total < float(limits.max) / 4)
