@@ -296,7 +296,9 @@ def test_results_do_not_depend_on_the_number_of_threads(normal):
 def test_long_sums_are_accurate(tensor):
     x = np.full(3_000_001, 0.1, np.float32)
     total = pg.jit(lambda x: (x * 1.5).sum())(tensor(x)).item()
-    assert total == pytest.approx(np.sum(np.float32(0.1) * np.float32(1.5), dtype=np.float64) * x.size, rel=3e-6)  # with SSE
+    assert total == pytest.approx(
+        np.sum(np.float32(0.1) * np.float32(1.5), dtype=np.float64) * x.size, rel=3e-6
+    )  # with SSE
     columns = pg.jit(lambda x: (x * 1.5).sum(0))(tensor(x[:3_000_000].reshape(-1, 3))).numpy()
     np.testing.assert_allclose(columns, total / 3, rtol=1e-5)  # 1e-3 if each chunk were added one by one
 

@@ -176,8 +176,7 @@ def _rebuilt(graph, grouping, plans):
             else:
                 emit(item)
                 stack.pop()
-    at = lambda node: became.get(node, node)  # noqa: E731
-    return graph.remade(map(at, graph.outputs), map(at, graph.effects), became.values())
+    return graph.renewed(became)
 
 
 def _loop_node(plan, became):
