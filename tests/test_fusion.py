@@ -381,3 +381,47 @@ def test_arguments_that_are_views_are_read_where_they_lie(normal):
         expected = np.exp(arguments[0].numpy()) * arguments[1].numpy() + arguments[2].numpy().sum(0)
         np.testing.assert_allclose(function(*arguments).numpy(), expected, rtol=1e-5, atol=1e-4)
     assert len(entry.layouts.variants) == 3
+
+
+# ---- what is computed again rather than kept ---------------------------------------------------------
+
+
+def gelu_layer(x, w, v):
+    h = x @ w
+    return ((h * 0.5 * (1 + pg.tanh((h + h * h * h * 0.044715) * 0.7978845608)) @ v) ** 2).sum()
+
+
+def test_cheap_values_are_computed_again_by_the_backward_kernel(normal):
+    x, w, v = normal(300, 200), normal(200, 500), normal(500, 100)
+    graph, jitted = compiled(pg.grad(gelu_layer, (0, 1, 2)), x, w, v)
+    forward = next(node for node in graph.nodes if node.spec.primitive is loop)
+    assert type(forward.aval) is not tuple  # the activation alone: no 1 + tanh(h), no h * h
+    agrees(pg.grad(gelu_layer, (0, 1, 2)), x, w, v, rtol=1e-4)
+
+
+def test_dear_values_are_kept(normal):
+    """pow costs more than reading its result; what products read is in memory anyway."""
+    f = lambda x, w, e: ((pg.exp(pg.sin(pg.cos(pg.abs(x @ w) ** e))) @ w) ** 2).sum()
+    x, w, e = normal(300, 200), normal(200, 200), normal(300, 200)
+    graph, _ = compiled(pg.grad(f, (0, 1, 2)), x, w, e)
+    assert str(graph).count(" = pow(") == 2  # |x w| ** e, and for the derivative |x w| ** (e - 1)
+    agrees(pg.grad(f, (0, 1, 2)), x, w, e, rtol=1e-3)
+
+
+def test_values_are_not_computed_again_for_results_of_the_program(normal):
+    x, w = normal(200, 200), normal(200, 200)
+    f = lambda x: pg.exp(x @ w * 0.1) * 2
+    agrees(lambda x: (lambda y: (y, (y @ w) * y))(f(x)), x, rtol=1e-4)
+    agrees(lambda x: (lambda y: ((y @ w) * y, (y.T @ w) * y, pg.flip(y, 0)))(f(x)), x, rtol=1e-4)
+
+
+def test_recomputation_in_norms_and_chains(normal):
+    """Row values, broadcasts and chains of chosen values; a value that two kernels compute again."""
+
+    def f(x, w, b):
+        for _ in range(3):
+            x = x + pg.relu(layer_norm(x, b, b) @ w) * 0.5
+        return (x * x).mean()
+
+    agrees(pg.grad(f, (0, 1, 2)), normal(200, 256), normal(256, 256), normal(256), rtol=1e-4)
+    agrees(pg.grad(lambda *a: pg.grad(f)(*a).sum()), normal(70, 256), normal(256, 256), normal(256), rtol=1e-3)

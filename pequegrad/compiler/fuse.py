@@ -13,6 +13,7 @@ from .c import Code
 from .c_scalars import HALVES, expression, register_type
 from .groups import ROWS, SMALL, Grouping
 from .loops import cost_of, plan_of
+from .recompute import recomputed
 
 CHUNKS = 64  # most partial results of one reduction
 CHUNK = 1 << 13  # elements that are worth a partial result
@@ -124,7 +125,7 @@ def _chunks(node, work):
 
 def fuse(graph):
     """The graph with its groups as loop nodes. Groups of one node stay as they are: the runtime has a kernel for them."""
-    graph = with_partial_reductions(graph)
+    graph = recomputed(with_partial_reductions(graph), can_fuse)
     grouping = Grouping(graph, can_fuse)
     groups = {}
     for group in dict.fromkeys(grouping.group.values()):

@@ -96,23 +96,10 @@ class Grouping:
         self.before = dict(zip(effects[1:], effects))  # effect -> the one that must take place before it
         for effect, before in self.before.items():
             self.readers.setdefault(before, []).append(effect)
-        self.depth = self._depths()
+        self.depth = depths(graph.nodes, self.members)
         for node in reversed(graph.nodes):
             if node in self.members:
                 self.place(node)
-
-    def _depths(self):
-        """How many kernels, roughly, must have run before a node can be computed."""
-        depth = {}
-        for node in self.nodes:
-            depth[node] = 0
-            for source in node.inputs:
-                if source in depth:
-                    waits = not self.is_view(source) and (
-                        source not in self.members or source.spec.primitive.form == "partial"
-                    )
-                    depth[node] = max(depth[node], depth[source] + waits)
-        return depth
 
     def is_view(self, node):
         return node.spec.primitive.form == "view"
@@ -243,6 +230,19 @@ class Grouping:
             if other is not None:
                 stack += [sibling for sibling in other.members if sibling not in seen]
         return False
+
+
+def depths(nodes, members):
+    """node -> how many kernels, roughly, must have run before it can be computed."""
+    depth = {}
+    for node in nodes:
+        depth[node] = 0
+        for source in node.inputs:
+            if source in depth:
+                form = source.spec.primitive.form
+                waits = form != "view" and (source not in members or form == "partial")
+                depth[node] = max(depth[node], depth[source] + waits)
+    return depth
 
 
 def _free_nodes(graph, can_fuse):

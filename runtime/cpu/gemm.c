@@ -69,7 +69,8 @@ static inline void store_part_double(double *c, const double *sum, int64_t n, bo
     }
 #endif
 
-/* Rows of A are reached from every third of them: an address is a base and up to twice a stride. */
+/* Rows of A that is not packed are reached from every third of them: an address is a base and up to twice a
+ * stride. */
 #define TILE(A)                                                                                   \
     typedef A A##_vector __attribute__((vector_size(VECTOR_BYTES)));                              \
     typedef A A##_unaligned __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(A))));       \
@@ -89,7 +90,27 @@ static inline void store_part_double(double *c, const double *sum, int64_t n, bo
             __builtin_prefetch(p->c + i * p->c_row + vectors * VECTOR_BYTES - 1, 1);              \
             PG_UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = (A##_vector){0};              \
         }                                                                                         \
-        for (int64_t d = 0; d < p->k; d++, b += b_row) {                                          \
+        int64_t d = 0;                                                                            \
+        const int64_t packed_a = ROWS * sizeof(A), packed_b = 2 * VECTOR_BYTES;                   \
+        if (a_row == sizeof(A) && a_column == packed_a && b_row == packed_b) {                    \
+            const char *packed =                                                                  \
+                p->a; /* constant distances: a pointer is enough, two steps at a time */          \
+            for (; d + 2 <= p->k; d += 2, packed += 2 * packed_a, b += 2 * packed_b) {            \
+                PG_UNROLL for (int e = 0; e < 2; e++)                                             \
+                {                                                                                 \
+                    A##_vector y[2];                                                              \
+                    PG_UNROLL for (int v = 0; v < vectors; v++) y[v] =                            \
+                        ((const A##_unaligned *)(b + e * packed_b))[v];                           \
+                    PG_UNROLL for (int i = 0; i < rows; i++)                                      \
+                    {                                                                             \
+                        A x = ((const A *)packed)[e * ROWS + i];                                  \
+                        PG_UNROLL for (int v = 0; v < vectors; v++) sum[i][v] += x * y[v];        \
+                    }                                                                             \
+                }                                                                                 \
+            }                                                                                     \
+            PG_UNROLL for (int i = 0; i < rows; i += 3) a[i / 3] += d * a_column;                 \
+        }                                                                                         \
+        for (; d < p->k; d++, b += b_row) {                                                       \
             A##_vector y[2];                                                                      \
             PG_UNROLL for (int v = 0; v < vectors; v++) y[v] = ((const A##_unaligned *)b)[v];     \
             PG_UNROLL for (int i = 0; i < rows; i++)                                              \

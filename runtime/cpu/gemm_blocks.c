@@ -23,10 +23,13 @@ enum {
     SLAB_DEPTH = 4096,   /* of B packed at once, unless rows are to be finished */
     SLAB_COLUMNS = 4096, /* of B packed at once, unless rows are to be finished */
     DIRECT_B_ROWS = 96,  /* of C, up to which B is not worth packing */
-    DIRECT_A_PANELS = 2, /* of B in a unit, up to which a transposed A is not worth packing */
-    ALIASING = 4096,     /* rows at a multiple of this distance compete for the same lines of L1 */
+    DIRECT_A_PANELS = 7, /* of B in a unit, up to which A is not worth packing, */
+    DIRECT_A_PANELS_TRANSPOSED = 2, /* and up to which a transposed A is not */
+    ALIASING = 4096, /* rows at a multiple of this distance compete for the same lines of L1 */
     PARALLEL_FLOPS = 1 << 22, /* work worth a thread */
     PARALLEL_PACK = 1 << 15,  /* elements worth a thread */
+    PACKED_PANELS = 8,        /* of B, packed side by side */
+    PACKED_ROWS = 16,         /* of B (columns of A), packed one after the other */
     LINE = 64,                /* bytes that are fetched at once */
 };
 
@@ -67,18 +70,25 @@ static char *packed_panel(const job *job, int64_t d, int64_t depth, int64_t pane
     return job->packed_b + (d * all + index * depth) * job->loops->columns * job->loops->size;
 }
 
-/* A unit is one panel of one block of depth. */
+/* A unit is a few neighbouring panels of one block of depth. Where rows of B are dense, a few rows at a time are
+ * spread over the panels: memory is read in order. */
 static void pack_panels(void *context, int64_t begin, int64_t end)
 {
     const job *job = context;
     const pg_product *p = job->p;
-    int64_t columns = job->loops->columns, count = packed_panels(job);
+    int64_t columns = job->loops->columns, item = job->loops->size, count = packed_panels(job);
+    int64_t groups = ceil_divide(count, PACKED_PANELS);
     for (int64_t unit = begin; unit < end; unit++) {
-        int64_t panel = job->panels - count + unit % count, d = unit / count * job->depth;
-        int64_t depth = least(job->depth, p->k - d);
-        job->loops->pack_b(packed_panel(job, d, depth, panel),
-                           p->b + d * p->b_row + panel * columns * p->b_column, p->b_row,
-                           p->b_column, least(columns, p->n - panel * columns), depth);
+        int64_t first = job->panels - count + unit % groups * PACKED_PANELS;
+        int64_t last = least(first + PACKED_PANELS, job->panels);
+        int64_t d = unit / groups * job->depth, depth = least(job->depth, p->k - d);
+        int64_t step = p->b_column == pg_dtype_size(p->dtype) ? PACKED_ROWS : depth;
+        for (int64_t e = 0; e < depth; e += step)
+            for (int64_t panel = first; panel < last; panel++)
+                job->loops->pack_b(packed_panel(job, d, depth, panel) + e * columns * item,
+                                   p->b + (d + e) * p->b_row + panel * columns * p->b_column,
+                                   p->b_row, p->b_column, least(columns, p->n - panel * columns),
+                                   least(step, depth - e));
     }
 }
 
@@ -101,10 +111,13 @@ static void multiply_unit(const job *job, pg_product part, int64_t first, char *
         pg_product tile = part;
         tile.k = least(job->depth, part.k - d);
         if (!job->direct_a) {
-            for (int64_t i = 0; i < part.m; i += rows)
-                loops->pack_a(packed_a + i * tile.k * item,
-                              part.a + i * part.a_row + d * part.a_column, part.a_row,
-                              part.a_column, least(rows, part.m - i), tile.k);
+            /* a few columns of a transposed A at a time: memory is read in order */
+            int64_t step = part.a_row == pg_dtype_size(part.dtype) ? PACKED_ROWS : tile.k;
+            for (int64_t e = 0; e < tile.k; e += step)
+                for (int64_t i = 0; i < part.m; i += rows)
+                    loops->pack_a(packed_a + (i * tile.k + e * rows) * item,
+                                  part.a + i * part.a_row + (d + e) * part.a_column, part.a_row,
+                                  part.a_column, least(rows, part.m - i), least(step, tile.k - e));
             tile.a_row = item;
             tile.a_column = rows * item;
         }
@@ -163,8 +176,8 @@ static void run_units(void *context, int64_t begin, int64_t end)
 
 /* ---- cutting ----------------------------------------------------------------------------------- */
 
-/* An operand is read where it lies if it is read seldom, or if that is no slower: rows of A are, unless
- * all begin in the same line of L1. */
+/* An operand is read where it lies if it is read seldom; rows of A are not if all begin in the same line
+ * of L1. */
 static void choose_packing(job *job)
 {
     const pg_product *p = job->p;
@@ -174,7 +187,8 @@ static void choose_packing(job *job)
     bool dense_columns = p->a_row == item || p->m == 1;
     job->direct_b = !converted && p->b_column == item && p->m <= DIRECT_B_ROWS;
     job->direct_a =
-        !converted && (dense_rows || (dense_columns && job->unit_panels <= DIRECT_A_PANELS));
+        !converted && ((dense_rows && job->unit_panels <= DIRECT_A_PANELS) ||
+                       (dense_columns && job->unit_panels <= DIRECT_A_PANELS_TRANSPOSED));
 }
 
 static int64_t l2_bytes(void)
@@ -235,8 +249,9 @@ static pg_status multiply_slab(job *job)
     if (bytes) PG_TRY(pg_cpu_alloc(job->device, bytes, &packed));
     job->packed_b = packed;
     if (bytes)
-        pg_parallel_for(ceil_divide(p->k, job->depth) * count,
-                        PARALLEL_PACK / (columns * job->depth) + 1, pack_panels, job);
+        pg_parallel_for(ceil_divide(p->k, job->depth) * ceil_divide(count, PACKED_PANELS),
+                        PARALLEL_PACK / (PACKED_PANELS * columns * job->depth) + 1, pack_panels,
+                        job);
     double each = flops(least(job->unit_rows, p->m), least(job->unit_panels * columns, p->n), p->k);
     pg_parallel_for(ceil_divide(p->m, job->unit_rows) * job->column_units,
                     (int64_t)(PARALLEL_FLOPS / each) + 1, run_units, job);
