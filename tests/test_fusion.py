@@ -185,6 +185,14 @@ def test_reductions_over_mixed_axes(normal):
         agrees(lambda x, axes=axes: ((x * x).sum(axes) + 1, (x + 1).max(axes), x.sum()), x)
 
 
+@pytest.mark.parametrize("order", [(2, 1, 0), (0, 2, 1), (1, 0, 2), (2, 0, 1)])
+def test_chunks_of_results_that_lie_the_other_way(normal, order):
+    x = normal(*(np.array([257, 6, 64])[list(order)]))
+    turned = lambda x: pg.transpose(x, tuple(np.argsort(order)))
+    for axes in ((0,), (1,), (0, 1)):
+        agrees(lambda x, axes=axes: ((turned(x) * 2 + 1).min(axes), (turned(x) * 2).sum(axes)), x)
+
+
 def test_batch_norm(normal):
     def norm(x):
         mean = x.mean((0, 2, 3), keepdims=True)

@@ -365,9 +365,6 @@ class Code(Values):
         kept = {axis for place in index[1:] for axis, _ in place.expanded()}
         return [axis for axis in kept if axis not in self.plan.row_axes]
 
-    def _partial_access(self, node):
-        return _PartialAccess(node, self.plan.group.index[node])
-
     def _begin_partial(self, node):
         combine = node.spec.params["combine"]
         if node.aval.size == node.aval.shape[0]:  # one number: kept in a register
@@ -412,7 +409,7 @@ class Code(Values):
             name = self.totals[node]
             self.line(f"{name} = {combined(combine, node.aval.dtype, name, value, wide_type(node))};")
             return
-        offset = self.offset(self._partial_access(node), current.loops if current else ())
+        offset = self.offset(Access(node, self.plan.group.index[node]), current.loops if current else ())
         place = f"w{self.output[node]}[{offset}]"
         self.line(f"{place} = {combined(combine, node.aval.dtype, place, value, register_type(node.aval.dtype))};")
 
@@ -452,13 +449,3 @@ class Code(Values):
 def _count(node):
     """Elements of one chunk's result of a partial reduction."""
     return node.aval.size // node.aval.shape[0]
-
-
-class _PartialAccess(Access):
-    def __init__(self, node, index):
-        self.node, self.constant, self.strides = node, 0, {}
-        reach = 1
-        for place, size in zip(reversed(index[1:]), reversed(node.aval.shape[1:])):
-            for axis, stride in place.expanded():
-                self.strides[axis] = self.strides.get(axis, 0) + stride * reach
-            reach *= size
