@@ -18,8 +18,8 @@ STACK = 1 << 14  # most bytes of a row's buffers on the stack
 class Code(Values):
     """The function for a plan, and how to run it.
 
-    text: with NAME in place of its name. units, grain, scratch: see docs/compiler.md. aliases: per result the
-    index of the operand whose memory it may take, or -1.
+    lines: of its body. units, grain, scratch: see docs/compiler.md. aliases: per result the index of the operand
+    whose memory it may take, or -1.
     """
 
     def __init__(self, plan):
