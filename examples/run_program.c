@@ -8,17 +8,23 @@
  * it is set, names a BLAS for matrix products, e.g. /usr/lib/x86_64-linux-gnu/libopenblas.so.0. */
 #include "pequegrad.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static void stop_if(int failed, const char *what)
+static void stop_if(int failed, const char *format, ...)
 {
     if (!failed) return;
-    fprintf(stderr, "run_program: %s\n", what);
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("run_program: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
     exit(1);
 }
 
-static void check(pg_status status) { stop_if(status != PG_OK, pg_last_error()); }
+static void check(pg_status status) { stop_if(status != PG_OK, "%s", pg_last_error()); }
 
 static size_t bytes_of(const pg_array_info *info)
 {
@@ -44,9 +50,9 @@ static pg_array *read_input(pg_device *device, const pg_program *program, int64_
     size_t bytes = bytes_of(&info);
     char *data = new_memory(bytes + 1);
     FILE *file = fopen(path, "rb");
-    stop_if(!file, "an input cannot be opened");
-    stop_if(fread(data, 1, bytes + 1, file) != bytes,
-            "an input does not have the size that the program needs");
+    stop_if(!file, "%s cannot be opened", path);
+    stop_if(fread(data, 1, bytes + 1, file) != bytes, "%s must have %zu bytes, as input %lld has",
+            path, bytes, (long long)k);
     fclose(file);
     pg_array *array;
     check(pg_array_from_host(device, info.dtype, info.ndim, info.shape, data, &array));
@@ -78,7 +84,8 @@ int main(int argc, char **argv)
     check(pg_device_open("cpu", 0, &device));
     check(pg_program_load(device, argv[1], &program));
     pg_program_describe(program, &info);
-    stop_if(info.n_inputs != argc - 2, "the number of inputs is not what the program needs");
+    stop_if(info.n_inputs != argc - 2, "%s takes %lld inputs, not %d", argv[1],
+            (long long)info.n_inputs, argc - 2);
 
     pg_array **inputs = new_memory((size_t)info.n_inputs * sizeof *inputs);
     pg_array **outputs = new_memory((size_t)info.n_outputs * sizeof *outputs);

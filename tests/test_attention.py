@@ -255,10 +255,38 @@ TEMPERATURE = pg.Tensor([2.0], dtype="float64")
     lambda q, k, v: pg.softmax(pg.tanh(scores(q, k))) @ v,
     lambda q, k, v: pg.softmax(pg.where(MASK, scores(q, k), -1.0) + BIAS) @ v,  # the mask differs from place to place
     lambda q, k, v: swap(pg.softmax(scores(q, k))) @ v,
+    lambda q, k, v: pg.softmax(scores(q, k) * 1e8) @ v,  # a scaled query may overflow where the scaled score does not
+    # masks and biases in another shape than that of softmax
+    lambda q, k, v: pg.softmax((scores(q, k).reshape((6, T, S)) + BIAS[0, :1]).reshape((2, 3, T, S))) @ v,
+    lambda q, k, v: pg.softmax((scores(q, k).reshape((6 * T, S)) + BIAS[0, :1]).reshape((2, 3, T, S))) @ v,
+    lambda q, k, v: pg.softmax(pg.where(causal(), scores(q, k).reshape((6, T, S)), -1e9).reshape((2, 3, T, S))) @ v,
 ])  # fmt: skip
 def test_what_is_not_attention(attend, tensor, rng):
     args = operands(tensor, rng)
     _, names = compiled(value_and_gradients(attend), *args)
+    assert not names & KERNELS
+
+
+def test_a_causal_mask_over_the_queries_of_several_heads(tensor, rng):
+    """What a query sees depends on its place before the heads are split: not what `causal` means."""
+    args = operands(tensor, rng, (2, 2), 12, 7)
+
+    def attend(q, k, v):
+        s = pg.where(pg.tril(pg.ones((12, 7), dtype="bool"), -2), scores(q, k), -1e9)
+        return pg.softmax(s.reshape((2, 4, 6, 7))).reshape((2, 2, 12, 7)) @ v
+
+    found, names = compiled(attend, *args[:3])
+    np.testing.assert_allclose(found.numpy(), attend(*args[:3]).numpy(), rtol=1e-10, atol=1e-12)
+    assert not names & KERNELS
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+def test_scores_in_another_dtype_than_the_operands(dtype, tensor, rng):
+    """The kernels compute float32 in float32."""
+    args = operands(tensor, rng, dtype="float32")[:3]
+    attend = lambda q, k, v: pg.softmax(scores(q, k).astype(dtype)).astype("float32") @ v
+    found, names = compiled(attend, *args)
+    np.testing.assert_array_equal(found.numpy(), attend(*args).numpy())
     assert not names & KERNELS
 
 
@@ -402,6 +430,15 @@ def test_memory(tensor, rng, device):
     assert peak - before < size * size  # a quarter of one array of scores
 
 
+@pytest.mark.parametrize("is_causal", [False, True])
+def test_flops_are_those_of_the_products(is_causal, tensor, rng):
+    args = operands(tensor, rng, (2, 3), 6, 9, 4, 5)
+    attend = lambda q, k, v: pg.scaled_dot_product_attention(q, k, v, is_causal=is_causal)
+    flops = pg.jit(value_and_gradients(attend)).lower(*args).compile().cost_analysis()["flops"]
+    products = 2 * 2 * 3 * (np.tri(6, 9).sum() if is_causal else 6 * 9) * ((4 + 5) + (3 * 4 + 2 * 5))
+    assert products <= flops < products + 2000  # what the loss does besides
+
+
 # ---- causal masks ---------------------------------------------------------------------------------------------------
 
 
@@ -442,6 +479,10 @@ def position(n, axis):
     (lambda: pg.logical_and(position(4, 0) >= position(5, 1), position(4, 0) < position(5, 1) + 2), None),
     (lambda: pg.broadcast_to(position(4, 0) >= position(5, 1), (4, 5)).reshape((5, 4)), None),
     (lambda: (position(4, 0) >= position(5, 1)).transpose((1, 0)), None),
+    (lambda: position(4, 0).astype("uint8") - position(5, 1).astype("uint8") >= 0, None),  # wraps around
+    (lambda: position(300, 0).astype("int8") >= position(3, 1).astype("int8"), None),
+    (lambda: position(4, 0) + (2**31 - 2) >= position(5, 1), None),
+    (lambda: position(3000, 0).astype("float16") >= position(3, 1).astype("float16"), None),  # rounded beyond 2048
 ])  # fmt: skip
 def test_causal_masks(make, offset):
     assert offset_of(make) == offset
@@ -451,6 +492,7 @@ def test_causal_masks(make, offset):
     (np.tri(4, 5, dtype=bool), 0), (np.tri(4, 5, 2, dtype=bool), 2), (np.tri(4, 5, -2, dtype=bool), -2),
     (np.tri(4, 5, dtype=bool)[None, None], 0), (np.triu(np.ones((4, 5), bool)), None), (np.eye(4, dtype=bool), None),
     (np.stack([np.tri(4, 5, dtype=bool)] * 2), None), (np.zeros((4, 5), bool), None),
+    (np.tri(1, 5, 2, dtype=bool), None), (np.tri(5, 1, -2, dtype=bool), None),  # repeated over queries, or keys
 ])  # fmt: skip
 def test_causal_masks_as_values(values, offset):
     assert causal_offset(pg.Tensor(values).eval()._node) == offset

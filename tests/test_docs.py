@@ -34,7 +34,7 @@ def test_the_page_on_debugging_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     page = (primitives_table.PAGE.parent / "debugging.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 8
     namespace = {}
     for block in blocks:
         exec(block, namespace)
@@ -43,4 +43,4 @@ def test_the_page_on_debugging_runs(tmp_path, monkeypatch, capsys):
     shown = re.search(r"\n```\n(div gives.*?)```", page, re.DOTALL).group(1).splitlines()
     found = out[out.index("div gives inf") :].splitlines()[:4]
     assert [line for line in shown if "where:" not in line] == [line for line in found if "where:" not in line]
-    assert (tmp_path / "trace.json").exists() and "GFLOP/s" in out
+    assert (tmp_path / "trace.json").exists() and (tmp_path / "network.pg").exists() and "GFLOP/s" in out

@@ -119,6 +119,31 @@ def test_reading_a_placeholder_names_the_argument_and_the_way_out(tensor):
             pg.jit(read)(tensor([1.0]))
 
 
+def test_statements_that_need_a_value_are_named(tensor):
+    def loop(x):
+        while x.sum() < 10:
+            x = x * 2
+        return x
+
+    def checked(x):
+        assert x.sum() > 0
+        return x
+
+    ways = {
+        "`while`.*while_loop": loop,
+        "`assert`.*debug=True": checked,
+        "format.*debug_print": lambda x: f"{x:.3f}",
+        "index.*fori_loop": lambda x: sum(range(x.sum().astype("int32"))),
+        "index.*sizes": lambda x: pg.zeros(x.sum().astype("int32")),
+    }
+    for words, function in ways.items():
+        with pytest.raises(pg.TracerError, match=f"(?s){words}"):
+            pg.jit(function)(tensor([1.0]))
+    assert pg.zeros(tensor(3, "int32")).shape == (3,)
+    with pytest.raises(pg.DtypeError, match="float32"):
+        pg.zeros(tensor(3.0))
+
+
 def test_a_leaked_value_is_named(tensor):
     leaked = []
 

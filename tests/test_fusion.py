@@ -163,6 +163,34 @@ def test_short_rows_are_reduced_side_by_side(tensor, rng, shape, dtype):
     agrees(lambda x, y: pg.argmax((x.swapaxes(1, 2) + y).min(2), -1), rows, columns)
 
 
+@pytest.mark.parametrize("n", [1, 2, 7, 10, 32, 33])
+@pytest.mark.parametrize("rows", [15, 16, 64, 200])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64"])
+def test_short_rows_are_computed_side_by_side(normal, tensor, rng, rows, n, dtype):
+    """Several passes over rows of a few elements, with gathers, positions, sums over the rows and both layouts."""
+    x, w, c = normal(rows, n, dtype=dtype), normal(n, dtype=dtype), normal(n, rows, dtype=dtype)
+    y = tensor(rng.integers(0, n, rows).astype(np.int32))
+    rtol = {"float32": 2e-5, "float16": 2e-2, "float64": 1e-12}[dtype]  # of sums, which are added in another order
+    agrees(lambda x: pg.softmax(x + c.T, -1), x, rtol=rtol)
+    agrees(pg.value_and_grad(lambda x: x.cross_entropy_loss_indices(y)), x, rtol=rtol)
+    agrees(lambda x: (pg.argmax(x, -1), x.max(-1), (x * (x == x.max(-1, keepdims=True))).sum(-1)), x, rtol=rtol)
+    if n > 2 and dtype != "float16":
+        agrees(
+            pg.grad(lambda x, w: (layer_norm(x, w, w) ** 2).sum(), (0, 1)),
+            x,
+            w,
+            rtol=1e-3 if dtype == "float32" else rtol,
+        )
+    agrees(
+        lambda x: (
+            pg.exp(x.reshape((rows // 5, 5, n)) * 0.1)
+            / pg.exp(x.reshape((rows // 5, 5, n)) * 0.1).sum(2, keepdims=True)
+        ),
+        x[: rows // 5 * 5],
+        rtol=rtol,
+    )
+
+
 def test_positions_are_computed_where_they_are_read(normal):
     function = lambda x: pg.where(pg.tril(pg.ones((30, 30), dtype="bool")), x, -1e9) + pg.arange(30)
     assert kernels(function, normal(4, 30, 30)) == ["loop"]

@@ -122,6 +122,19 @@ def test_explain(arguments, capsys):
     assert f"kernel {rows.index(product) + 1}" in went
 
 
+def test_explain_names_the_patterns_that_were_found(tensor, capsys):
+    twice = lambda x: pg.sin(pg.cos(x)) * pg.sin(pg.cos(x + 1))
+    f = pg.jit(lambda x: twice(pg.scan(lambda c, _: (pg.sin(pg.cos(c)), None), x, None, length=3)[0]))
+    pattern = pg.register_pattern(lambda x: pg.sin(pg.cos(x)), lambda x: x * 2, name="wave")
+    try:
+        f.explain(tensor([1.0]))
+    finally:
+        pg.unregister_pattern(pattern)
+    assert "\npatterns: 3 wave\n" in capsys.readouterr().out
+    pg.jit(twice).explain(tensor([1.0]))
+    assert "patterns" not in capsys.readouterr().out
+
+
 def test_explain_shows_bodies_of_loops(tensor, capsys):
     f = pg.jit(lambda x: pg.scan(lambda c, _: ((c * 2 + 1).sin(), None), x, None, length=5)[0])
     f.explain(tensor([1.0, 2.0]))
@@ -213,6 +226,9 @@ def test_debug_inside_derivatives_and_loops(tensor):
         pg.jit(lambda x: pg.grads([x], (x * x).sqrt().sum())[0], debug=True)(tensor([0.0]))
     np.testing.assert_allclose(pg.fngrad(f)(tensor([1.0, 2.0]))[0].numpy(), [1, 0.5])
     assert pg.vmap(f)(tensor([[1.0], [1.0]])).numpy().tolist() == [0, 0]
+    loop = pg.jit(lambda x: pg.fori_loop(0, 5, lambda i, c: c * 1e20, x), debug=True)
+    with pytest.raises(pg.NonFiniteError, match="(?s)gives inf.*fix: .*write the loop or branch in Python"):
+        loop(tensor([1.0]))
 
 
 # ---- check ---------------------------------------------------------------------------------------------

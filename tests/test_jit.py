@@ -256,6 +256,17 @@ def test_methods_and_options(tensor):
     assert Model().double(tensor(2.0)).item() == 4
     with pytest.raises(pg.ArgumentError, match="allocator"):
         pg.jit(lambda x: x, allocator="mine")
+    with pytest.raises(pg.ArgumentError, match=r"(?s)jit takes a function\..*@jit.withargs\(debug=True\)"):
+
+        @pg.jit(debug=True)
+        def f(x):
+            return x
+
+    with pytest.raises(pg.ArgumentError, match=r"(?s)no argument 'm' to be static.*it has \['x', 'n'\]"):
+        pg.jit(lambda x, n: x, static_argnames="m")
+    with pytest.raises(pg.ArgumentError, match=r"(?s)no argument 3 to be donated.*it has \['x'\]"):
+        pg.jit(lambda x: x, donate_argnums=(0, 3))
+    assert repr(pg.jit(Model.double.function)) == "<jit of double>"
 
 
 def test_print_trace(tensor, capsys):

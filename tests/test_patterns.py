@@ -193,6 +193,12 @@ def test_several_places_and_nested_ones():
     assert sorted(names) == ["add", "cos", "cos", "cos", "mul"]
 
 
+def test_places_that_share_what_depends_on_no_operand():
+    ramp = lambda x: pg.exp(x) * pg.arange(x.shape[-1], dtype="float32")
+    with registered(ramp, pg.sin, operands="...n"):
+        assert rewritten(lambda x, y: (ramp(x), ramp(y)), x(3), x(2, 3)) == ["sin", "sin"]
+
+
 def test_the_last_registered_comes_first():
     with registered(lambda x: pg.sin(x) + 1, lambda x: pg.cos(x)):
         with registered(lambda x: pg.exp(pg.sin(x) + 1), lambda x: pg.tan(x)):
@@ -281,6 +287,8 @@ def test_a_replacement_without_derivative_leaves_the_gradient_alone(tensor):
 
 # ---- errors ------------------------------------------------------------------------------------------------
 
+OUTSIDE = pg.Tensor([1.0, 2.0, 3.0])
+
 
 def test_a_replacement_of_another_shape():
     with registered(lambda x: pg.exp(x) + 1, lambda x: pg.exp(x).sum(), name="wrong"):
@@ -325,12 +333,44 @@ def test_a_replacement_with_other_results():
     (3, {}, "the example is int"),
     (lambda x, y: x + y, {"operands": "...n"}, "takes 2 operands, `operands` names 1"),
     (lambda x, y: x + y, {"operands": "n d,3"}, "does not name axes"),
+    (lambda x, y: x + y, {"operands": 2}, "`operands` is int"),
+    (lambda: pg.ones(3), {}, "has no operands"),
+    (lambda *xs: xs[0] + xs[1], {}, "has no operands"),
+    (lambda x: pg.dropout(pg.exp(x), 0.5), {}, "pattern <lambda> changes a tensor from outside"),
+    (lambda x: pg.exp(x) + OUTSIDE, {}, "the example reads float32[3] from outside"),
+    (lambda x: pg.debug_print("{}", x) or pg.exp(x), {}, "the example has effects"),
 ])  # fmt: skip
 def test_what_cannot_be_registered(example, options, message):
     before = pg.patterns()
     with pytest.raises(ArgumentError, match=re.escape(message)):
         pg.register_pattern(example, lambda *xs: xs[0], **options)
     assert pg.patterns() == before
+
+
+def test_a_replacement_with_other_parameters():
+    with pytest.raises(ArgumentError, match="the example takes 2 operands, the replacement 1"):
+        pg.register_pattern(lambda x, y: pg.exp(x) + y, lambda x: x)
+    for fits in (lambda x, y, z=1: x, lambda *xs: xs[0], pg.maximum):
+        pg.unregister_pattern(pg.register_pattern(lambda x, y: pg.exp(x) + y, fits))
+
+
+def test_a_replacement_depends_on_its_operands_alone(tensor):
+    """A tensor from outside would keep the value that it had when the program was compiled."""
+    outside = tensor([1.0, 2.0, 3.0])
+    with registered(lambda x: pg.exp(x) + 1, lambda x: x + outside, name="stale"):
+        with pytest.raises(ArgumentError, match=r"pattern stale: the replacement reads float32\[3\] from outside"):
+            rewritten(lambda x: pg.exp(x) + 1, x(3))
+    inside = np.float32([1, 2, 3])
+    with registered(lambda x: pg.exp(x) + 1, lambda x: x + inside + pg.Tensor([1.0, 0.0, 0.0])):
+        found = pg.jit(lambda x: pg.exp(x) + 1)(tensor(np.zeros(3, "float32")))
+    np.testing.assert_array_equal(found.numpy(), [2, 2, 3])
+
+
+def test_unregistering_twice():
+    made = pg.register_pattern(lambda x: pg.exp(x) + 1, lambda x: x)
+    pg.unregister_pattern(made)
+    with pytest.raises(ArgumentError, match="is not registered"):
+        pg.unregister_pattern(made)
 
 
 def test_the_example_in_the_documentation():

@@ -395,3 +395,17 @@ def test_work_grows_with_the_number_of_nodes(tensor, monkeypatch):
         assert "pad" not in names(simplify(graph))
         per_node.append(applied[0] / len(graph.nodes))
     assert 1 < per_node[1] < 1.2 * per_node[0] < 12
+
+
+def test_an_array_that_grows_step_by_step(tensor):
+    """Each step joins two arrays: not the parts of all steps before."""
+
+    def grow(x):
+        for _ in range(200):
+            x = pg.concatenate([x, x[:1] + 1])
+        return x
+
+    x = tensor([[1.0, 2.0]])
+    made = simplify(traced(grow, x))
+    assert max(len(node.inputs) for node in made.nodes) <= 66
+    np.testing.assert_array_equal(pg.jit(grow)(x).numpy(), grow(x).numpy())

@@ -449,6 +449,24 @@ def test_without_a_compiler_jit_does_not_fuse(fresh, tensor, folder, variables, 
     assert not folder.exists() or kept_in(folder) == ([], [])
 
 
+def test_explain_says_why_it_is_not_fused(fresh, tensor, capsys):
+    fresh(PG_CC="none")
+    pg.jit(lambda x: (x + 1).exp()).explain(tensor([1.0]))
+    assert capsys.readouterr().out.endswith("not fused: PG_CC is none.\n")
+
+
+@needs_compiler
+def test_kernels_are_printed_with_what_they_were_made_of(fresh, tensor, capsys):
+    fresh(PG_KERNEL_DB="true")
+    pg.jit(lambda x: (x + 1).exp() * 2)(tensor([1.0, 2.0]))
+    text = capsys.readouterr().err
+    assert "exp(" in text.split("*/")[0] and "pg_exp_float32(" in text.split("*/")[1]
+    assert text.count("void pg_") == 1
+    fresh(PG_KERNEL_DB="0")
+    pg.jit(lambda x: (x + 1).exp() * 2)(tensor([1.0, 2.0]))
+    assert not capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "text, words",
     [

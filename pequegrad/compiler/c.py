@@ -108,8 +108,8 @@ class Code(Values):
         self.open("")
         self.line("const int64_t r = tile;")
         self._row_indices()
-        for key, (read, loops) in self.plan.turned.items():
-            name = self.tiles[key]
+        for key in self.filled:
+            (read, loops), name = self.plan.turned[key], self.tiles[key]
             for k, loop in enumerate(loops[:-1]):
                 self.open(f"for (int64_t c{k} = 0; c{k} < {loop.size}; c{k}++)")
             inner, last, k = Pass(0, loops), loops[-1], len(loops) - 1
@@ -156,11 +156,18 @@ class Code(Values):
             self.row_index[loops[0]] = rest
 
     def _find_buffers(self):
+        held = {}  # what a tile holds -> its name: reads of the same elements through axes of different names share one
         for key, (read, loops) in self.plan.turned.items():
-            kind, name = c_type(read.node.aval.dtype), f"z{len(self.tiles)}"
-            self.tiles[key] = name
+            places = tuple((loop.size, read.strides.get(loop.last, 0)) for loop in (*self.plan.rows, *loops))
+            if (read.node, read.constant, places) in held:
+                self.tiles[key] = held[read.node, read.constant, places]
+                continue
+            kind, name = c_type(read.node.aval.dtype), f"z{len(held)}"
+            self.tiles[key] = held[read.node, read.constant, places] = name
+            self.filled.append(key)
             self.line(f"{kind} *const {name} = ({kind} *)(scratch + {self.scratch});")
-            elements = LANES * LANES if self.plan.columns else TILE * math.prod(loop.size for loop in loops)
+            count = math.prod(loop.size for loop in loops)
+            elements = LANES * (count if loops[-1].size <= LANES else LANES) if self.plan.columns else TILE * count
             bytes_needed = elements * read.node.aval.dtype.itemsize
             self.scratch += -(-bytes_needed // 64) * 64
         on_stack = 0
@@ -168,6 +175,7 @@ class Code(Values):
             if node not in self.plan.kept:
                 continue
             count = math.prod(loop.size for loop in self.plan.inner[self.plan.inner_of[node]])
+            count *= LANES if self.plan.columns else 1
             size = np.dtype("f8").itemsize if register_type(node.aval.dtype) == "double" else node.aval.dtype.itemsize
             bytes_needed = -(-count * max(size, 4) // 64) * 64
             kind = register_type(node.aval.dtype)
@@ -187,10 +195,7 @@ class Code(Values):
         for node in plan.members:
             if not plan.inner_of[node] and node.spec.primitive.form != "partial":
                 rows_at.setdefault(plan.level[node], []).append(node)
-        levels = sorted({*rows_at, *(p.level for p in plan.passes)})
-        if plan.row_partials:
-            levels = sorted({*levels, *(plan.level[node] for node in plan.row_partials)})
-        for level in levels:
+        for level in self._levels():
             for node in rows_at.get(level, ()):
                 if node not in self.names or node in plan.writes:
                     if not (self.is_scalar(node) and node in self.names):
@@ -201,6 +206,12 @@ class Code(Values):
             for current in plan.passes:
                 if current.level == level:
                     self._pass(current)
+
+    def _levels(self):
+        """Levels of row values and of passes, in order."""
+        plan = self.plan
+        rows = {plan.level[node] for node in plan.members if not plan.inner_of[node]}
+        return sorted(rows.union(current.level for current in plan.passes))
 
     def _pass(self, current):
         """The loops of one pass."""
@@ -252,53 +263,114 @@ class Code(Values):
     def _columns(self):
         """Several rows at a time, side by side in vectors: each element of the row is visited for all of them."""
         plan = self.plan
-        (current,) = plan.passes
         self._open_rows(LANES, "last")
         self.line("const int64_t r = tile;")
         self._row_indices()
-        sums = {}
-        for node in current.reductions:
-            sums[node] = self.new("s")
-            kind, start = register_type(node.aval.dtype), identity(node.spec.primitive.combine, node.aval.dtype)
-            self.line(f"{kind} {sums[node]}[{LANES}];")
-            self.line(f"for (int64_t l = 0; l < {LANES}; l++) {sums[node]}[l] = {start};")
-        k = len(current.loops) - 1
-        for i, loop in enumerate(current.loops[:-1]):
-            self.open(f"for (int64_t c{i} = 0; c{i} < {loop.size}; c{i}++)")
-        size = current.loops[-1].size
-        begin, end = "0", str(size)
-        if plan.turned:
-            if size > LANES:
-                self.open(f"for (int64_t block = 0; block < {size}; block += {LANES})")
-                self.line(f"const int64_t stop = block + {LANES} < {size} ? block + {LANES} : {size};")
-                begin, end = "block", "stop"
-            for key, (read, _) in plan.turned.items():
-                source = f"{self.pointer[read.node]} + {self.offset(read, current.loops[:-1])} + {begin}"
-                across = read.strides[plan.rows[-1].last]
-                self._turn(self.tiles[key], LANES, source, across, "lanes", f"{end} - {begin}")
-        self.open(f"for (int64_t c{k} = {begin}; c{k} < {end}; c{k}++)")
-        with self._lanes():
-            for node, name in sums.items():
-                value = self.operand(node, 0, current)
-                kind = register_type(node.aval.dtype)
-                both = combined(node.spec.primitive.combine, node.aval.dtype, f"{name}[l]", value, kind)
-                self.line(f"{name}[l] = {both};")
-        for _ in range(len(current.loops) + (begin == "block")):
-            self.close()
-        with self._lanes():
-            for node in plan.members:
-                if node in sums:
-                    self._declare_reduced(node, f"{sums[node]}[l]")
-                    if node in plan.writes:
-                        self.line(f"{self.output[node]}[{self.offset(plan.writes[node], ())}] = {self.stored(node)};")
-                elif not plan.inner_of[node] and (plan.level[node] or node in plan.writes):
-                    self.row_value(node)
+        for key in self.filled:
+            _, loops = plan.turned[key]
+            if loops[-1].size <= LANES:  # longer ones are turned block by block
+                for i, loop in enumerate(loops[:-1]):
+                    self.open(f"for (int64_t c{i} = 0; c{i} < {loop.size}; c{i}++)")
+                self._turn_rows(key, "0", str(loops[-1].size))
+                for _ in loops[:-1]:
+                    self.close()
+        for level in self._levels():
+            self._row_lanes(level)
+            for current in plan.passes:
+                if current.level == level:
+                    self._pass_lanes(current)
         self.close()
 
+    def _row_lanes(self, level):
+        """Row values of one level, and sums of them over the rows."""
+        plan = self.plan
+        members = [node for node in plan.members if not plan.inner_of[node] and plan.level[node] == level]
+        members = [node for node in members if node not in self.names or node in plan.writes]
+        members = [node for node in members if not (self.is_scalar(node) and node in self.names)]
+        partials = [node for node in members if node.spec.primitive.form == "partial"]
+        members = [node for node in members if node not in partials]
+        if not members and not partials:
+            return
+        arrays = {node: self.new("a") for node in members if node not in self.names and self._is_read_later(node)}
+        for node, array in arrays.items():
+            self.line(f"{register_type(node.aval.dtype)} {array}[{LANES}];")
+        sums = {node: self._accumulator(node, False) for node in partials}
+        with self._lanes("".join(accumulator.clause() for accumulator in sums.values())):
+            for node in members:
+                self.row_value(node)
+                if node in arrays:
+                    self.line(f"{arrays[node]}[l] = {self.names[node]};")
+            for node, accumulator in sums.items():
+                accumulator.add(self, self.operand(node, 0, None))
+        for node, array in arrays.items():
+            self.names[node] = f"{array}[l]"
+        for node, accumulator in sums.items():
+            accumulator.end_block(self)
+            self._add_to_partial(node, accumulator.total, None)
+
+    def _is_read_later(self, node):
+        """True if a row value is read in another loop than that which computes it."""
+        plan = self.plan
+        return any(
+            node is read and (plan.inner_of[reader] or plan.level[reader] != plan.level[node])
+            for (reader, _), read in plan.reads.items()
+        )
+
+    def _pass_lanes(self, current):
+        """The loops of one pass, the innermost one over the rows of the tile."""
+        plan, loops = self.plan, current.loops
+        reduced = {}  # reduction -> C name of its results, one for each row
+        for node in current.reductions:
+            reduced[node] = self.new("s")
+            kind, start = register_type(node.aval.dtype), identity(node.spec.primitive.combine, node.aval.dtype)
+            self.line(f"{kind} {reduced[node]}[{LANES}];")
+            self.line(f"for (int64_t l = 0; l < {LANES}; l++) {reduced[node]}[l] = {start};")
+        for i, loop in enumerate(loops[:-1]):
+            self.open(f"for (int64_t c{i} = 0; c{i} < {loop.size}; c{i}++)")
+        size, k = loops[-1].size, len(loops) - 1
+        begin, end = "0", str(size)
+        turned = [key for key in self.filled if plan.turned[key][1] is loops and size > LANES]
+        if turned:
+            self.open(f"for (int64_t block = 0; block < {size}; block += {LANES})")
+            self.line(f"const int64_t stop = block + {LANES} < {size} ? block + {LANES} : {size};")
+            begin, end = "block", "stop"
+            for key in turned:
+                self._turn_rows(key, begin, f"{end} - {begin}")
+        self.open(f"for (int64_t c{k} = {begin}; c{k} < {end}; c{k}++)")
+        sums = {node: self._accumulator(node, False) for node in current.partials}
+        with self._lanes("".join(accumulator.clause() for accumulator in sums.values())):
+            for node, name in reduced.items():
+                kind, dtype = register_type(node.aval.dtype), node.aval.dtype
+                value = self.operand(node, 0, current)
+                self.line(f"{name}[l] = {combined(node.spec.primitive.combine, dtype, f'{name}[l]', value, kind)};")
+            for node, accumulator in sums.items():
+                accumulator.add(self, self.operand(node, 0, current))
+            self._stores(current)
+        for node, accumulator in sums.items():
+            accumulator.end_block(self)
+            self._add_to_partial(node, accumulator.total, current)
+        for _ in range(len(loops) + bool(turned)):
+            self.close()
+        if any(node.aval.dtype.name in HALVES or node in plan.writes for node in reduced):
+            with self._lanes():
+                for node, name in reduced.items():
+                    self._declare_reduced(node, f"{name}[l]")
+                    self.line(f"{name}[l] = {self.names[node]};")
+                    if node in plan.writes:
+                        self.line(f"{self.output[node]}[{self.offset(plan.writes[node], ())}] = {self.stored(node)};")
+        self.names.update({node: f"{name}[l]" for node, name in reduced.items()})
+
+    def _turn_rows(self, key, begin, count):
+        """Copies `count` elements of each row of the tile, from `begin` on, so that rows lie side by side."""
+        read, loops = self.plan.turned[key]
+        to = f"{self.tiles[key]} + ({self.buffer_index(Pass(0, loops), len(loops) - 1)}) * {LANES}"
+        source = f"{self.pointer[read.node]} + {self.offset(read, loops[:-1])} + {begin}"
+        self._turn(to, LANES, source, read.strides[self.plan.rows[-1].last], "lanes", count)
+
     @contextlib.contextmanager
-    def _lanes(self):
+    def _lanes(self, clauses=""):
         """A loop in which row `l` of the tile is the current one."""
-        self.line("#pragma omp simd")
+        self.line(f"#pragma omp simd{clauses}")
         self.open("for (int64_t l = 0; l < lanes; l++)")
         loop = self.plan.rows[-1]
         start, self.row_index[loop] = self.row_index[loop], f"{self.row_index[loop]} + l"
@@ -341,18 +413,21 @@ class Code(Values):
                     self.operand(node, i, None)
 
     def _body(self, current, sums):
-        plan = self.plan
-        stores = []
         for node, accumulator in sums.items():
             accumulator.add(self, self.operand(node, 0, current))
         for node in current.partials:
             if node not in sums:
                 self._add_to_partial(node, self.operand(node, 0, current), current)
+        self._stores(current)
+
+    def _stores(self, current):
+        """Writes results, and what later passes read."""
+        stores = []
         for node in current.buffers:
-            stores.append(f"{self.buffer[node]}[{self.buffer_index(current)}] = {self.value(node, current)};")
+            stores.append(f"{self.buffer[node]}[{self.place_in_buffer(current)}] = {self.value(node, current)};")
         for node in current.results:
             self.value(node, current)
-            offset = self.offset(plan.writes[node], current.loops)
+            offset = self.offset(self.plan.writes[node], current.loops)
             stores.append(f"{self.output[node]}[{offset}] = {self.stored(node)};")
         for store in stores:  # last, since a result may lie where an operand did
             self.line(store)

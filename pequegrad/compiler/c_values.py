@@ -26,6 +26,7 @@ class Values:
         self.counter = 0
         self.pointer, self.output, self.buffer = {}, {}, {}  # array, result, kept member -> C name of its memory
         self.tiles = {}  # key of an access to an array that lies the other way -> C name of the turned tile
+        self.filled = []  # keys of the accesses for which a tile is filled; others share one of them
         self.row_index = {}  # loop over rows -> its C name
         self.starts = {}  # axis that stands for a computed place -> its C name
         self.last_read = {}  # array -> [(access, level of the pass)]
@@ -100,7 +101,7 @@ class Values:
             return found
         if self.is_kept_now(node, current):
             if node in self.buffer:
-                text = f"{self.buffer[node]}[{self.buffer_index(current)}]"
+                text = f"{self.buffer[node]}[{self.place_in_buffer(current)}]"
             else:
                 text = self.load_text(self.output[node], self.plan.writes[node], current, node.aval.dtype)
             name = self.new("v")
@@ -259,11 +260,18 @@ class Values:
             reach *= loop.size
         return " + ".join(reversed(terms)) or "0"
 
-    def tile_index(self, current):
-        """Where a turned tile holds the current element."""
+    def place_in_buffer(self, current):
+        """Where a buffer holds the current element of the current row."""
         if self.plan.columns:
-            k = len(current.loops) - 1
-            return f"{f'(c{k} - block)' if current.loops[k].size > LANES else f'c{k}'} * {LANES} + l"
+            return f"({self.buffer_index(current)}) * {LANES} + l"
+        return self.buffer_index(current)
+
+    def tile_index(self, current):
+        """Where a turned tile holds the current element of the current row."""
+        if self.plan.columns:
+            if current.loops[-1].size > LANES:  # a block of it
+                return f"(c{len(current.loops) - 1} - block) * {LANES} + l"
+            return self.place_in_buffer(current)
         count = math.prod(loop.size for loop in current.loops)
         return f"(r - tile) * {count} + {self.buffer_index(current)}"
 

@@ -4,11 +4,12 @@ A kernel is a node of the compiled graph that is an instruction of the program. 
 (`describe` of an object among its parameters); of any other the operands, results and the primitive's `flops` tell.
 """
 
+import textwrap
 from collections import Counter, namedtuple
 
 from ..core.evaluate import FORWARD, OUTPUT
 from ..core.graph import GraphTrace
-from .program import compiled_graph, simplified_graph
+from .program import compiled_graph, patterns_in, simplified_graph, unfused_because
 
 STAGES = ("traced", "simplified", "fused")
 _FLOPS_PER_BYTE = 8  # what a core computes while it moves one byte, roughly: for shares of the time
@@ -87,14 +88,18 @@ def kernel_name(spec):
 
 def computed(spec):
     """The operations of an instruction as text: `2 mul, add`."""
-    return ", ".join(f"{n} {name}" if n > 1 else name for name, n in operations(spec).items())
+    return _counted(operations(spec))
+
+
+def _counted(counter):
+    return ", ".join(f"{n} {name}" if n > 1 else name for name, n in counter.items())
 
 
 # ---- the report --------------------------------------------------------------------------------------
 
 
 def explain(traced, closed):
-    """A text: a line per kernel, then where each operation of the traced graph went."""
+    """A text: a line per kernel, where each operation of the traced graph went, which patterns were found."""
     compiled = compiled_graph(closed)
     rows = list(_rows(compiled, ""))
     total = total_cost([node.spec for node in kernels(compiled)])
@@ -118,6 +123,10 @@ def explain(traced, closed):
         lines.append("  " + "  ".join(cells).rstrip())
     lines.append("where each operation went:")
     lines += ["  " + line for line in _whereabouts(closed, rows)]
+    if found := _patterns(closed):
+        lines.append("patterns: " + _counted(found))
+    if reason := unfused_because(closed):
+        lines.append(f"not fused: {textwrap.shorten(reason, 100)}")
     return "\n".join(lines)
 
 
@@ -139,6 +148,15 @@ def _whereabouts(closed, rows):
         yield (
             f"{name} ({before[name]} traced): {places}" if before[name] else f"{name} (made by the compiler): {places}"
         )
+
+
+def _patterns(graph):
+    """The names of the patterns found in a graph and in the bodies that it runs: a Counter."""
+    found = Counter(patterns_in(graph))
+    for node in kernels(compiled_graph(graph)):
+        for body in bodies_of(node.spec):
+            found += _patterns(body)
+    return found
 
 
 def _operations_of(graph):

@@ -17,7 +17,8 @@ from ..primitives.access import Axis, Place, axes_of
 from .groups import is_addressed, operand_index, read_through, rows_of
 
 LONGEST_TILE = 1 << 15  # bytes of a row
-SHORT = 128  # elements of a row below which several rows are reduced side by side
+SHORT = 32  # elements of a row up to which several rows are computed side by side
+SHORT_SUM = 128  # the same for kernels that only reduce
 SIDE_BY_SIDE = 16  # rows for which that pays
 CHEAP = 6  # cost up to which a value is computed again rather than kept for a later pass
 
@@ -302,16 +303,23 @@ def _turned_reads(plan):
 
 
 def _goes_by_columns(plan):
-    """True if all there is to do is to reduce each row, and several rows at a time are better than one.
+    """True if several rows side by side are better than one after the other.
 
-    That is where rows, not the elements of a row, lie side by side in memory, and where rows are short.
+    That is where rows are short, and, if all there is to do is to reduce them, where rows, not the elements of a
+    row, lie side by side in memory.
     """
-    if not plan.rows or plan.rows[-1].size < SIDE_BY_SIDE or plan.chunks is not None or len(plan.passes) != 1:
+    if not plan.rows or plan.rows[-1].size < SIDE_BY_SIDE or not any(only.reductions for only in plan.passes):
         return False
-    (only,) = plan.passes
-    if only.results or only.buffers or only.partials:
-        return False
-    if math.prod(loop.size for loop in only.loops) <= SHORT:
+    for node in plan.members:  # sums over the rows of a tile
+        if node.spec.primitive.form == "partial":
+            kept = {axis for place in plan.group.index[node][1:] for axis, _ in place.expanded()}
+            if not kept.isdisjoint(plan.rows[-1].axes):
+                return False
+    longest = max(math.prod(loop.size for loop in only.loops) for only in plan.passes)
+    (only, *more) = plan.passes
+    if more or only.results or only.buffers or only.partials or plan.row_partials:
+        return longest <= SHORT
+    if longest <= SHORT_SUM:
         return True
     side_by_side = lambda loop: sum(r.node.aval.size for r in plan.accesses if r.strides.get(loop.last) == 1)  # noqa: E731
     return side_by_side(plan.rows[-1]) > side_by_side(only.loops[-1])

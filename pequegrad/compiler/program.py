@@ -1,5 +1,8 @@
 """A GraphTrace as one program of the runtime: simplified, fused, every node one instruction."""
 
+import os
+import sys
+
 from ..core.evaluate import assemble
 from ..core.node import is_constant
 from ..runtime import library
@@ -44,6 +47,7 @@ def simplified_graph(graph):
         found = simplified(graph)
         matched = apply_patterns(found, simplified)
         if matched is not found:
+            graph.derived["patterns"] = matched.derived.get("patterns", [])
             found = simplified(matched)
         graph.derived["matched"] = found
     return found
@@ -55,15 +59,35 @@ def compiled_graph(graph):
     if found is None:
         simplified = simplified_graph(graph)
         found = fuse(simplified) if fusing else simplified
-        kernels = [node.spec.params["kernel"] for node in found.nodes if node.spec.primitive is loop]
+        loops = [node.spec.params for node in found.nodes if node.spec.primitive is loop]
+        kernels = [params["kernel"] for params in loops]
+        if os.environ.get("PG_KERNEL_DB", "").lower() not in ("", "0", "false"):
+            for text in dict.fromkeys(map(_as_text, loops)):
+                print(text, file=sys.stderr)
         try:
             for kernel, address in zip(kernels, build([(kernel.name, kernel.text) for kernel in kernels])):
                 kernel.params = [address]
         except Unavailable as error:
             warn(error)
+            graph.derived["unfused"] = error.reason
             found = simplified
         graph.derived["compiled"] = found
     return found
+
+
+def patterns_in(graph):
+    """The names of the patterns that were found in the graph."""
+    return graph.derived.get("patterns", [])
+
+
+def unfused_because(graph):
+    """Why no code was generated for the graph, or None."""
+    return graph.derived.get("unfused")
+
+
+def _as_text(params):
+    """A kernel for people to read: the operations that it was made of, and its C text."""
+    return f"/* {params['graph']} */\n{params['kernel'].text}"
 
 
 def device_of(graph, default):

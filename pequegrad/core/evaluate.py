@@ -9,7 +9,7 @@ from operator import attrgetter
 from sys import getrefcount
 
 from ..runtime import library
-from .errors import ArgumentError, TracerError
+from .errors import ArgumentError, TracerError, user_line
 from .locks import AfterForkLock
 from .node import (
     LINEAR,
@@ -239,6 +239,10 @@ def _cut_history(node):
 
 _WAYS_OUT = {
     "`if` (or bool())": "use pg.where(condition, a, b) instead of `if`",
+    "`while`": "use pg.while_loop(test, body, x), or pg.fori_loop(0, n, body, x)",
+    "`assert`": "look at what is returned outside, or call it under jit(f, debug=True), where it has values",
+    "format()": "use pg.debug_print('{}', x), which prints at every call",
+    "use as an index": "use x[i] with the tensor i, pg.fori_loop instead of range(), sizes that do not depend on values",
     "indexing with a bool mask": "use pg.where(mask, x, 0): the size of x[mask] depends on values",
     None: "return it and read it outside, compute with tensors instead of numbers",
 }
@@ -246,6 +250,9 @@ _WAYS_OUT = {
 
 def no_value(node, reader):
     """The TracerError for reading a node that only stands for a value."""
+    if reader == "`if` (or bool())":
+        keyword = user_line().partition(":   ")[2].partition(" ")[0]
+        reader = f"`{keyword}`" if keyword in ("while", "assert") else reader
     check_readable_frame(node)
     if node.frame is None:
         return TracerError(f"{reader} needs a value, but this is the tangent of a linear function: it has none.")

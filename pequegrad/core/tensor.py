@@ -179,7 +179,10 @@ class Tensor:
         return int(self._scalar("use as an index"))
 
     def __format__(self, spec):
-        return format(self.item() if self.size == 1 else self.numpy(), spec) if spec else repr(self)
+        if not spec:
+            return repr(self)
+        value = self._read("format()")
+        return format(value.item() if self.size == 1 else value, spec)
 
     def __iter__(self):
         if not self.shape:

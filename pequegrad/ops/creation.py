@@ -7,7 +7,7 @@ import numpy as np
 from ..core import dtype as dtypes
 from ..core.device import device as devices
 from ..core.dtype import dt
-from ..core.errors import ArgumentError, DtypeError, ShapeError
+from ..core.errors import ArgumentError, DtypeError, PequegradError, ShapeError
 from ..core.node import scalar_constant
 from ..core.tensor import Tensor, tensor_from_numpy, wrap
 from ..primitives.control import identity as alias
@@ -60,11 +60,13 @@ def scalar(value, dtype, device, weak_type=False):
 
 
 def shape_of(shape, *rest):
-    """A shape given as f(2, 3), f((2, 3)) or f(6) as a tuple of ints >= 0."""
-    if rest or isinstance(shape, (int, np.integer)):
+    """A shape given as f(2, 3), f((2, 3)) or f(6) as a tuple of ints >= 0; 0-d integer tensors are ints, too."""
+    if rest or isinstance(shape, (int, np.integer)) or getattr(shape, "ndim", 1) == 0:
         shape = (shape, *rest)
     try:
         shape = tuple(n.__index__() for n in shape)
+    except PequegradError:  # of a tensor: it says more
+        raise
     except (AttributeError, TypeError):
         raise ShapeError(f"{shape!r} is not a shape.", fix="give ints, or a tuple of ints.") from None
     if any(n < 0 for n in shape):

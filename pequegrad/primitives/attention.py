@@ -59,6 +59,14 @@ def _dtypes(mask, bias, dtype):
     return [dt.bool_] * mask + [real_of(dtype)] * bias
 
 
+def _flops(q, k, causal, columns):
+    """Of products with `columns` elements for each score, of which hidden ones are not computed."""
+    *lead, queries, _ = q.shape
+    keys = k.shape[-2]
+    scores = queries * keys if causal is None else int(np.clip(np.arange(queries) + causal + 1, 0, keys).sum())
+    return 2 * math.prod(lead) * scores * columns
+
+
 def _numbers(scale, fill, causal, zeros, mask, bias):
     """Parameters of the kernels."""
     bits = struct.unpack("<2q", struct.pack("<2d", scale, fill))
@@ -185,6 +193,9 @@ class attention:
     def lower(*avals, **params):
         return "attention", _numbers(**params)
 
+    def flops(q, k, v, *rest, causal, **params):
+        return _flops(q, k, causal, q.shape[-1] + v.shape[-1])
+
     def samples(rng):
         yield from _samples(rng)
 
@@ -213,6 +224,9 @@ class attention_gradient:
 
     def lower(*avals, **params):
         return "attention_gradient", _numbers(**params)
+
+    def flops(q, k, v, *rest, causal, **params):
+        return _flops(q, k, causal, 3 * q.shape[-1] + 2 * v.shape[-1])
 
     def samples(rng):
         for operands, params in _samples(rng):

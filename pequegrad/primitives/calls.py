@@ -2,7 +2,7 @@
 
 from ..core.evaluate import FORWARD
 from ..transforms import graphs
-from .base import is_linear, primitive
+from .base import PRIMITIVES, is_linear, primitive
 from .held import extended, given, has_effects, picked, placed, present, residual_values, split
 
 
@@ -19,6 +19,15 @@ class Call:
 
     def effects(*, graph, **options):
         return has_effects(graph)
+
+    def __init_subclass__(cls):
+        def batch_with_axis(inputs, batched, axis, *, graph, **options):
+            if not any(batched) and axis.name is None:
+                return None
+            parts = graphs.batched_graph(graph, tuple(batched), axis)
+            return PRIMITIVES[cls.__name__](*inputs, graph=parts.graph, **options), parts.flags
+
+        cls.batch_with_axis = batch_with_axis
 
 
 def _call_jvp(primals, tangents, out, graph, linearized, apply_linear):
@@ -58,12 +67,6 @@ class call(Call):
         found = iter(placed(parts.nonzero, call(*known, *cotangents, graph=parts.graph, barrier=False)))
         return tuple(next(found) if f else None for f in linear)
 
-    def batch_with_axis(inputs, batched, axis, *, graph, barrier):
-        if not any(batched) and axis.name is None:
-            return None
-        parts = graphs.batched_graph(graph, tuple(batched), axis)
-        return call(*inputs, graph=parts.graph, barrier=barrier), parts.flags
-
 
 @primitive
 class checkpoint(Call):
@@ -75,12 +78,6 @@ class checkpoint(Call):
 
         apply_linear = lambda *operands, graph: call(*operands, graph=graph, barrier=True)
         return _call_jvp(primals, tangents, out, graph, linearized, apply_linear)
-
-    def batch_with_axis(inputs, batched, axis, *, graph, policy):
-        if not any(batched) and axis.name is None:
-            return None
-        parts = graphs.batched_graph(graph, tuple(batched), axis)
-        return checkpoint(*inputs, graph=parts.graph, policy=policy), parts.flags
 
 
 @primitive

@@ -18,6 +18,9 @@ class _Debugging(threading.local):
 
 debugging = _Debugging()
 
+_FIX = "keep its operands where it is finite (clip, where, a small constant), or print them on the line before."
+_FIX_INSIDE = "what it runs is one operation here: write the loop or branch in Python while you look for the place."
+
 
 def run_op_by_op(function, args, kwargs):
     """function(*args, **kwargs) with every operation computed when it is made.
@@ -50,7 +53,7 @@ def _compute(node):
     raise NonFiniteError(
         f"{node.spec.primitive.name} gives {bad[where]} at {list(where)} of {bad.dtype.name}{list(bad.shape)}.",
         origin=f"finite operands: {ranges}" if ranges else None,
-        fix="keep its operands where it is finite (clip, where, a small constant), or print them on the line before.",
+        fix=_FIX_INSIDE if node.spec.primitive.holds_graphs else _FIX,
     )
 
 

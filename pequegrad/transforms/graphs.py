@@ -70,16 +70,16 @@ def kept(function):
 
 def _note_reads(frame):
     """Values from outside that rules read while a graph was derived become constants of it."""
+    who = f"{'pattern' if frame.transform == 'pattern' else 'A custom rule used by'} {frame.function}"
     for handle in frame.rebound:
         raise TracerError(
-            f"A custom rule used by {frame.function} changes a tensor from outside, {handle._node.aval} (the random state?).",
+            f"{who} changes a tensor from outside, {handle._node.aval} (the random state?).",
             fix="pass random keys, and all that changes, as arguments.",
         )
     for node, handles in frame.captures.items():
         if node.frame is not None:
             raise TracerError(
-                f"A custom rule used by {frame.function} reads {node.aval}, a value of {node.frame.function} that is traced "
-                "around it.",
+                f"{who} reads {node.aval}, a value of {node.frame.function} that is traced around it.",
                 fix="pass it to the function with the rule as an argument.",
             )
         if node.value is None:
@@ -115,9 +115,9 @@ def _untracked():
         state.flags_mask = mask
 
 
-def graph_of(name, avals, function):
-    """The closed graph of function(*Tensors) -> list of Tensors; it reads nothing but its arguments."""
-    frame = Frame("derivative", name)
+def graph_of(name, avals, function, transform="derivative"):
+    """The closed graph of function(*Tensors) -> list of Tensors; it reads nothing but its arguments. transform: for messages."""
+    frame = Frame(transform, name)
     with stateful, frame:
         inputs = [placeholder_node(aval, TRACKED) for aval in avals]
         results = function(*map(wrap, inputs))

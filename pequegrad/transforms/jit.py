@@ -55,7 +55,7 @@ class jit:
 
     def __init__(
         self,
-        function,
+        function=None,
         static_argnums=(),
         static_argnames=(),
         donate_argnums=(),
@@ -64,7 +64,10 @@ class jit:
         debug=False,
     ):
         if not callable(function):
-            raise ArgumentError(f"jit takes a function, got {type(function).__name__}.", fix="jit(function), or @jit.")
+            raise ArgumentError(
+                "jit takes a function" + ("." if function is None else f", got {type(function).__name__}."),
+                fix="jit(function), or @jit; with options jit(function, debug=True), or @jit.withargs(debug=True).",
+            )
         if allocator not in ("default", "custom"):
             raise ArgumentError(f"jit: allocator {allocator!r} is neither 'default' nor 'custom'.")
         functools.update_wrapper(self, function)
@@ -77,7 +80,7 @@ class jit:
         self.straight = None  # a faster way for the kind of arguments that was last used
         self.traces = 0  # how often the function was traced
         self.last_key = None  # the kind of arguments of the last trace, for the message about the next one
-        self.donated = self._donated_positions(donate_argnums) if donate_argnums != () else ()
+        self.donated = self._positions(donate_argnums, "donated") if donate_argnums != () else ()
         self.static_positions, self.static_names = (), ()
         _functions.add(self)
         if static_argnums != () or static_argnames != ():
@@ -87,25 +90,37 @@ class jit:
         """Static arguments by position and by name, whichever way they were given."""
         parameters = signature(self.function)
         positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        open_ended = any(p.kind == p.VAR_POSITIONAL for p in parameters)
-        numbers = {numbers} if isinstance(numbers, int) else set(numbers)
+        numbers = self._positions(numbers, "static")
         names = {names} if isinstance(names, str) else set(names)
-        for n in numbers:
-            if not isinstance(n, int) or (not open_ended and not -len(positional) <= n < len(positional)):
-                raise ArgumentError(
-                    f"jit: {self.name} has no argument {n!r} to be static.", fix=f"it has {positional}."
-                )
         if unknown := names - {p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}:
             if not any(p.kind == p.VAR_KEYWORD for p in parameters):
-                raise ArgumentError(f"jit: {self.name} has no argument {sorted(unknown)} to be static.")
-        numbers = {n % len(positional) if n < 0 else n for n in numbers}
+                raise ArgumentError(
+                    f"jit: {self.name} has no argument {', '.join(map(repr, sorted(unknown)))} to be static.",
+                    fix=f"it has {[p.name for p in parameters]}.",
+                )
         self.static_positions = tuple(sorted(numbers | {i for i, p in enumerate(positional) if p in names}))
         self.static_names = names | {positional[n] for n in numbers if n < len(positional)}
+
+    def _positions(self, numbers, role):
+        """A set of positions of arguments, none of them negative; ArgumentError if there is no such argument."""
+        parameters = signature(self.function)
+        positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        open_ended = not parameters or any(p.kind == p.VAR_POSITIONAL for p in parameters)
+        numbers = {numbers} if isinstance(numbers, int) else set(numbers)
+        for n in numbers:
+            if not isinstance(n, int) or n < -len(positional) or (n >= len(positional) and not open_ended):
+                raise ArgumentError(
+                    f"jit: {self.name} has no argument {n!r} to be {role}.", fix=f"it has {positional}."
+                )
+        return {n + len(positional) if n < 0 else n for n in numbers}
 
     @classmethod
     def withargs(cls, **options):
         """A decorator: `@jit.withargs(static_argnums=1)`."""
         return lambda function: cls(function, **options)
+
+    def __repr__(self):
+        return f"<jit of {self.name}>"
 
     def __get__(self, instance, owner=None):
         return self if instance is None else functools.partial(self, instance)
@@ -175,11 +190,6 @@ class jit:
             avals = [node.aval for node in nodes]
             self.known[structure, *avals] = entries, order_of_leaves(args, structure), donated
 
-    def _donated_positions(self, numbers):
-        numbers = {numbers} if isinstance(numbers, int) else set(numbers)
-        count = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in signature(self.function))
-        return {n + count if n < 0 else n for n in numbers}
-
     def _donated_leaves(self, structure, others):
         """For each traced leaf whether the caller gives it up."""
         args_structure, kwargs_structure = structure.children()
@@ -203,7 +213,7 @@ class jit:
         print(text_at(self._traced(args, kwargs)[0], stage))
 
     def explain(self, *args, **kwargs):
-        """Prints a line per kernel of the program for these arguments, and where each operation went."""
+        """Prints a line per kernel of the program for these arguments, where each operation went, which patterns were found."""
         print(self.lower(*args, **kwargs).compile().explain())
 
     def _traced(self, args, kwargs):

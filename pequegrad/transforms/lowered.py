@@ -80,7 +80,7 @@ class Compiled:
         self._entry.save(path)
 
     def explain(self):
-        """A text: a line per kernel, then where each operation went."""
+        """A text: a line per kernel, where each operation went, which patterns were found."""
         return inspect.explain(self._entry.graph, self._entry.closed)
 
     def __repr__(self):

@@ -61,5 +61,6 @@ def _as_tensor(leaf, name, device):
         return as_tensor(leaf, device=device)
     except (ArgumentError, TypeError):
         raise ArgumentError(
-            f"{name} returned {type(leaf).__name__}: a traced function returns tensors, numbers, or nested tuples, lists and dicts of them."
+            f"{name} returned {type(leaf).__name__}: a traced function returns tensors, numbers, or nested tuples, lists and dicts of them.",
+            fix="leave it out, and add it to the result outside.",
         ) from None

@@ -3,6 +3,7 @@
  * Compiled once per instruction set, with contraction: a * b + c becomes one FMA where there is one.
  * float16 and bfloat16 are computed as float. */
 #include "attention.h"
+#include "vectors.h"
 
 #include "pequegrad_scalar.h"
 
@@ -10,24 +11,22 @@
 #include <string.h>
 
 #if defined(__AVX512F__)
-enum { VECTOR_BYTES = 64, ROWS = 8 };
-#elif defined(__AVX2__)
-enum { VECTOR_BYTES = 32, ROWS = 6 };
+enum { ROWS = 8 };
 #else
-enum { VECTOR_BYTES = 16, ROWS = 6 };
+enum { ROWS = 6 };
 #endif
 enum {
     KEYS = 64, /* keys in a block: with 64 columns, block and scores stay in L1 */
     TILES = 4, /* tiles of queries that share a block of keys */
 };
 
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 #define REAL float
 #define INTEGER int32_t
+#define SQUARE pg_square_float
+#define SQUARE_ROW pg_square_float_row
 #define A(name) float_##name
 #define MANTISSA 23
 #define BIAS 127
@@ -41,6 +40,8 @@ static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 #define REAL double
 #define INTEGER int64_t
+#define SQUARE pg_square_double
+#define SQUARE_ROW pg_square_double_row
 #define A(name) double_##name
 #define MANTISSA 52
 #define BIAS 1023

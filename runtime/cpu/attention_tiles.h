@@ -1,5 +1,5 @@
 /* attention_tiles.h - attention for one type of accumulators: included by attention_loops.c with REAL, INTEGER (of the
- * same size), A(name) and the constants of exp.
+ * same size), SQUARE and SQUARE_ROW (of vectors.h), A(name) and the constants of exp.
  *
  * A tile is NR neighbouring queries, two vectors wide. What depends on a query lies along the vectors: scores and
  * weights are keys x NR, results width x NR. So rows of k and v are only ever read element by element (and broadcast),
@@ -17,11 +17,11 @@ typedef INTEGER A(integers) __attribute__((vector_size(VECTOR_BYTES)));
 #define I A(integers)
 #define AT(p) (*(V *)(p)) /* p is aligned to a vector */
 
-ALWAYS_INLINE V A(blend)(I which, V x, V y) { return (V)(((I)x & which) | ((I)y & ~which)); }
-ALWAYS_INLINE V A(all)(REAL x) { return x - (V){0}; }
+static ALWAYS_INLINE V A(blend)(I which, V x, V y) { return (V)(((I)x & which) | ((I)y & ~which)); }
+static ALWAYS_INLINE V A(all)(REAL x) { return x - (V){0}; }
 
 /* exp(x), within 1.5 ulp: 2^n e^f with |f| <= ln 2 / 2, and Taylor's series for e^f. NaN stays. */
-ALWAYS_INLINE V A(exp)(V x)
+static ALWAYS_INLINE V A(exp)(V x)
 {
     const REAL shift = (REAL)3 * (REAL)((int64_t)1 << (MANTISSA - 1)); /* adding it rounds */
     V high = A(all)(HIGHEST), magic = A(all)(shift);
@@ -37,9 +37,7 @@ ALWAYS_INLINE V A(exp)(V x)
                                    OVER(8), OVER(9), OVER(10), OVER(11), OVER(12), OVER(13)};
 #undef OVER
     V sum = A(all)(1);
-#pragma GCC unroll 16
-    for (int i = TERMS; i-- > 0;)
-        sum = f * inverse[i] * sum + (REAL)1;
+    PG_UNROLL for (int i = TERMS; i-- > 0;) sum = f * inverse[i] * sum + (REAL)1;
     I half = n >> 1, rest = n - half; /* in two steps: 2^n itself may be no normal number */
     V y = sum * (V)((half + BIAS) << MANTISSA) * (V)((rest + BIAS) << MANTISSA);
     return (V)((I)y & ~vanishes);
@@ -51,37 +49,37 @@ static int64_t A(up)(int64_t n) { return (n + NR - 1) / NR * NR; }
 /* ---- products ---------------------------------------------------------------------------------- */
 
 /* c[i][..] (+)= sum over d of a[i * row + d * column] * b[d][..] for `rows` rows and 1 or 2 vectors */
-ALWAYS_INLINE void A(tile)(int rows, int vectors, int64_t depth, const REAL *a, int64_t row,
-                           int64_t column, const REAL *b, int64_t b_row, REAL *c, int64_t c_row,
-                           bool add)
+static ALWAYS_INLINE void A(tile)(int rows, int vectors, int64_t depth, const REAL *a, int64_t row,
+                                  int64_t column, const REAL *b, int64_t b_row, REAL *c,
+                                  int64_t c_row, bool add)
 {
     V sum[ROWS][2];
     const REAL *at[ROWS];
-#pragma GCC unroll 8
-    for (int i = 0; i < rows; i++) {
+    PG_UNROLL for (int i = 0; i < rows; i++)
+    {
         at[i] = a + i * row;
         sum[i][0] = add ? AT(c + i * c_row) : (V){0};
         if (vectors == 2) sum[i][1] = add ? AT(c + i * c_row + A(pad)) : (V){0};
     }
     for (int64_t d = 0, k = 0; d < depth; d++, k += column, b += b_row) {
         V b0 = AT(b), b1 = vectors == 2 ? AT(b + A(pad)) : b0;
-#pragma GCC unroll 8
-        for (int i = 0; i < rows; i++) {
+        PG_UNROLL for (int i = 0; i < rows; i++)
+        {
             sum[i][0] += at[i][k] * b0;
             if (vectors == 2) sum[i][1] += at[i][k] * b1;
         }
     }
-#pragma GCC unroll 8
-    for (int i = 0; i < rows; i++) {
+    PG_UNROLL for (int i = 0; i < rows; i++)
+    {
         AT(c + i * c_row) = sum[i][0];
         if (vectors == 2) AT(c + i * c_row + A(pad)) = sum[i][1];
     }
 }
 
 /* The same for m rows. */
-ALWAYS_INLINE void A(strip)(int64_t m, int vectors, int64_t depth, const REAL *a, int64_t row,
-                            int64_t column, const REAL *b, int64_t b_row, REAL *c, int64_t c_row,
-                            bool add)
+static ALWAYS_INLINE void A(strip)(int64_t m, int vectors, int64_t depth, const REAL *a,
+                                   int64_t row, int64_t column, const REAL *b, int64_t b_row,
+                                   REAL *c, int64_t c_row, bool add)
 {
 #define PART(n)                                                              \
     {                                                                        \
@@ -175,37 +173,20 @@ static A(block) A(rows)(pg_dtype dtype, const pg_attention_matrix *x, int64_t fi
     return (A(block)){to, columns};
 }
 
-/* to[i][j] = scale * from[j][i], for as many rows and columns as a vector has lanes: halves of ever larger blocks change places. */
+/* to[i][j] = scale * from[j][i], for as many rows and columns as a vector has lanes */
 static void A(transpose)(const REAL *from, int64_t from_row, REAL *to, int64_t to_row, REAL scale)
 {
-#ifdef __clang__ /* has no __builtin_shuffle */
+#if PG_HAS_SHUFFLE
+    SQUARE_ROW rows[A(pad)];
+    for (int i = 0; i < A(pad); i++)
+        rows[i] = *(const SQUARE_ROW *)(from + i * from_row);
+    SQUARE(rows);
+    for (int i = 0; i < A(pad); i++)
+        *(SQUARE_ROW *)(to + i * to_row) = rows[i] * scale;
+#else
     for (int64_t i = 0; i < A(pad); i++)
         for (int64_t j = 0; j < A(pad); j++)
             to[i * to_row + j] = from[j * from_row + i] * scale;
-#else
-    V rows[A(pad)];
-#pragma GCC unroll 16
-    for (int i = 0; i < A(pad); i++)
-        rows[i] = AT(from + i * from_row);
-#pragma GCC unroll 4
-    for (int w = 1; w < A(pad); w *= 2) {
-        I low, high; /* lanes of the pair (a, b): a's come first */
-#pragma GCC unroll 16
-        for (int j = 0; j < A(pad); j++) {
-            low[j] = j & w ? A(pad) + j - w : j;
-            high[j] = j & w ? A(pad) + j : j + w;
-        }
-#pragma GCC unroll 16
-        for (int i = 0; i < A(pad); i++)
-            if (!(i & w)) {
-                V a = rows[i], b = rows[i + w];
-                rows[i] = __builtin_shuffle(a, b, low);
-                rows[i + w] = __builtin_shuffle(a, b, high);
-            }
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < A(pad); i++)
-        AT(to + i * to_row) = rows[i] * scale;
 #endif
 }
 
@@ -303,7 +284,7 @@ typedef struct A(state) { /* of a tile */
 } A(state);
 
 /* base is the maximum, 0 if that is infinite */
-ALWAYS_INLINE V A(base_of)(V maximum)
+static ALWAYS_INLINE V A(base_of)(V maximum)
 {
     V infinity = A(all)((REAL)INFINITY);
     return A(blend)((I)(maximum < infinity) & (I)(maximum > -infinity), maximum, (V){0});
@@ -523,6 +504,8 @@ static void A(backward)(const pg_attention *a, int64_t begin, int64_t end, void 
 #undef AT
 #undef REAL
 #undef INTEGER
+#undef SQUARE
+#undef SQUARE_ROW
 #undef A
 #undef MANTISSA
 #undef BIAS

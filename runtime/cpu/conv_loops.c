@@ -3,18 +3,12 @@
  * Compiled once per instruction set, with contraction of a * b + c. float32 and float64 have loops on
  * vectors; all dtypes have plain ones for strides that those do not take. */
 #include "conv.h"
+#include "vectors.h"
 
 #include "pequegrad_scalar.h"
 
 #include <string.h>
 
-#if defined(__AVX512F__)
-enum { VECTOR_BYTES = 64 };
-#elif defined(__AVX2__)
-enum { VECTOR_BYTES = 32 };
-#else
-enum { VECTOR_BYTES = 16 };
-#endif
 enum { SMALL_BYTES = 16, BLOCK = 4 }; /* the smallest vector; vectors summed side by side */
 
 #define SAME(x) (x)
@@ -225,36 +219,21 @@ WIDE_DOT(double)
         if (i + PIECE == length) break;              \
     }
 
-/* Columns that are not neighbours, while the depth indices are: square blocks are transposed in registers, by
- * rounds that each interleave the first half of the rows with the second. */
-#ifdef __has_builtin
-#define HAS_SHUFFLE __has_builtin(__builtin_shufflevector)
-#else
-#define HAS_SHUFFLE 0
-#endif
-#if defined(__AVX2__) && HAS_SHUFFLE
-#define TRANSPOSE(name, A, N, ROUNDS, FIRST, SECOND)                                          \
-    typedef A name##_square __attribute__((vector_size(32), aligned(sizeof(A))));             \
-    static void name##_transpose(A *to, int64_t width, const char *x, const int64_t *column)  \
-    {                                                                                         \
-        name##_square rows[N], mixed[N];                                                      \
-        for (int i = 0; i < N; i++)                                                           \
-            rows[i] = *(const name##_square *)(x + column[i]);                                \
-        for (int round = 0; round < ROUNDS; round++) {                                        \
-            for (int i = 0; i < N / 2; i++) {                                                 \
-                mixed[2 * i] = __builtin_shufflevector(rows[i], rows[i + N / 2], FIRST);      \
-                mixed[2 * i + 1] = __builtin_shufflevector(rows[i], rows[i + N / 2], SECOND); \
-            }                                                                                 \
-            for (int i = 0; i < N; i++)                                                       \
-                rows[i] = mixed[i];                                                           \
-        }                                                                                     \
-        for (int i = 0; i < N; i++)                                                           \
-            *(name##_square *)(to + i * width) = rows[i];                                     \
+/* Columns that are not neighbours, while the depth indices are: square blocks are transposed in registers. */
+#if defined(__AVX2__) && PG_HAS_SHUFFLE
+#define TRANSPOSE(name, A)                                                                   \
+    enum { name##_block = sizeof(pg_small_square_##A##_row) / sizeof(A) };                   \
+    static void name##_transpose(A *to, int64_t width, const char *x, const int64_t *column) \
+    {                                                                                        \
+        pg_small_square_##A##_row rows[name##_block];                                        \
+        for (int i = 0; i < name##_block; i++)                                               \
+            rows[i] = *(const pg_small_square_##A##_row *)(x + column[i]);                   \
+        pg_small_square_##A(rows);                                                           \
+        for (int i = 0; i < name##_block; i++)                                               \
+            *(pg_small_square_##A##_row *)(to + i * width) = rows[i];                        \
     }
-#define LIST(...) __VA_ARGS__
-TRANSPOSE(float32, float, 8, 3, LIST(0, 8, 1, 9, 2, 10, 3, 11), LIST(4, 12, 5, 13, 6, 14, 7, 15))
-TRANSPOSE(float64, double, 4, 2, LIST(0, 4, 1, 5), LIST(2, 6, 3, 7))
-enum { float32_block = 8, float64_block = 4 };
+TRANSPOSE(float32, float)
+TRANSPOSE(float64, double)
 #else
 #define float32_transpose(to, width, x, column) (void)(to)
 #define float64_transpose(to, width, x, column) (void)(to)

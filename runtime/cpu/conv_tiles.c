@@ -3,19 +3,17 @@
  * Compiled once per instruction set, with contraction of a * b + c. A register tile has as many places as leave room for
  * two vectors of w and one element of x: with AVX-512, 14 x 2 accumulators of 32 registers. */
 #include "conv_tiles.h"
+#include "vectors.h"
 
 #include "pequegrad_scalar.h"
 
 #if defined(__AVX512F__)
-enum { VECTOR_BYTES = 64, WIDTH = 14, BESIDE = 4 };
-#elif defined(__AVX2__)
-enum { VECTOR_BYTES = 32, WIDTH = 6, BESIDE = 2 };
+enum { WIDTH = 14, BESIDE = 4 };
 #else
-enum { VECTOR_BYTES = 16, WIDTH = 6, BESIDE = 2 };
+enum { WIDTH = 6, BESIDE = 2 };
 #endif
 
 #define SAME(x) (x)
-#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 /* ---- tiles ------------------------------------------------------------------------------------- */
 
@@ -123,13 +121,7 @@ ALONG(double)
 /* ---- copies ------------------------------------------------------------------------------------ */
 
 /* Rows of neighbours are copied in pieces of a fixed size, of which the last overlaps the one before it. Columns of
- * neighbours are transposed by squares in registers: in each round the first half of the rows is interleaved
- * with the second. */
-#ifdef __has_builtin
-#define HAS_SHUFFLE __has_builtin(__builtin_shufflevector)
-#else
-#define HAS_SHUFFLE 0
-#endif
+ * neighbours are transposed by squares in registers. */
 
 #define COPY_PIECES(PIECE, LOAD)                                        \
     for (int64_t i = 0; i < rows; i++, to += to_row, from += from_row)  \
@@ -140,73 +132,47 @@ ALONG(double)
             if (j + PIECE == columns) break;                            \
         }
 
-#define SQUARE(name, A, N, ROUNDS, FIRST, SECOND)                                             \
-    typedef A name##_row                                                                      \
-        __attribute__((vector_size(N * sizeof(A)), aligned(sizeof(A)), may_alias));           \
-    static ALWAYS_INLINE void name(char *to, int64_t to_row, const char *from,                \
-                                   int64_t from_column)                                       \
-    {                                                                                         \
-        name##_row rows[N], mixed[N];                                                         \
-        for (int i = 0; i < N; i++)                                                           \
-            rows[i] = *(const name##_row *)(from + i * from_column);                          \
-        for (int round = 0; round < ROUNDS; round++) {                                        \
-            for (int i = 0; i < N / 2; i++) {                                                 \
-                mixed[2 * i] = __builtin_shufflevector(rows[i], rows[i + N / 2], FIRST);      \
-                mixed[2 * i + 1] = __builtin_shufflevector(rows[i], rows[i + N / 2], SECOND); \
-            }                                                                                 \
-            for (int i = 0; i < N; i++)                                                       \
-                rows[i] = mixed[i];                                                           \
-        }                                                                                     \
-        for (int i = 0; i < N; i++)                                                           \
-            *(name##_row *)(to + i * to_row) = rows[i];                                       \
-    }
-#define LIST(...) __VA_ARGS__
-
-/* Squares of N cover rows x columns, the last ones overlapping those before; there are at least N of both. */
-#define SQUARES(name, A, N)                                                              \
-    static void name##s(char *to, int64_t to_row, const char *from, int64_t from_column, \
-                        int64_t rows, int64_t columns)                                   \
-    {                                                                                    \
-        for (int64_t j = 0; j < columns; j += N) {                                       \
-            if (j + N > columns) j = columns - N;                                        \
-            for (int64_t i = 0; i < rows; i += N) {                                      \
-                if (i + N > rows) i = rows - N;                                          \
-                name(to + i * to_row + j * (int64_t)sizeof(A), to_row,                   \
-                     from + i * (int64_t)sizeof(A) + j * from_column, from_column);      \
-            }                                                                            \
-        }                                                                                \
+/* Squares cover rows x columns, the last ones overlapping those before; there are at least as many of both as in a square. */
+#define SQUARES(name, square, A)                                                          \
+    enum { name##_n = sizeof(square##_row) / sizeof(A) };                                 \
+    static ALWAYS_INLINE void name##_one(char *to, int64_t to_row, const char *from,      \
+                                         int64_t from_column)                             \
+    {                                                                                     \
+        square##_row rows[name##_n];                                                      \
+        for (int i = 0; i < name##_n; i++)                                                \
+            rows[i] = *(const square##_row *)(from + i * from_column);                    \
+        square(rows);                                                                     \
+        for (int i = 0; i < name##_n; i++)                                                \
+            *(square##_row *)(to + i * to_row) = rows[i];                                 \
+    }                                                                                     \
+    static void name##s(char *to, int64_t to_row, const char *from, int64_t from_column,  \
+                        int64_t rows, int64_t columns)                                    \
+    {                                                                                     \
+        for (int64_t j = 0; j < columns; j += name##_n) {                                 \
+            if (j + name##_n > columns) j = columns - name##_n;                           \
+            for (int64_t i = 0; i < rows; i += name##_n) {                                \
+                if (i + name##_n > rows) i = rows - name##_n;                             \
+                name##_one(to + i * to_row + j * (int64_t)sizeof(A), to_row,              \
+                           from + i * (int64_t)sizeof(A) + j * from_column, from_column); \
+            }                                                                             \
+        }                                                                                 \
     }
 
-#if HAS_SHUFFLE && defined(__AVX512F__)
-SQUARE(float_large, float, 16, 4, LIST(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23),
-       LIST(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31))
-SQUARE(double_large, double, 8, 3, LIST(0, 8, 1, 9, 2, 10, 3, 11), LIST(4, 12, 5, 13, 6, 14, 7, 15))
-SQUARES(float_large, float, 16)
-SQUARES(double_large, double, 8)
-enum { float_LARGE = 16, double_LARGE = 8 };
+#if PG_HAS_SHUFFLE
+SQUARES(float_small, pg_small_square_float, float)
+SQUARES(double_small, pg_small_square_double, double)
 #else
-enum { float_LARGE = 0, double_LARGE = 0 };
-#define float_larges(...) (void)0
-#define double_larges(...) (void)0
-#endif
-#if HAS_SHUFFLE && defined(__AVX2__)
-SQUARE(float_small, float, 8, 3, LIST(0, 8, 1, 9, 2, 10, 3, 11), LIST(4, 12, 5, 13, 6, 14, 7, 15))
-SQUARE(double_small, double, 4, 2, LIST(0, 4, 1, 5), LIST(2, 6, 3, 7))
-#elif HAS_SHUFFLE
-SQUARE(float_small, float, 4, 2, LIST(0, 4, 1, 5), LIST(2, 6, 3, 7))
-SQUARE(double_small, double, 2, 1, LIST(0, 2), LIST(1, 3))
-#endif
-#if HAS_SHUFFLE
-enum {
-    float_SMALL = sizeof(float_small_row) / sizeof(float),
-    double_SMALL = sizeof(double_small_row) / sizeof(double)
-};
-SQUARES(float_small, float, float_SMALL)
-SQUARES(double_small, double, double_SMALL)
-#else
-enum { float_SMALL = 0, double_SMALL = 0 };
+enum { float_small_n = 0, double_small_n = 0 };
 #define float_smalls(...) (void)0
 #define double_smalls(...) (void)0
+#endif
+#if PG_HAS_SHUFFLE && defined(__AVX512F__)
+SQUARES(float_large, pg_square_float, float)
+SQUARES(double_large, pg_square_double, double)
+#else
+enum { float_large_n = 0, double_large_n = 0 };
+#define float_larges(...) (void)0
+#define double_larges(...) (void)0
 #endif
 
 /* Those of float and double; 16-bit floats are converted on the way, element by element. */
@@ -214,12 +180,12 @@ enum { float_SMALL = 0, double_SMALL = 0 };
     static bool A##_transposed(char *to, int64_t to_row, const char *from, int64_t from_row, \
                                int64_t from_column, int64_t rows, int64_t columns)           \
     {                                                                                        \
-        if (from_row != (int64_t)sizeof(A) || A##_SMALL == 0) return false;                  \
-        if (A##_LARGE > 0 && rows >= A##_LARGE && columns >= A##_LARGE) {                    \
+        if (from_row != (int64_t)sizeof(A) || A##_small_n == 0) return false;                \
+        if (A##_large_n > 0 && rows >= A##_large_n && columns >= A##_large_n) {              \
             A##_larges(to, to_row, from, from_column, rows, columns);                        \
             return true;                                                                     \
         }                                                                                    \
-        if (rows < A##_SMALL || columns < A##_SMALL) return false;                           \
+        if (rows < A##_small_n || columns < A##_small_n) return false;                       \
         A##_smalls(to, to_row, from, from_column, rows, columns);                            \
         return true;                                                                         \
     }

@@ -8,15 +8,14 @@
 #include "gemm.h"
 
 #include "gemm_pack.h"
+#include "vectors.h"
 #include "pequegrad_scalar.h"
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
-enum { VECTOR_BYTES = 64, ROWS = 12 };
-#elif defined(__AVX2__)
-enum { VECTOR_BYTES = 32, ROWS = 6 };
+enum { ROWS = 12 };
 #else
-enum { VECTOR_BYTES = 16, ROWS = 6 };
+enum { ROWS = 6 };
 #endif
 
 /* ---- packing ------------------------------------------------------------------------------------- */

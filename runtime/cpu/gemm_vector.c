@@ -3,14 +3,8 @@
  * Compiled once per instruction set, with contraction. The matrix is read once, which is what such a
  * product costs: its rows as dot products, or its columns as additions to y. */
 #include "gemm.h"
+#include "vectors.h"
 
-#if defined(__AVX512F__)
-enum { VECTOR_BYTES = 64 };
-#elif defined(__AVX2__)
-enum { VECTOR_BYTES = 32 };
-#else
-enum { VECTOR_BYTES = 16 };
-#endif
 enum { X_BLOCK = 2048 }; /* elements of a vector that stay in L1 while a matrix passes by */
 
 #define TIMES_VECTOR(A)                                                                            \

@@ -5,12 +5,7 @@
  * a NaN beats any number and the first of equals wins. */
 #include "windows.h"
 
-#define ALWAYS_INLINE inline __attribute__((always_inline))
-#ifdef __has_builtin
-#define HAS_SHUFFLE __has_builtin(__builtin_shufflevector)
-#else
-#define HAS_SHUFFLE 0
-#endif
+#include "vectors.h"
 
 /* Elements 0 and 1 of a window are above 2 and 3. */
 #define BLOCK(N, LEFT, RIGHT, FIRST, SECOND)                                                       \
@@ -64,30 +59,29 @@
             row[1] = __builtin_shufflevector(v[k], v[k + 1], SECOND);                              \
         }                                                                                          \
     }
-#define LIST(...) __VA_ARGS__
 
-#if HAS_SHUFFLE && defined(__AVX512F__)
-BLOCK(16, LIST(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30),
-      LIST(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31),
-      LIST(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23),
-      LIST(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31))
+#if PG_HAS_SHUFFLE && defined(__AVX512F__)
+BLOCK(16, PG_LIST(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30),
+      PG_LIST(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31),
+      PG_LIST(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23),
+      PG_LIST(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31))
 #define BY_16(DO)                \
     for (; j + 16 <= n; j += 16) \
     DO(16)
 #else
 #define BY_16(DO) (void)0
 #endif
-#if HAS_SHUFFLE && defined(__AVX2__)
-BLOCK(8, LIST(0, 2, 4, 6, 8, 10, 12, 14), LIST(1, 3, 5, 7, 9, 11, 13, 15),
-      LIST(0, 8, 1, 9, 2, 10, 3, 11), LIST(4, 12, 5, 13, 6, 14, 7, 15))
+#if PG_HAS_SHUFFLE && defined(__AVX2__)
+BLOCK(8, PG_LIST(0, 2, 4, 6, 8, 10, 12, 14), PG_LIST(1, 3, 5, 7, 9, 11, 13, 15),
+      PG_LIST(0, 8, 1, 9, 2, 10, 3, 11), PG_LIST(4, 12, 5, 13, 6, 14, 7, 15))
 #define BY_8(DO)               \
     for (; j + 8 <= n; j += 8) \
     DO(8)
 #else
 #define BY_8(DO) (void)0
 #endif
-#if HAS_SHUFFLE
-BLOCK(4, LIST(0, 2, 4, 6), LIST(1, 3, 5, 7), LIST(0, 4, 1, 5), LIST(2, 6, 3, 7))
+#if PG_HAS_SHUFFLE
+BLOCK(4, PG_LIST(0, 2, 4, 6), PG_LIST(1, 3, 5, 7), PG_LIST(0, 4, 1, 5), PG_LIST(2, 6, 3, 7))
 #define BY_4(DO)               \
     for (; j + 4 <= n; j += 4) \
     DO(4)

@@ -163,8 +163,8 @@ def test_a_c_program_runs_it(tmp_path, path, network):
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5)  # sums of its own matrix product: not OpenBLAS's
     (tmp_path / "short.bin").write_bytes(b"1234")
     for arguments, message in (
-        ([], b"usage"), ([path], b"number of inputs"), ([tmp_path / "none.pg"], b"No such file"),
-        ([path, tmp_path / "short.bin"], b"size that the program needs"), ([path, tmp_path / "none"], b"cannot be opened"),
+        ([], b"usage"), ([path], b"takes 1 inputs, not 0"), ([tmp_path / "none.pg"], b"No such file"),
+        ([path, tmp_path / "short.bin"], b"bytes, as input 0 has"), ([path, tmp_path / "none"], b"cannot be opened"),
     ):  # fmt: skip
         result = subprocess.run([command[0], *arguments], capture_output=True, timeout=50)
         assert result.returncode == 1 and message in result.stderr

@@ -3,6 +3,8 @@
 from ...primitives import shape as s
 from .rewriting import local_pass
 
+_MOST = 64  # operands of a concatenation that are taken over: what grows step by step would grow quadratically
+
 
 def _is(node, name):
     return node.spec.primitive.name == name
@@ -19,7 +21,7 @@ def concatenate(b, spec, inputs):
     """One operand, empty operands, operands that are joined along the same axis themselves."""
     axis, parts = spec.params["axis"], []
     for x in inputs:
-        if _is(x, "concatenate") and x.spec.params["axis"] == axis:
+        if _is(x, "concatenate") and x.spec.params["axis"] == axis and len(x.inputs) <= _MOST:
             parts += x.inputs
         elif x.aval.shape[axis]:
             parts.append(x)

@@ -8,6 +8,7 @@ import contextlib
 import functools
 import threading
 
+from ...core.errors import ArgumentError
 from .declared import DeclaredPattern
 from .rewrite import substituted
 from .search import Program
@@ -26,8 +27,8 @@ def register_pattern(example, replacement, where=None, *, operands=None, gradien
     """Has `replacement(*operands)` computed by jitted functions wherever they would compute `example(*operands)`.
 
     example, replacement: functions of tensors that give a tensor, or several in nested tuples, lists and dicts. The replacement
-    gives the same shapes and dtypes; it may call any pequegrad function, own primitives, pure_callback. An
-    operand stands for any tensor or number; numbers in the example stand for themselves.
+    gives the same shapes and dtypes; it may call any pequegrad function, own primitives, pure_callback. Both read no tensors but
+    their operands and have no effects. An operand stands for any tensor or number; numbers in the example stand for themselves.
     where(*avals): called with the shape and dtype of each operand; False keeps the example there.
     operands: the axes of each operand, as in "...nd,dm,m" (`...`: any leading axes), for an example that does not take
     operands of one shape; with a dtype, "...nd,nd:bool", where it is not that of the (first) result.
@@ -35,8 +36,8 @@ def register_pattern(example, replacement, where=None, *, operands=None, gradien
 
     Nothing is replaced if values within the example are also used elsewhere, unless the example returns them. Patterns that
     were registered last are tried first. A function that is compiled already is not compiled anew. Returns the
-    pattern, which `unregister_pattern` takes. Raises ArgumentError if the example cannot be traced, and, when
-    it is found, ShapeError or DtypeError if the replacement gives other results.
+    pattern, which `unregister_pattern` takes. Raises ArgumentError if the example cannot be traced or the replacement takes
+    another number of operands, and, when it is found, ShapeError or DtypeError if the replacement gives other results.
 
     >>> softplus = pg.register_pattern(lambda x: pg.log(1 + pg.exp(x)), lambda x: pg.logaddexp(x, 0.0), name="softplus")
     >>> pg.jit(lambda x: pg.log(1 + pg.exp(x)))(pg.Tensor([100.0])).numpy()
@@ -64,11 +65,15 @@ def pattern(example, **options):
 
 
 def unregister_pattern(pattern):
-    """Takes back what register_pattern returned, or a function decorated with `pattern`."""
+    """Takes back what register_pattern returned, or a function decorated with `pattern`. ArgumentError if it is not registered."""
     for known in _registered:
         if known is pattern or getattr(known, "replacement", None) is pattern:
             _registered.remove(known)
             return
+    raise ArgumentError(
+        f"unregister_pattern: {pattern!r} is not registered.",
+        fix="give what register_pattern returned; pg.patterns() lists the patterns.",
+    )
 
 
 def patterns():
@@ -88,7 +93,8 @@ def _own():
 def no_patterns():
     """Context manager: what is compiled inside is compiled without patterns.
 
-    A jitted function is compiled when it is first called with arguments of a kind.
+    A jitted function is compiled when it is first called with arguments of a kind, and stays as it was compiled: to compare,
+    wrap it in jit once more, or call its `clear_cache()`.
     """
     before, _switch.off = _switch.off, True
     try:
@@ -103,9 +109,13 @@ def unchanged(graph):
 
 
 def apply_patterns(graph, simplify=unchanged):
-    """The graph with replacements in the place of all registered patterns. `simplify`: what was done to the graph before."""
+    """The graph with replacements in the place of all registered patterns. `simplify`: what was done to the graph before.
+
+    If there are any, their patterns' names are kept as derived["patterns"] of the result.
+    """
     if _switch.off:
         return graph
+    names = []
     for sought in patterns():
         program = Program(graph)
         taken, chosen = set(), []
@@ -114,7 +124,10 @@ def apply_patterns(graph, simplify=unchanged):
                 taken |= match.inside
                 chosen.append(match)
         if chosen:
-            graph = substituted(graph, chosen)
+            graph, left = substituted(graph, chosen)
+            names += [match.name for match in left]
+    if names:
+        graph.derived["patterns"] = names
     return graph
 
 

@@ -6,7 +6,8 @@ the derivative rules and then sought; the products around it are recognised by t
 primitives `attention` and `attention_gradient`, without scores in memory.
 
 Not replaced: anything of which an inner value is used elsewhere (weights that are returned, a bias with a gradient), dropout,
-a scale that is no number, and softmax without the maximum subtracted.
+a scale that is no number, or a very large or small one, softmax without the maximum subtracted, masks and biases in another
+shape than that of softmax, and scores in another dtype than that of the operands or float32.
 """
 
 import math
@@ -33,6 +34,7 @@ from .rewrite import Match
 from .search import constant_value, occurrences, varying_nodes
 
 FEWEST_SCORES, FEWEST_SCORES_CAUSAL = 128 * 128, 64 * 64  # of a head: fewer are left alone
+LARGEST_SCALE = 1e6  # and its inverse: the kernels scale q, not the scores, which must not overflow or vanish before
 
 # ---- softmax ---------------------------------------------------------------------------------------------
 
@@ -120,10 +122,12 @@ def _rows(weights, which, program, simplify):
     if found is None:
         return None
     operand, inside = found
-    found = _read_scores(operand, [], 1.0, None, [], [])
+    found = _read_scores(operand, [], 1.0, None, [], [], operand.aval.shape)
     if found is None:
         return None
     scores, path, scale, fill, masks, biases = found
+    if not 1 / LARGEST_SCALE <= abs(scale) <= LARGEST_SCALE:
+        return None
     inside |= {weights, scores, *path, *after}
     rows = Rows(
         inside,
@@ -141,8 +145,8 @@ def _rows(weights, which, program, simplify):
     return rows if weights.aval.shape == scores.aval.shape else None
 
 
-def _read_scores(node, path, scale, fill, masks, biases):
-    """(first product, nodes above it, scale, fill, masks, biases), or None."""
+def _read_scores(node, path, scale, fill, masks, biases, shape):
+    """(first product, nodes above it, scale, fill, masks, biases), or None. shape: of the softmax, and what masks fit."""
     if is_constant(node):
         return None
     inputs = node.inputs
@@ -150,13 +154,15 @@ def _read_scores(node, path, scale, fill, masks, biases):
         return node, path, scale, fill, masks, biases
     path = [*path, node]
     if _is_float_convert(node) or _keeps_keys(node):
-        return _read_scores(inputs[0], path, scale, fill, masks, biases)
+        return _read_scores(inputs[0], path, scale, fill, masks, biases, shape)
     if _is(node, "mul", "div"):
         for x, factor in ((inputs[0], inputs[1]), (inputs[1], inputs[0]))[: 1 if _is(node, "div") else 2]:
             value = _number(factor)
             if value is not None and math.isfinite(value) and value:
                 value = 1 / value if _is(node, "div") else value
-                return _read_scores(x, path, scale * value, fill, masks, biases)
+                return _read_scores(x, path, scale * value, fill, masks, biases, shape)
+    if node.aval.shape != shape:
+        return None
     if _is(node, "select"):
         which, x, y = inputs
         for value, inner, counts in ((_number(y), x, True), (_number(x), y, False)):
@@ -165,11 +171,11 @@ def _read_scores(node, path, scale, fill, masks, biases):
             value *= scale
             if math.isnan(value) or (fill is not None and value != fill) or (biases and value != -math.inf):
                 return None
-            return _read_scores(inner, path, scale, value, [*masks, (which, counts)], biases)
+            return _read_scores(inner, path, scale, value, [*masks, (which, counts)], biases, shape)
     if _is(node, "add"):
         for x, bias in (inputs, inputs[::-1]):
             if x.aval.shape == node.aval.shape and bias.aval.ndim:
-                found = _read_scores(x, path, scale, fill, masks, [*biases, (bias, scale)])
+                found = _read_scores(x, path, scale, fill, masks, [*biases, (bias, scale)], shape)
                 if found is not None:
                     return found
     return None
@@ -213,6 +219,9 @@ def _forward(out, side, which, program, simplify):
     made = Labelled(out, result_labels(out, pair))
     dtypes = {operand.node.aval.dtype for operand in (*operands, v, made)}
     if len(dtypes) != 1 or not is_float(*dtypes) or not _can_be_grouped(rows):
+        return None
+    computed = {node.aval.dtype for node in (scores, *rows.path, *rows.after)}
+    if not computed <= {*dtypes, *map(real_of, dtypes)}:
         return None
     return Found(rows, *operands, v, made)
 

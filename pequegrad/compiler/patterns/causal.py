@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from ...core.dtype import dt
 from ...core.node import is_constant
 from .search import constant_value
 
-_LARGEST = 1 << 24  # elements of a mask whose values are looked at
+_LARGEST = 1 << 24  # elements of a mask whose values are looked at; positions: float32 holds all integers up to here
+_EXACT = dt.int32, dt.int64, dt.float32, dt.float64  # sums and differences of such positions neither wrap nor round
 
 
 def causal_offset(node, counts=True):
@@ -77,8 +79,10 @@ def _position(node):
     name, inputs, params = node.spec.primitive.name, node.inputs, node.spec.params
     if is_constant(node):
         value = constant_value(node) if node.aval.size == 1 else None
-        return (0, 0, int(value.item())) if value is not None and value.dtype.kind in "iu" else None
-    if node.aval.dtype.kind not in "iuf":
+        if value is None or value.dtype.kind not in "iu" or not -_LARGEST <= value.item() <= _LARGEST:
+            return None
+        return 0, 0, int(value.item())
+    if node.aval.dtype not in _EXACT or max(node.aval.shape, default=1) > _LARGEST:
         return None
     if name == "iota":
         at = params["axis"] - node.aval.ndim
@@ -131,6 +135,8 @@ def _region_of_values(node):
         return bool(values.item()) if not shape or node.aval.dtype.kind == "b" else None
     if len(_trimmed(shape)) != 2 or node.aval.dtype.kind != "b" or not values.any():
         return None
+    if 1 in shape[-2:]:  # repeated along that axis, where a region would go on
+        return True if values.all() else None
     values = values.reshape(shape[-2:])
     if values.all():
         return True

@@ -5,18 +5,19 @@ occurs in a program the operands are known, and the example is traced again on a
 shape and number must agree. Both traces are simplified as the program was.
 """
 
+import math
 from itertools import combinations
 
 from ...core import dtype as dtypes
 from ...core.dtype import dt, is_inexact
 from ...core.errors import ArgumentError, GradientError, PequegradError
-from ...core.node import make_aval
+from ...core.node import constant, make_aval
 from ...transforms.derivative import backward
 from ...transforms.graphs import graph_of
 from ...transforms.signatures import signature
 from ...transforms.tree import flatten
 from .rewrite import Match, check_results
-from .search import is_closed, occurrences
+from .search import is_closed, occurrences, varying_nodes
 
 _MAX_LEADING = 6  # axes that `...` stands for
 _TRIES = 8  # ways in which a skeleton may lie around one node (commutative operations)
@@ -36,6 +37,7 @@ class DeclaredPattern:
         self.example, self.replacement, self.where, self.gradient = example, replacement, where, gradient
         self.name = name or _name_of(replacement, example)
         self.operands = _operand_forms(self.name, example, operands)
+        _check_parameters(self.name, replacement, len(self.operands))
         self.traced = {}  # what was traced, simplified; forgotten when there is much of it
         self._check()
 
@@ -51,6 +53,7 @@ class DeclaredPattern:
             except PequegradError as error:
                 failure = failure or error
                 continue
+            _check_pure(f"pattern {self.name}: the example", graph)
             used = {source for node in graph.nodes for source in node.inputs}
             for i, node in enumerate(graph.inputs):
                 if node not in used:
@@ -60,7 +63,7 @@ class DeclaredPattern:
                     )
             return
         raise ArgumentError(
-            f"pattern {self.name}: the example cannot be traced: {failure}",
+            f"pattern {self.name}: the example cannot be traced: {str(failure).splitlines()[0]}",
             fix="give the operands' axes, as in operands='...nd,dm,m', and dtypes other than the result's: 'nd:bool'.",
         ) from failure
 
@@ -77,7 +80,7 @@ class DeclaredPattern:
 
     def _trace(self, function, avals):
         """The closed graph of the function; results in the order of flattening."""
-        return graph_of(self.name, avals, lambda *tensors: _tensors(self.name, function(*tensors)))
+        return graph_of(self.name, avals, lambda *tensors: _tensors(function(*tensors)), "pattern")
 
     def _graph(self, key, make):
         """make(), kept under `key`; None where it raises."""
@@ -166,6 +169,7 @@ class DeclaredPattern:
         key = "instead", avals
         if key not in self.traced:
             made = self._trace(self.replacement, avals)
+            _check_pure(f"pattern {self.name}: the replacement", made)
             check_results(self.name, made, graph.avals)
             self.traced[key] = made
         return self.traced[key]
@@ -202,14 +206,14 @@ class DeclaredPattern:
         outs = [make_aval(a.shape, a.dtype, a.device) for a in self._trace(function, avals).avals]
 
         def both(*tensors):
-            results = _tensors(self.name, function(*tensors[:n]))
+            results = _tensors(function(*tensors[:n]))
             given = {out._node: ct for out, ct in zip(results, tensors[n:])}
             found = backward(given, [tensors[i]._node for i in wanted])
             if any(ct is None for ct in found):
                 raise GradientError(f"pattern {self.name}: an operand has no derivative.")
             return [*results, *found]
 
-        return graph_of(self.name, [*avals, *outs], both)
+        return graph_of(self.name, [*avals, *outs], both, "pattern")
 
 
 def _occurrence(graph, program, operands, node):
@@ -218,14 +222,27 @@ def _occurrence(graph, program, operands, node):
 
 
 def _match(name, graph, found, operands, instead):
-    inside = {found[node] for node in graph.nodes}
-    return Match(name, [found[node] for node in graph.results], list(operands), inside, instead)
+    results = [found[node] for node in graph.results]
+    return Match(name, results, list(operands), {*results, *(found[node] for node in varying_nodes(graph))}, instead)
 
 
-def _tensors(name, results):
+def _tensors(results):
     from ...ops.creation import as_tensor
 
     return [as_tensor(x) for x in flatten(results)[0]]
+
+
+def _check_pure(role, graph):
+    """Raises if a graph that was traced depends on more than its arguments, or does more than compute."""
+    if graph.effects:
+        raise ArgumentError(f"{role} has effects.", fix="leave out debug_print, io_callback and their kin.")
+    for source in {source for node in graph.nodes for source in node.inputs} | set(graph.results):
+        if source.value is not None and source.spec.primitive is not constant:
+            if source.number < graph.inputs[0].number:
+                raise ArgumentError(
+                    f"{role} reads {source.aval} from outside, whose value would stay as it is now.",
+                    fix="make it an operand, or read a NumPy array.",
+                )
 
 
 def _name_of(replacement, example):
@@ -236,6 +253,15 @@ def _name_of(replacement, example):
 def _operand_forms(name, example, text):
     """(whether it begins with `...`, numbers of its named axes, dtype or None) for each operand."""
     count = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in signature(example))
+    if not count:
+        raise ArgumentError(
+            f"pattern {name}: the example has no operands.", fix="give it one parameter for each: lambda x, y: ..."
+        )
+    if text is not None and not isinstance(text, str):
+        raise ArgumentError(
+            f"pattern {name}: `operands` is {type(text).__name__}, not a string.",
+            fix="name the axes of each: operands='...nd,dm,m'.",
+        )
     if text is None:
         return [(True, (), None)] * count
     forms, axes_known = [], {}
@@ -256,3 +282,16 @@ def _operand_forms(name, example, text):
             fix="name each: operands='...nd,dm,m'.",
         )
     return forms
+
+
+def _check_parameters(name, replacement, count):
+    """Raises if the replacement cannot be called with so many operands."""
+    parameters = signature(replacement)
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    fewest = sum(p.default is p.empty for p in positional)
+    most = math.inf if any(p.kind == p.VAR_POSITIONAL for p in parameters) else len(positional)
+    if parameters and not fewest <= count <= most:
+        raise ArgumentError(
+            f"pattern {name}: the example takes {count} operands, the replacement {len(positional)}.",
+            fix="give both the same parameters.",
+        )

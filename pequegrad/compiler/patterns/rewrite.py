@@ -13,7 +13,7 @@ class Match(NamedTuple):
     name: str  # of the pattern
     results: list  # nodes of the program whose values `graph` computes, in the order of its results
     operands: list  # nodes of the program that are its arguments
-    inside: set  # all nodes that go, the results among them
+    inside: set  # all nodes that go, the results among them; what depends on no operand (iota) may serve others, too
     graph: GraphTrace
 
 
@@ -39,7 +39,7 @@ def check_results(name, graph, avals):
 
 
 def substituted(graph, matches):
-    """The graph with the replacements of `matches`, which do not overlap, in the place of what they match.
+    """(the graph with the replacements of `matches`, which do not overlap, in the place of what they match, those replaced)
 
     A match whose replacement would need its own result (a result may now depend on more operands) is left out.
     """
@@ -51,10 +51,10 @@ def substituted(graph, matches):
             stands_for.update(zip(match.results, made))
         found = _rebuilt(graph, stands_for)
         if type(found) is GraphTrace:
-            return found
+            return found, matches
         guilty = next(owner[node] for node in reversed(found) if node in owner)
         matches = [match for match in matches if match is not guilty]
-    return graph
+    return graph, []
 
 
 def _instance(match, owner):
