@@ -139,7 +139,7 @@ SMALLER = {
     groups: {"SMALL": 8, "ROWS": 2},
     fuse: {"SMALL": 8, "ROWS": 2, "CHUNK": 4, "CHUNKS": 7},
     recompute: {"SMALL": 8},
-    loops: {"SHORT": 5, "SIDE_BY_SIDE": 3, "CHEAP": 2},
+    loops: {"SHORT": 5, "SHORT_SUM": 9, "SIDE_BY_SIDE": 3, "CHEAP": 2},
     c: {"BLOCK": 4, "LANES": 4, "TILE": 3, "STACK": 128},
     c_values: {"LANES": 4},
 }  # the compiler's sizes, such that few elements are many: chunks, blocks, tiles
