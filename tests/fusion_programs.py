@@ -11,6 +11,7 @@ of the whole program may differ by, through cancellation, comparisons and all.
 
 import dataclasses
 import math
+import string
 import types
 from collections.abc import Callable
 
@@ -197,7 +198,9 @@ def summed(magnitude, count):
             wide = [np.abs(x.astype(np.float64)) for x in operands]
             total = magnitude(*(np.where(np.isfinite(x), x, 0) for x in wide))
             limits = ml_dtypes.finfo(np.float64 if out.dtype.itemsize == 8 else np.float32)  # of the accumulator
-            bound = float(limits.eps) * (4 + math.sqrt(count)) * total + count * float(limits.smallest_subnormal)
+            # equal terms err in one direction; NumPy adds in float64, where its errors count, too
+            steps = count if out.dtype.itemsize == 8 else math.sqrt(count)
+            bound = float(limits.eps) * (4 + steps) * total + count * float(limits.smallest_subnormal)
             off = out.astype(np.float64) + rng.uniform(-1, 1, out.shape) * np.copysign(bound, out)
             # where partial sums may overflow, the result depends on their order
             unclear = ~(total < float(limits.max) / 4)
@@ -934,7 +937,7 @@ def _dot(b, i, j, contract, batch):
 
 def _product(contract, batch):
     def twin(x, y):
-        letters = iter("abcdefghijklmnop")
+        letters = iter(string.ascii_letters)
         left, right = [None] * x.ndim, [None] * y.ndim
         for kind in (batch, contract):
             for a, c in zip(*kind):

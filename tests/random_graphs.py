@@ -58,7 +58,7 @@ def _partner(rng, x, others):
 
 def _unary(rng, x, others):
     kind = x.dtype.kind
-    names = {"b": ["not_"], "i": ["not_", "neg", "abs_"], "u": ["not_", "neg"], "c": ["conj", "neg", "real"]}
+    names = {"b": ["not_"], "i": ["not_", "neg", "abs_"], "u": ["not_", "neg", "abs_"], "c": ["conj", "neg", "real"]}
     names = names.get(kind, ["neg", "abs_", "floor", "sign", "integer_pow", "integer_pow"])
     name = names[rng.integers(len(names))]
     if name == "integer_pow":

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 import pequegrad as pg
+from pequegrad.compiler import c, c_values, fuse, groups, loops, recompute
 
 RUNS = 6  # of the twins, with different errors
 
@@ -134,9 +135,37 @@ def steps_are_right(program, found):
 # ---- tests ---------------------------------------------------------------------------------------------------
 
 
+SMALLER = {
+    groups: {"SMALL": 8, "ROWS": 2},
+    fuse: {"SMALL": 8, "ROWS": 2, "CHUNK": 4, "CHUNKS": 7},
+    recompute: {"SMALL": 8},
+    loops: {"SHORT": 5, "SHORT_SUM": 9, "SIDE_BY_SIDE": 3, "CHEAP": 2},
+    c: {"BLOCK": 4, "LANES": 4, "TILE": 3, "STACK": 128},
+    c_values: {"LANES": 4},
+}  # the compiler's sizes, such that few elements are many: chunks, blocks, tiles
+
+
+@pytest.fixture
+def smaller(monkeypatch):
+    for module, sizes in SMALLER.items():
+        for name, size in sizes.items():
+            assert hasattr(module, name)
+            monkeypatch.setattr(module, name, size)
+
+
+@fuzz(40, 1000)
+@given(PROGRAM)
+def test_however_kernels_are_cut(smaller, device, program):
+    jit_eager_and_numpy_agree(device, program)
+
+
 @fuzz(120, 2000)
 @given(PROGRAM)
 def test_jit_eager_and_numpy_agree(device, program):
+    jit_eager_and_numpy_agree(device, program)
+
+
+def jit_eager_and_numpy_agree(device, program):
     note(program.listing())
     f, _ = program.function(device)
     arguments = program.arguments(device)
@@ -196,8 +225,9 @@ def test_gradients_agree(device, program):
         scope["noise"] = Noise(seed, device)
         nudged = [scope["noise"](x) if i in wanted else x for i, x in enumerate(arguments)]
         others.append([x.numpy() for x in gradient(noisy)(*nudged)])
+    # the terms of sums that cancel are as large as the weights, or as other derivatives
+    scale = np.float64(max(1, *(np.abs(np.where(np.isfinite(b), b, 0)).max(initial=0) for b in eager)) * 2.0**-20)
     for k, (a, b) in enumerate(zip(jitted, eager)):
-        scale = np.abs(np.where(np.isfinite(b), b, 0)).max(initial=0) * 2.0**-20  # sums whose terms cancel
         others_k = [other[k] for other in others] + [b + scale.astype(b.dtype), b - scale.astype(b.dtype)]
         assert_close(a, b, others_k, f"derivative for input {wanted[k]}", factor=8)
 

@@ -1,5 +1,9 @@
 """jit: one program per call, caching, captured and changed outer tensors, composition with derivatives."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -16,6 +20,27 @@ def counted(function):
         return function(*args, **kwargs)
 
     return wrapped, traces
+
+
+def test_threads_that_call_at_the_same_time_share_one_trace(tensor):
+    started, waiting = threading.Event(), threading.Barrier(4)
+
+    def slow(x):
+        started.wait(1)  # until the others have called, too
+        return x * 2
+
+    f = pg.jit(slow)
+
+    def call(k):
+        waiting.wait()
+        return f(tensor([k])).item()
+
+    with ThreadPoolExecutor(4) as pool:
+        results = pool.map(call, [1.0, 2.0, 3.0, 4.0])
+        time.sleep(0.2)
+        started.set()
+        assert list(results) == [2.0, 4.0, 6.0, 8.0]
+    assert f.traces == 1
 
 
 def test_same_results_as_eager(tensor, rng):

@@ -1441,3 +1441,8 @@ INEXACT = {
 def test_what_is_not_exact_stays(function):
     graph = graph_of("f", [aval("float32[3]")], lambda x: [function(x)])
     assert body(simplify(graph)) == body(graph)
+
+
+def test_the_negative_of_an_unsigned_number_is_another_number():
+    graph = graph_of("f", [aval("uint8[3]")], lambda x: [e.abs_(e.neg(x))])
+    assert body(simplify(graph)) == body(graph)

@@ -305,6 +305,22 @@ def test_a_replacement_of_another_dtype():
             rewritten(lambda x: pg.exp(x) + 1, x(3))
 
 
+def test_effects_keep_their_order():
+    log = []
+
+    def note(name, x):
+        return pg.io_callback(lambda x: log.append(name) or np.float32(1), pg.ShapeDtypeStruct((), "float32"), x)
+
+    def function(x):
+        y = pg.exp(x) + 1
+        note("first", x)
+        return y * note("second", x.sum())  # what is walked from the results comes upon this one first
+
+    with registered(lambda x: pg.exp(x) + 1, lambda x: pg.expm1(x) + 2):
+        pg.jit(function)(x(3))
+    assert log == ["first", "second"]
+
+
 def test_a_replacement_with_other_results():
     with registered(lambda x: pg.exp(x) + 1, lambda x: (x, x), name="wrong"):
         with pytest.raises(ShapeError, match="gives 2 results, the example 1"):

@@ -309,6 +309,13 @@ def test_size_is_bounded(fresh, folder):
 
 
 @needs_compiler
+def test_a_cache_too_small_for_any_file(fresh, folder):
+    fresh(PG_CACHE_SIZE="1K")
+    assert called(build(constants(1, 2))) == [1, 2]
+    assert kept_in(folder) == ([], [])
+
+
+@needs_compiler
 def test_what_killed_processes_left_is_removed(fresh, folder):
     folder.mkdir(mode=0o700)
     for name, age in (("build-old", 90000), ("build-new", 60)):

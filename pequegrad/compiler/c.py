@@ -5,8 +5,8 @@ import math
 
 import numpy as np
 
-from .c_scalars import c_type, register_type, round_expression
-from .c_text import HALVES, Accumulator, combined, identity, times, wide_type
+from .c_scalars import HALVES, c_type, register_type, round_expression
+from .c_text import Accumulator, combined, identity, times, wide_type
 from .c_values import LANES, Values
 from .loops import Access, Inlined, Pass, cost_of
 
@@ -21,8 +21,8 @@ STACK = 1 << 14  # most bytes of a row's buffers on the stack
 class Code(Values):
     """The function for a plan, and how to run it.
 
-    text: with NAME in place of its name. units, grain, scratch: see docs/compiler.md. aliases: per result the
-    index of the operand whose memory it may take, or -1.
+    lines: of its body. units, grain, scratch: see docs/compiler.md. aliases: per result the index of the operand
+    whose memory it may take, or -1.
     """
 
     def __init__(self, plan):
@@ -81,6 +81,9 @@ class Code(Values):
             self.totals = {}
             for node in partials:
                 self._begin_partial(node)
+            blocked = [node for node in partials if self._is_blocked(node)]
+            if blocked:
+                self._open_blocks(blocked)
         else:
             self.line("const int64_t first = begin, last = end;")
         if plan.flat:
@@ -99,6 +102,8 @@ class Code(Values):
             if plan.turned:
                 self.close()
         if plan.chunks is not None:
+            if blocked:
+                self._close_blocks(blocked)
             for node in partials:
                 self._end_partial(node)
             self.close()
@@ -492,9 +497,6 @@ class Code(Values):
         kept = {axis for place in index[1:] for axis, _ in place.expanded()}
         return [axis for axis in kept if axis not in self.plan.row_axes]
 
-    def _partial_access(self, node):
-        return _PartialAccess(node, self.plan.group.index[node])
-
     def _begin_partial(self, node):
         combine = node.spec.params["combine"]
         if node.aval.size == node.aval.shape[0]:  # one number: kept in a register
@@ -502,11 +504,36 @@ class Code(Values):
             name = self.totals[node] = self.new("total")
             self.line(f"{kind} {name} = {identity(combine, node.aval.dtype)};")
             return
-        count = node.aval.size // node.aval.shape[0]
-        self.line(f"{c_type(node.aval.dtype)} *const w{self.output[node]} = {self.output[node]} + u * {count};")
-        self.line(
-            f"for (int64_t k = 0; k < {count}; k++) w{self.output[node]}[k] = {identity(combine, node.aval.dtype)};"
-        )
+        self._fill_partial(node, f"{self.output[node]} + u * {_count(node)}")
+
+    def _fill_partial(self, node, place):
+        """Begins with the identity in the memory at `place`."""
+        name, start = f"w{self.output[node]}", identity(node.spec.params["combine"], node.aval.dtype)
+        self.line(f"{c_type(node.aval.dtype)} *const {name} = {place};")
+        self.line(f"for (int64_t k = 0; k < {_count(node)}; k++) {name}[k] = {start};")
+
+    def _is_blocked(self, node):
+        """True for sums of floats over so many rows that adding one after the other would lose digits."""
+        return node not in self.totals and wide_type(node) != register_type(node.aval.dtype) and self.per_unit > BLOCK
+
+    def _open_blocks(self, partials):
+        """A loop over blocks of rows, `first` to `last` inside, each with a sum of its own."""
+        self.line("const int64_t end_of_chunk = last;")
+        self.open(f"for (int64_t block = first; block < end_of_chunk; block += {BLOCK})")
+        self.line("const int64_t first = block;")
+        self.line(f"const int64_t last = block + {BLOCK} < end_of_chunk ? block + {BLOCK} : end_of_chunk;")
+        for node in partials:
+            kind = c_type(node.aval.dtype)
+            self._fill_partial(node, f"({kind} *)(scratch + {self.scratch})")
+            self.scratch += -(-_count(node) * node.aval.dtype.itemsize // 64) * 64
+
+    def _close_blocks(self, partials):
+        for node in partials:
+            kind, name = register_type(node.aval.dtype), self.output[node]
+            whole, block = f"{name}[u * {_count(node)} + k]", f"w{name}[k]"
+            both = combined(node.spec.params["combine"], node.aval.dtype, whole, block, kind)
+            self.line(f"for (int64_t k = 0; k < {_count(node)}; k++) {whole} = {both};")
+        self.close()
 
     def _add_to_partial(self, node, value, current):
         combine = node.spec.params["combine"]
@@ -514,7 +541,7 @@ class Code(Values):
             name = self.totals[node]
             self.line(f"{name} = {combined(combine, node.aval.dtype, name, value, wide_type(node))};")
             return
-        offset = self.offset(self._partial_access(node), current.loops if current else ())
+        offset = self.offset(Access(node, self.plan.group.index[node]), current.loops if current else ())
         place = f"w{self.output[node]}[{offset}]"
         self.line(f"{place} = {combined(combine, node.aval.dtype, place, value, register_type(node.aval.dtype))};")
 
@@ -551,11 +578,6 @@ class Code(Values):
         return found
 
 
-class _PartialAccess(Access):
-    def __init__(self, node, index):
-        self.node, self.constant, self.strides = node, 0, {}
-        reach = 1
-        for place, size in zip(reversed(index[1:]), reversed(node.aval.shape[1:])):
-            for axis, stride in place.expanded():
-                self.strides[axis] = self.strides.get(axis, 0) + stride * reach
-            reach *= size
+def _count(node):
+    """Elements of one chunk's result of a partial reduction."""
+    return node.aval.size // node.aval.shape[0]

@@ -5,9 +5,7 @@ import math
 import numpy as np
 
 from ..core.dtype import is_float
-from .c_scalars import register_type, round_expression
-
-HALVES = ("float16", "bfloat16")
+from .c_scalars import HALVES, register_type, round_expression
 
 
 class Accumulator:
@@ -111,7 +109,8 @@ def outside(mode, dtype):
 
 def literal(node):
     """A Python number that the graph holds, as C text."""
-    value = np.asarray(node.spec.params["value"]).astype(node.aval.dtype)[()]
+    with np.errstate(over="ignore"):  # what is too large is inf
+        value = np.asarray(node.spec.params["value"]).astype(node.aval.dtype)[()]
     return number_text(value, node.aval.dtype)
 
 

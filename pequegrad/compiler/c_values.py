@@ -4,7 +4,7 @@ import math
 
 from ..core.dtype import is_float, is_integer
 from ..primitives.access import leaves
-from .c_scalars import expression, load_expression, register_type, store_expression
+from .c_scalars import HALVES, expression, load_expression, register_type, round_expression, store_expression
 from .c_text import literal, outside, rounded, times
 from .groups import operand_index, read_through
 from .loops import Access, Inlined, is_kept, is_number
@@ -145,7 +145,9 @@ class Values:
         params, dtype = node.spec.params, node.aval.dtype
         (axis,) = params["places"].index_map
         last = node.spec.inputs[0].shape[axis] - params["sizes"][axis]
-        i = self.new("i")
+        i = self.new("g")
+        if node.spec.inputs[1].dtype.name == "uint64":
+            start = f"({start} > INT64_MAX ? INT64_MAX : {start})"
         if params["mode"] == "clip":
             self.line(f"const int64_t {i} = {start} < 0 ? 0 : (int64_t){start} > {last} ? {last} : (int64_t){start};")
         else:
@@ -176,6 +178,8 @@ class Values:
         if form == "iota":
             count = self._counted(index[node.spec.params["axis"]], current)
             text = f"({register_type(node.aval.dtype)})({count})"
+            if node.aval.dtype.name in HALVES:
+                text = round_expression(node.aval.dtype, text)
         elif node in self.pointer:
             text = self.load_text(self.pointer[node], access, current, node.aval.dtype)
             self.last_read.setdefault(node, []).append((access, math.inf))

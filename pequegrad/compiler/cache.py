@@ -98,16 +98,13 @@ class Cache:
         return False
 
     def add(self, keys, path):
-        """Moves a shared object, from a folder that `build_folder` made, into the cache; returns where it is then."""
+        """Moves a shared object, from a folder that `build_folder` made, into the cache, if it can be kept."""
         try:
             with open(path, "rb") as file:
                 content = file.read()
             name = _name_of(content)
             os.chmod(path, 0o700)
             os.rename(path, os.path.join(self.folder, name))
-        except OSError:
-            return path
-        try:
             for key in keys:
                 link = f"{path}.{key}"
                 os.symlink(name, link)
@@ -118,7 +115,6 @@ class Cache:
                 self._trim()
         except OSError:  # no room, or a file system without links: the next process compiles again
             pass
-        return os.path.join(self.folder, name)
 
     def _trim(self):
         """If the folder is too large, removes the files that were not used for the longest time, and links to them."""

@@ -1,8 +1,7 @@
 """Programs as files, which run without Python: see examples/run_program.c."""
 
-from ..core.evaluate import assemble
 from ..runtime import library
-from .program import compiled_graph
+from .program import assembled, compiled_graph
 
 
 def save_program(graph, values, device, path):
@@ -12,13 +11,8 @@ def save_program(graph, values, device, path):
     """
     compiled = compiled_graph(graph)
     bound, arguments = compiled.placeholders[: len(values)], compiled.placeholders[len(values) :]
-    code, inputs, slots, n_slots = assemble(compiled.nodes, [*arguments, *bound], inline=True)
-    for node in compiled.results:
-        if node not in slots:  # a constant that no instruction reads
-            slots[node] = ~len(inputs)
-            inputs.append(node)
+    code, inputs, references, n_slots = assembled(compiled.nodes, [*arguments, *bound], compiled.results)
     constants = [*values, *(node.value for node in inputs[len(compiled.placeholders) :])]
-    references = [slots[node] for node in compiled.results]
     library.Program(device, code, n_slots, len(inputs), references, owner=compiled.nodes, constants=constants).save(
         path
     )

@@ -3,12 +3,14 @@
 import hashlib
 import math
 
+from ..core.dtype import dt
 from ..core.evaluate import OUTPUT
 from ..core.graph import GraphTrace
 from ..core.node import Spec, detached, is_constant, make_aval, stand_in
 from ..primitives.base import output
+from ..primitives.elementwise import convert
 from .c import Code
-from .c_scalars import expression, register_type
+from .c_scalars import HALVES, expression, register_type
 from .groups import ROWS, SMALL, Grouping
 from .loops import cost_of, plan_of
 from .recompute import recomputed
@@ -90,12 +92,16 @@ def with_partial_reductions(graph):
         chunks = _chunks(node, sizes[0] if sizes else 0)
         if not chunks:
             return None
-        (x,) = node.spec.inputs
-        aval = make_aval((chunks, *node.aval.shape), node.aval.dtype, node.aval.device)
+        (x,), dtype = node.spec.inputs, node.aval.dtype
+        wide = dt.float32 if dtype.name in HALVES else dtype  # what is to be added up later is not rounded before
+        aval = make_aval((chunks, *node.aval.shape), wide, node.aval.device)
         params = {"axes": node.spec.params["axes"], "chunks": chunks, "combine": node.spec.primitive.combine}
         part = detached(Spec(partial, params, (x,), aval), inputs)
-        spec = node.spec.primitive.make_spec((aval,), {"axes": (0,)})
-        return detached(spec, (part,))
+        total = detached(node.spec.primitive.make_spec((aval,), {"axes": (0,)}), (part,))
+        if wide is dtype:
+            return total
+        to = {"dtype": dtype, "weak_type": node.aval.weak_type}
+        return detached(convert.make_spec((total.aval,), to), (total,))
 
     return graph.rewritten(replacement)
 
@@ -136,7 +142,8 @@ def _rebuilt(graph, grouping, plans):
     def needed(item):
         if item in plans:
             return plans[item].inputs
-        return [source for source in item.inputs if not is_constant(source)]
+        before = [grouping.before[item]] if item in grouping.before else []
+        return before + [source for source in item.inputs if not is_constant(source)]
 
     def emit(item):
         if item in plans:
@@ -170,8 +177,7 @@ def _rebuilt(graph, grouping, plans):
             else:
                 emit(item)
                 stack.pop()
-    at = lambda node: became.get(node, node)  # noqa: E731
-    return graph.remade(map(at, graph.outputs), map(at, graph.effects), became.values())
+    return graph.renewed(became)
 
 
 def _loop_node(plan, became):

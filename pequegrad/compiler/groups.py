@@ -23,17 +23,18 @@ class Group:
     """Nodes of one kernel, last ones first, with the index at which each is computed.
 
     index: node -> index of its result. operand: reduction -> index of what it reduces. shapes: sets of axes on which
-    members may depend, as far as they have been checked.
+    members may depend, as far as they have been checked. chunks: into how many its partial reductions are cut, or None.
     """
 
     def __init__(self):
-        self.members, self.index, self.operand, self.shapes = [], {}, {}, set()
+        self.members, self.index, self.operand, self.shapes, self.chunks = [], {}, {}, set(), None
 
     def merged(self, other):
         made = Group()
         made.members = self.members + other.members
         made.index = {**self.index, **other.index}
         made.operand = {**self.operand, **other.operand}
+        made.chunks = self.chunks or other.chunks
         return made
 
     def operand_index(self, node, position):
@@ -91,6 +92,10 @@ class Grouping:
                     self.kept.add(base)
         for node in (*graph.outputs, *graph.effects):
             self.kept.add(self.source(node)[0])
+        effects = sorted(graph.effects, key=self.position.__getitem__)
+        self.before = dict(zip(effects[1:], effects))  # effect -> the one that must take place before it
+        for effect, before in self.before.items():
+            self.readers.setdefault(before, []).append(effect)
         self.depth = depths(graph.nodes, self.members)
         for node in reversed(graph.nodes):
             if node in self.members:
@@ -125,6 +130,7 @@ class Grouping:
         group = Group()
         if node.spec.primitive.form == "partial":
             group.index[node] = (ORIGIN, *fresh(node.aval.shape[1:]))
+            group.chunks = node.spec.params["chunks"]
         else:
             group.index[node] = fresh(node.aval.shape)
         self.add(node, group)
@@ -145,6 +151,8 @@ class Grouping:
     def join(self, node, groups, wanted):
         if sum(len(group.members) for group in groups) >= MEMBERS:
             return False
+        if len({group.chunks for group in groups} - {None}) > 1:
+            return False  # a kernel is cut in one way
         with trial() as attempt:
             indices = [index for group in groups for index in wanted[group]]
             first = indices[0]

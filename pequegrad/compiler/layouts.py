@@ -50,14 +50,10 @@ def with_views(graph, views):
             axes = tuple(range(old.aval.ndim))
             turned = _node(broadcast_in_dim, turned, shape=old.aval.shape, axes=axes)
         became[old] = turned
-    at = lambda node: became.get(node, node)  # noqa: E731
     for node in graph.nodes:
-        sources = tuple(map(at, node.inputs))
-        if sources != node.inputs:
-            became[node] = detached(node.spec, sources)
-    return graph.rewired(inputs, graph.outputs).remade(
-        map(at, graph.outputs), map(at, graph.effects), map(at, graph.nodes)
-    )
+        sources = tuple([became.get(source, source) for source in node.inputs])
+        became[node] = node if sources == node.inputs else detached(node.spec, sources)
+    return graph.rewired(inputs, graph.outputs).renewed(became)
 
 
 def _node(primitive, x, **params):

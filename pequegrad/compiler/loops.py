@@ -156,16 +156,14 @@ def _find_loops(plan):
         place = {axis: i for i, axis in enumerate(axes)}
         axes.sort(key=lambda axis: (-abs(main.strides.get(axis, 1 << 60)), place[axis]))
     rows = rows_of(group)
-    kept = [set(axes_of(group.index[node])) for node in partials]
     iotas = [  # counted like an access, so that merged loops count them right
         dict(place.expanded()) for read in plan.reads.values() if isinstance(read, Inlined) for place in read.counts
     ]
-    strides = [access.strides for access in accesses] + iotas
+    chunks = [Access(node, group.index[node]) for node in partials]
+    strides = [access.strides for access in (*accesses, *chunks)] + iotas
 
     def fit(outer, inner):
-        return all(s.get(outer, 0) == s.get(inner, 0) * inner.size for s in strides) and all(
-            (outer in k) == (inner in k) for k in kept
-        )
+        return all(s.get(outer, 0) == s.get(inner, 0) * inner.size for s in strides)
 
     plan.chunks = partials[0].spec.params["chunks"] if partials else None
     if rows:

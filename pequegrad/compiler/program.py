@@ -19,18 +19,24 @@ def program_of(graph, device):
     found = graph.derived.get("program")
     if found is None:
         compiled = compiled_graph(graph)
-        code, inputs, slots, n_slots = assemble(compiled.nodes, compiled.placeholders, inline=True)
-        for node in compiled.results:
-            if node not in slots:  # a constant that no instruction reads
-                slots[node] = ~len(inputs)
-                inputs.append(node)
+        code, inputs, references, n_slots = assembled(compiled.nodes, compiled.placeholders, compiled.results)
         constants = inputs[len(compiled.placeholders) :]
         assert all(map(is_constant, constants)), "a graph reads a value from outside"
         found = graph.derived["program"] = library.Program(
-            device, code, n_slots, len(inputs), [slots[node] for node in compiled.results],
+            device, code, n_slots, len(inputs), references,
             owner=compiled.nodes, constants=[node.value for node in constants], name=graph.name,
         )  # fmt: skip
     return found
+
+
+def assembled(nodes, placeholders, results):
+    """The code of a closed graph: (code, nodes of its inputs, references of the results, number of slots)."""
+    code, inputs, slots, n_slots = assemble(nodes, placeholders, inline=True)
+    for node in results:
+        if node not in slots:  # a constant that no instruction reads
+            slots[node] = ~len(inputs)
+            inputs.append(node)
+    return code, inputs, [slots[node] for node in results], n_slots
 
 
 def simplified_graph(graph):

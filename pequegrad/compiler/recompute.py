@@ -138,8 +138,7 @@ class _Recomputation:
                 else:
                     inputs.append(became.get(source, source))
             became[node] = node if tuple(inputs) == node.inputs else detached(node.spec, tuple(inputs))
-        at = lambda node: became.get(node, node)  # noqa: E731
-        return self.graph.remade(map(at, self.graph.outputs), map(at, self.graph.effects), became.values())
+        return self.graph.renewed(became)
 
 
 def _bytes(node):

@@ -111,10 +111,10 @@ def _compile(functions, keys):
     try:
         with build_folder(_state.cache) as folder:
             for names, path in zip(groups, _state.compiler.compile(sources, folder)):
-                if _state.cache is not None:
-                    path = _state.cache.add([keys[name] for name in names], path)
-                if reason := _load(path, names):
+                if reason := _load(path, names):  # before others, who make room in the cache, can remove it
                     raise Unavailable(f"compiled code cannot be loaded: {reason}")
+                if _state.cache is not None:
+                    _state.cache.add([keys[name] for name in names], path)
     except OSError as error:
         raise Unavailable(f"there is no folder to compile in: {error}", "make room, or set PG_CACHE_DIR.") from None
 

@@ -73,8 +73,10 @@ class GraphTrace:
             if made is not node:
                 changed = True
             became[node] = made
-        if not changed:
-            return self
+        return self.renewed(became) if changed else self
+
+    def renewed(self, became):
+        """The closed graph with `became[node]` in place of each result and effect; its nodes come in the order of `became`."""
         at = lambda node: became.get(node, node)  # noqa: E731
         return self.remade(map(at, self.outputs), map(at, self.effects), became.values())
 

@@ -5,17 +5,19 @@ strides. Views are functions on such indices, which is why they cost nothing in 
 turn out to be equal (`unify`) or to consist of two others (768 = 12 * 64, met at a reshape).
 """
 
+import itertools
+import threading
+
 
 class Axis:
     """One loop of a kernel: `size` iterations. `parts`: what it was found to be, outermost first."""
 
     __slots__ = ("size", "parts", "number")
-    count = 0
+    next_number = itertools.count(1).__next__
 
     def __init__(self, size):
         self.size, self.parts = size, None
-        Axis.count += 1
-        self.number = Axis.count
+        self.number = Axis.next_number()
 
     def __repr__(self):
         return f"a{self.number}[{self.size}]"
@@ -54,7 +56,7 @@ class Place:
                 found.append((part, stride))
                 stride *= part.size
         found = tuple(sorted(found, key=_by_stride))
-        if _log is None:  # else the parts may be taken back
+        if _bindings.log is None:  # else the parts may be taken back
             self.terms = found
         return found
 
@@ -193,7 +195,12 @@ def _unflattened(flat, sizes):
 
 # ---- equality ----------------------------------------------------------------------------------------
 
-_log = None  # axes that were bound since begin(), so that it can be undone
+
+class _Bindings(threading.local):
+    log = None  # axes that were bound in the innermost trial, so that it can be undone
+
+
+_bindings = _Bindings()
 
 
 def split(axis, inner):
@@ -205,23 +212,21 @@ class trial:
     """Context manager: bindings of unify() inside are undone unless keep() is called. bound(): whether there are any."""
 
     def __enter__(self):
-        global _log
-        self.outer, _log = _log, []
+        self.outer, _bindings.log = _bindings.log, []
         return self
 
     def bound(self):
-        return bool(_log)
+        return bool(_bindings.log)
 
     def keep(self):
         if self.outer is not None:
-            self.outer += _log
-        _log.clear()
+            self.outer += _bindings.log
+        _bindings.log.clear()
 
     def __exit__(self, *exc):
-        global _log
-        for axis in _log:
+        for axis in _bindings.log:
             axis.parts = None
-        _log = self.outer
+        _bindings.log = self.outer
 
 
 def unify(a, b):
@@ -256,5 +261,5 @@ def _unify_places(a, b):
 
 def _bind(axis, parts):
     axis.parts = parts
-    if _log is not None:
-        _log.append(axis)
+    if _bindings.log is not None:
+        _bindings.log.append(axis)

@@ -4,11 +4,11 @@ import contextlib
 
 import numpy as np
 
-from ..compiler.program import device_of, program_of
+from ..compiler.program import assembled, device_of, program_of
 from ..core import dtype as dtypes
 from ..core.device import device as devices
 from ..core.errors import MiscompiledError
-from ..core.evaluate import assemble, evaluate
+from ..core.evaluate import evaluate
 from ..core.locks import stateful
 from ..runtime import library
 
@@ -43,14 +43,10 @@ def _run_checked(entry, nodes, lines):
 
 def _unfused(graph, inputs, wanted):
     """The values of the nodes `wanted` from a program with one instruction per node."""
-    code, found, slots, n_slots = assemble(graph.nodes, graph.placeholders, inline=True)
-    for node in wanted:
-        if node not in slots:
-            slots[node] = ~len(found)
-            found.append(node)
+    code, found, references, n_slots = assembled(graph.nodes, graph.placeholders, wanted)
     constants = [node.value for node in found[len(inputs) :]]
-    refs = [slots[node] for node in wanted]
-    return library.execute(device_of(graph, devices.cpu), code, n_slots, inputs + constants, refs, len(refs))
+    device = device_of(graph, devices.cpu)
+    return library.execute(device, code, n_slots, inputs + constants, references, len(references))
 
 
 def _first_difference(graph, inputs, lines):

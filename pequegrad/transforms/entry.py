@@ -129,7 +129,9 @@ class Entry:
         """The pointers to the values of the nodes, when some are pending or nothing has been compiled yet."""
         if self.program is None:
             device = device_of(self.closed, devices.cpu)
-            self.program, self.layouts = program_of(self.closed, device), Layouts(self.closed, device)
+            program = program_of(self.closed, device)
+            self.layouts = self.layouts or Layouts(self.closed, device)
+            self.program = program  # last: other threads take it for a sign that all is there
         evaluate([node for node in nodes if node.value is None], reader="a jitted function")
         return [node.value.pointer for node in nodes]
 

@@ -5,6 +5,7 @@ import functools
 import weakref
 
 from ..core.errors import ArgumentError, user_line
+from ..core.locks import stateful
 from ..core.node import state
 from ..core.tensor import Tensor
 from .arguments import TRACED, argument_key, differences, from_abstract, leaf_owners, order_of_leaves, quick_nodes
@@ -164,7 +165,8 @@ class jit:
             key = *key, _axes_in_scope()
         entry = _current(self.compiled.get(key, ()))
         if entry is None:
-            entry = self._compile(key, leaves, static)
+            with stateful:  # another thread may be tracing it
+                entry = _current(self.compiled.get(key, ())) or self._compile(key, leaves, static)
         if inside:
             return entry.apply(leaves)
         donated = self._donated_leaves(*static[:2]) if self.donated else None

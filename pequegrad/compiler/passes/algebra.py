@@ -184,11 +184,11 @@ def pow_(b, spec, inputs):
 
 
 def abs_(b, spec, inputs):
-    """|-x| and ||x|| are |x|."""
+    """|-x| and ||x|| are |x|. Not |-x| of unsigned numbers: there 0 - x wraps around, and is not negative."""
     (x,) = inputs
     if _is(x, "abs"):
         return x
-    return b.make(e.abs_, x.inputs[0]) if _is(x, "neg") else None
+    return b.make(e.abs_, x.inputs[0]) if _is(x, "neg") and spec.aval.dtype.kind != "u" else None
 
 
 def conj(b, spec, inputs):

@@ -76,7 +76,7 @@ def _rebuilt(graph, stands_for):
         return node
 
     opened = set()
-    stack = [at(node) for node in (*graph.outputs, *graph.effects)][::-1]
+    stack = [at(node) for node in (*graph.effects, *graph.outputs)][::-1]  # effects first: they keep their order
     while stack:
         node = stack[-1]
         if node in became or is_constant(node):
