@@ -61,12 +61,19 @@ def load_expression(dtype, text):
 
 
 def store_expression(dtype, text):
-    """The element that stands for the value `text`."""
+    """The element that stands for the value `text`, which may have excess precision."""
     return {"float16": f"pg_float_to_half({text})", "bfloat16": f"pg_float_to_bfloat16({text})"}.get(dtype.name, text)
+
+
+def exact_store_expression(dtype, text):
+    """The element that stands for the value `text`, which has none."""
+    return f"pg_rounded_to_bfloat16({text})" if dtype.name == "bfloat16" else store_expression(dtype, text)
 
 
 def round_expression(dtype, text):
     """The value `text` as `dtype` holds it: without excess precision."""
+    if dtype.name == "bfloat16":
+        return f"pg_round_bfloat16({text})"
     return load_expression(dtype, store_expression(dtype, text))
 
 

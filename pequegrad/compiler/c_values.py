@@ -4,7 +4,7 @@ import math
 
 from ..core.dtype import is_float, is_integer
 from ..primitives.access import leaves
-from .c_scalars import HALVES, expression, load_expression, register_type, round_expression, store_expression
+from .c_scalars import HALVES, exact_store_expression, expression, load_expression, register_type, round_expression
 from .c_text import literal, outside, rounded, times
 from .groups import operand_index, read_through
 from .loops import Access, Inlined, is_kept, is_number
@@ -93,7 +93,7 @@ class Values:
             self.line(f"{self.output[node]}[{self.offset(access, ())}] = {self.stored(node)};")
 
     def stored(self, node):
-        return store_expression(node.aval.dtype, self.names[node])
+        return exact_store_expression(node.aval.dtype, self.names[node])
 
     def value(self, node, current):
         """The C name of a member's value inside pass `current` (None: outside of passes)."""

@@ -47,6 +47,15 @@ PG_FN uint16_t pg_float_to_bfloat16(float x)
     return (uint16_t)((x != x ? bits | 0x400000u : rounded) >> 16);
 }
 
+/* The same as a float; and back, for a float that is rounded already. */
+PG_FN float pg_round_bfloat16(float x)
+{
+    uint32_t bits = pg_float_bits(x);
+    uint32_t rounded = bits + 0x7fffu + (bits >> 16 & 1);
+    return pg_bits_float((x != x ? bits | 0x400000u : rounded) & 0xffff0000u);
+}
+PG_FN uint16_t pg_rounded_to_bfloat16(float x) { return (uint16_t)(pg_float_bits(x) >> 16); }
+
 /* Normal numbers: the exponent is moved by a multiplication, which also handles denormals, since
  * they become normal. Infinity and NaN: the exponent is set to all ones. */
 PG_FN float pg_half_to_float(uint16_t h)
