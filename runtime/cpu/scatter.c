@@ -24,15 +24,21 @@ typedef void combine_row(int64_t n, char *to, int64_t to_stride, const char *fro
                          int64_t from_stride);
 
 #define SAME(x) (x)
-#define COMBINE(name, T, A, LOAD, STORE, OP)                                   \
-    static void name(int64_t n, char *to, int64_t to_stride, const char *from, \
-                     int64_t from_stride)                                      \
-    {                                                                          \
-        for (int64_t i = 0; i < n; i++) {                                      \
-            A old = LOAD(*(T *)(to + i * to_stride));                          \
-            A update = LOAD(*(const T *)(from + i * from_stride));             \
-            *(T *)(to + i * to_stride) = STORE(OP(old, update));               \
-        }                                                                      \
+#define COMBINE_ELEMENTS(T, A, LOAD, STORE, OP, to_stride, from_stride) \
+    for (int64_t i = 0; i < n; i++) {                                   \
+        A old = LOAD(*(T *)(to + i * (to_stride)));                     \
+        A update = LOAD(*(const T *)(from + i * (from_stride)));        \
+        *(T *)(to + i * (to_stride)) = STORE(OP(old, update));          \
+    }
+#define COMBINE(name, T, A, LOAD, STORE, OP)                                                     \
+    static void name(int64_t n, char *restrict to, int64_t to_stride, const char *restrict from, \
+                     int64_t from_stride)                                                        \
+    {                                                                                            \
+        const int64_t size = sizeof(T);                                                          \
+        if (to_stride == size && from_stride == size)                                            \
+            COMBINE_ELEMENTS(T, A, LOAD, STORE, OP, size, size)                                  \
+        else                                                                                     \
+            COMBINE_ELEMENTS(T, A, LOAD, STORE, OP, to_stride, from_stride)                      \
     }
 #define COMBINE_ALL(name, T, A, LOAD, STORE, computed)        \
     COMBINE(add_##name, T, A, LOAD, STORE, pg_add_##computed) \
