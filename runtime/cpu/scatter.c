@@ -129,11 +129,16 @@ static void scatter_part(void *context, int64_t low, int64_t high)
         int64_t left = s->walk.positions - first;
         int64_t n = left < PG_INDEX_BLOCK ? left : PG_INDEX_BLOCK;
         pg_index_offsets(&s->walk, first, n, to, from, owned ? starts : NULL);
+        pg_axis row = s->walk.n_window ? window[0] : (pg_axis){.size = 1};
         for (int64_t i = 0; i < n; i++) {
             if (to[i] == PG_INDEX_OUTSIDE || (owned && (starts[i] < low || starts[i] >= high)))
                 continue;
-            combine_block(s->combine, window, s->walk.n_window, s->item, s->out + to[i] + to_shift,
-                          s->updates + from[i] + from_shift);
+            char *target = s->out + to[i] + to_shift;
+            const char *update = s->updates + from[i] + from_shift;
+            if (s->combine && s->walk.n_window <= 1)
+                s->combine(row.size, target, row.stride[0], update, row.stride[1]);
+            else
+                combine_block(s->combine, window, s->walk.n_window, s->item, target, update);
         }
     }
 }
