@@ -11,6 +11,7 @@ of the whole program may differ by, through cancellation, comparisons and all.
 
 import dataclasses
 import math
+import platform
 import string
 import types
 from collections.abc import Callable
@@ -183,14 +184,19 @@ def ulps(count):
         off = rng.uniform(-n, n, out.shape)
         with np.errstate(all="ignore"):
             return np.where(
-                np.isfinite(wide), wide * (1 + off * epsilon(out.dtype)) + off * smallest * (wide != 0), wide
+                np.isfinite(wide),
+                wide * (1 + off * epsilon(out.dtype)) + off * np.copysign(smallest, wide) * (wide != 0),
+                wide,
             ).astype(out.dtype)
 
     return noise
 
 
-def summed(magnitude, count):
-    """Errors of a sum of `count` terms in another order; magnitude(*operands in float64): the sums of absolute values."""
+def summed(magnitude, count, flushed=False):
+    """Errors of a sum of `count` terms in another order; magnitude(*operands in float64): the sums of absolute values.
+
+    flushed: denormal partial sums may count as zero.
+    """
     rounding = ulps(1)
 
     def noise(out, operands, rng):
@@ -200,7 +206,9 @@ def summed(magnitude, count):
             limits = ml_dtypes.finfo(np.float64 if out.dtype.itemsize == 8 else np.float32)  # of the accumulator
             # equal terms err in one direction; NumPy adds in float64, where its errors count, too
             steps = count if out.dtype.itemsize == 8 else math.sqrt(count)
-            bound = float(limits.eps) * (4 + steps) * total + count * float(limits.smallest_subnormal)
+            bound = float(limits.eps) * (4 + steps) * total + count * float(
+                limits.tiny if flushed else limits.smallest_subnormal
+            )
             off = out.astype(np.float64) + rng.uniform(-1, 1, out.shape) * np.copysign(bound, out)
             # where partial sums may overflow, the result depends on their order
             unclear = ~(total < float(limits.max) / 4)
@@ -932,7 +940,7 @@ def _dot(b, i, j, contract, batch):
     twin = _product(contract, batch)
     dtype = "bool_" if x.dtype == BOOL else x.dtype.name
     code = f"p.dot_general({{0}}, {{1}}, contract={contract}, batch={batch}, dtype=dt.{dtype})"
-    return b.emit(code, [i, j], twin, summed(twin, math.prod(x.shape[a] for a in contract[0])))
+    return b.emit(code, [i, j], twin, summed(twin, math.prod(x.shape[a] for a in contract[0]), flushed=True))
 
 
 def _product(contract, batch):
@@ -947,9 +955,18 @@ def _product(contract, batch):
         summed_over = {left[a] for a in contract[0]}
         out = shared + [v for v in left + right if v not in summed_over and v not in shared]
         f = lambda x, y: np.einsum(f"{''.join(left)},{''.join(right)}->{''.join(out)}", x, y)
-        return (f(x.astype(np.int64), y.astype(np.int64)) > 0) if x.dtype == BOOL else wide(f)(x, y)
+        if x.dtype == BOOL:
+            return f(x.astype(np.int64), y.astype(np.int64)) > 0
+        return wide(f)(without_denormals(x), without_denormals(y))
 
     return twin
+
+
+def without_denormals(x):
+    """As products on x86-64 take their operands (inf * denormal is nan); other processors, too, may."""
+    if x.dtype.name not in ("float32", "float64") or platform.machine() != "x86_64":
+        return x
+    return np.where(np.abs(x) < np.finfo(x.dtype).tiny, np.copysign(np.zeros((), x.dtype), x), x)
 
 
 @operation
