@@ -46,7 +46,7 @@ class _Recomputation:
         """node -> how many kernels must have run before it is computed: with the first of its readers."""
         depth, first = depths(self.graph.nodes, self.members), {}
         for node in reversed(self.graph.nodes):
-            if node in self.members and node not in self.fixed:
+            if node in self.members and node not in self.fixed and node.spec.primitive.form != "partial":
                 depth[node] = max(depth[node], first.get(node, 0))
             for source in node.inputs:
                 first[source] = min(first.get(source, depth[node]), depth[node])
