@@ -684,6 +684,42 @@ case(
     """,
 )
 
+case(
+    reductions,
+    "a sum of one element per line",
+    ["int32[2,1]", "float32[2,1]"],
+    lambda i, x: [
+        reduction.reduce_sum(e.neg(e.select(e.eq(iota(9), i), x, number(0, x))), axes=(1,)),
+        reduction.reduce_sum(e.select(e.eq(i, iota(9)), x, number(1, x)), axes=(1,)),
+    ],
+    """
+        c: int32[9] = iota(shape=(9,), dtype=int32, axis=0, device=CPU)
+        d: bool[2,9] = eq(c, a)
+        e: float32[2,9] = select(d, b, 0)
+        f: float32[2,9] = neg(e)
+        g: float32[2] = reduce_sum(f, axes=(1,))
+        h: int32[9] = iota(shape=(9,), dtype=int32, axis=0, device=CPU)
+        i: bool[2,9] = eq(a, h)
+        j: float32[2,9] = select(i, b, 1)
+        k: float32[2] = reduce_sum(j, axes=(1,))
+        return g, k
+    """,
+    """
+        c: int32[9] = iota(shape=(9,), dtype=int32, axis=0, device=CPU)
+        d: bool[2,9] = eq(c, a)
+        e: bool[2,1] = ge(a, 0)
+        f: bool[2,1] = le(a, 8)
+        g: bool[2,1] = and(e, f)
+        h: float32[2,1] = select(g, b, 0)
+        i: float32[2,1] = neg(h)
+        j: float32[2,1] = add(i, 0)
+        k: float32[2] = reshape(j, shape=(2,))
+        l: float32[2,9] = select(d, b, 1)
+        m: float32[2] = reduce_sum(l, axes=(1,))
+        return k, m
+    """,
+)
+
 # ---- gather, scatter ---------------------------------------------------------------------------------------------------
 
 case(

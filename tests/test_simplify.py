@@ -409,3 +409,23 @@ def test_an_array_that_grows_step_by_step(tensor):
     made = simplify(traced(grow, x))
     assert max(len(node.inputs) for node in made.nodes) <= 66
     np.testing.assert_array_equal(pg.jit(grow)(x).numpy(), grow(x).numpy())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int32", "int64"])
+@pytest.mark.parametrize("index_dtype", ["int8", "int32", "uint32"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_sums_of_one_element_per_line(tensor, dtype, index_dtype, axis):
+    """The same bits as the sum: indices outside, nan and infinities where they are not chosen, -0.0."""
+    values = [3, -7, 0, 100] if "int" in dtype else [3.5, -0.0, np.nan, np.inf, -np.inf, 1e-7]
+    index = np.array([0, 4, 5, 127, 2, 1, 3, 0] + ([-1, -5] if index_dtype[0] == "i" else [4, 9]), index_dtype)
+    value = np.resize(np.array(values, dtype), index.shape)
+    shape = (1, -1) if axis == 0 else (-1, 1)
+    index, value = tensor(index.reshape(shape)), tensor(value.reshape(shape))
+    line = lambda: pg.arange(5, dtype=index_dtype).reshape((5, 1) if axis == 0 else (1, 5))
+    for f in (
+        lambda i, x: pg.where(line() == i, x, 0).sum(axis),
+        lambda i, x: (-pg.where(i == line(), x, 0)).sum(axis, keepdims=True),
+        lambda i, x: pg.where(line() == i, x[:1, :1], 0).sum(axis),
+    ):
+        np.testing.assert_array_equal(pg.jit(f)(index, value).numpy(), f(index, value).numpy())
+        assert "reduce_sum" not in names(simplify(traced(f, index, value)))
