@@ -31,6 +31,7 @@ static struct {
     void (*body)(void *context, int64_t begin, int64_t end);
     void *context;
     int64_t n, chunk;
+    atomic_int processor; /* the caller's when it brought the job */
 
     _Alignas(64) atomic_int next; /* chunk to be taken */
     _Alignas(64) atomic_int open; /* chunks may be taken */
@@ -77,6 +78,19 @@ static void take_chunks(void)
     in_job = false;
 }
 
+/* Schedulers may wake a worker on the processor of the caller, who is busy with its own chunk, and leave it there
+ * for tens of milliseconds while others idle. */
+static void avoid_processor(int processor)
+{
+    cpu_set_t allowed, others;
+    if (sched_getcpu() != processor || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+    others = allowed;
+    CPU_CLR((size_t)processor, &others);
+    if (CPU_COUNT(&others) == 0) return;
+    sched_setaffinity(0, sizeof others, &others); /* moves this thread at once */
+    sched_setaffinity(0, sizeof allowed, &allowed);
+}
+
 static void await_job(uint32_t seen)
 {
     for (int i = 0; i < SPINS; i++) {
@@ -87,6 +101,7 @@ static void await_job(uint32_t seen)
     while (atomic_load(&pool.generation) == seen)
         futex_wait(&pool.generation, seen);
     atomic_fetch_sub(&pool.sleeping, 1);
+    avoid_processor(atomic_load(&pool.processor));
 }
 
 static void *worker(void *argument)
@@ -241,6 +256,7 @@ void pg_parallel_for(int64_t n, int64_t grain,
     pool.n = n;
     pool.chunk = chunk_size(n, grain, pool.n_workers + 1);
     atomic_store(&pool.next, 0);
+    atomic_store(&pool.processor, sched_getcpu());
     atomic_store(&pool.open, 1);
     int64_t helpers = (n - 1) / pool.chunk; /* chunks besides the caller's first */
     announce(helpers < pool.n_workers ? (int)helpers : pool.n_workers);
