@@ -169,10 +169,7 @@ class Code(Lanes):
                 self.line(f"{kind} {name}[{count}] __attribute__((aligned(64)));")
             else:
                 self.line(f"{kind} *const {name} = ({kind} *)(scratch + {self.scratch});")
-                self.scratch += bytes_needed
-
-    def _take_scratch(self, bytes):
-        self.scratch += -(-bytes // 64) * 64
+                self._take_scratch(bytes_needed)
 
     # ---- passes ----------------------------------------------------------------------------------------
 

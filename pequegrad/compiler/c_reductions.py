@@ -11,6 +11,10 @@ BLOCK = 512  # terms of a float sum that are added in registers; sums of blocks 
 class Reductions(Values):
     """Adds reductions to the text. totals: partial reduction to one number -> C name; per_unit: rows of a chunk."""
 
+    def _take_scratch(self, bytes):
+        """Counts memory that begins at `scratch + self.scratch`."""
+        self.scratch += -(-bytes // 64) * 64
+
     def _partial_axes(self, node):
         """The inner axes that a partial reduction keeps."""
         index = self.plan.group.index[node]
@@ -45,7 +49,7 @@ class Reductions(Values):
         for node in partials:
             kind = c_type(node.aval.dtype)
             self._fill_partial(node, f"({kind} *)(scratch + {self.scratch})")
-            self.scratch += -(-_count(node) * node.aval.dtype.itemsize // 64) * 64
+            self._take_scratch(_count(node) * node.aval.dtype.itemsize)
 
     def _close_blocks(self, partials):
         for node in partials:

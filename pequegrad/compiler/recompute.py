@@ -5,6 +5,8 @@ few arrays which are in memory anyway. If reading those instead saves more bytes
 copies of the operations, and the value is neither written nor read. The copies compute the same bits.
 """
 
+import math
+
 from ..core.node import detached, is_constant
 from .groups import SMALL, depths
 from .loops import cost_of
@@ -77,25 +79,28 @@ class _Recomputation:
                         chosen.add(node)
         return self._rewritten(chosen) if chosen else self.graph
 
-    def _recipe(self, node):
-        """(operations that compute the value, latest first; arrays in memory that they read)."""
-        operations, arrays, stack = [], {}, [node]
-        while stack:
+    def _recipe(self, node, most=math.inf, known=()):
+        """(operations that compute the value, latest first; arrays in memory that they read).
+
+        Looks no further back than `known` values, and no further once there are more than `most` operations.
+        """
+        operations, arrays, stack = {}, {}, [node]
+        while stack and len(operations) <= most:
             current = stack.pop()
-            if current in operations or is_constant(current):
+            if current in operations or current in known or is_constant(current):
                 continue
             if current is not node and (current not in self.elementwise or current in self.stored):
                 view = current.spec.primitive.form == "view" and current.aval.size <= SMALL
                 if not view:
                     arrays[current] = True
                     continue
-            operations.append(current)
+            operations[current] = True
             stack += current.inputs
         return operations, arrays
 
     def _pays(self, node):
         """Makes the choice for one value; if it is to be computed again, notes what is read instead."""
-        operations, arrays = self._recipe(node)
+        operations, arrays = self._recipe(node, OPERATIONS)
         if len(operations) > OPERATIONS:
             return False
         kernels = self.late[node]
@@ -119,16 +124,16 @@ class _Recomputation:
         return True
 
     def _rewritten(self, chosen):
-        became, copies = {}, {}  # (kernel, node) -> the copy for this kernel
+        became, copies = {}, {}  # copies: kernel -> {node: its copy for this kernel}
 
         def copy(kernel, node):
             """The node that computes `node` again, for `kernel`."""
-            operations, _ = self._recipe(node)
+            own = copies.setdefault(kernel, {})
+            operations, _ = self._recipe(node, known=own)
             for each in sorted(operations, key=self.position.__getitem__):
-                if (kernel, each) not in copies:
-                    inputs = [copies.get((kernel, source)) or became.get(source, source) for source in each.inputs]
-                    copies[kernel, each] = detached(each.spec, tuple(inputs))
-            return copies[kernel, node]
+                inputs = [own.get(source) or became.get(source, source) for source in each.inputs]
+                own[each] = detached(each.spec, tuple(inputs))
+            return own[node]
 
         for node in self.graph.nodes:
             kernel, inputs = self.kernel.get(node), []
