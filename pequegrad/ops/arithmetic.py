@@ -318,8 +318,8 @@ def astype(x, dtype):
 # ---- operators ---------------------------------------------------------------------------------------
 
 
-def operator(primitive, general, floating_only=False):
-    """The method of Tensor for `x op y`: two tensors, or a tensor and a number of a fitting type, at full speed.
+def operator(primitive, general, floating_only=False, cls=Tensor):
+    """The method of Tensor (or `cls`) for `x op y`: two tensors, or a tensor and a number of a fitting type, at full speed.
 
     Everything else (promotion, arrays, traced functions, errors, integers if floating_only) goes through `general`.
     This is the one place where a node is made without its constructor: it saves a fifth of an operation's time.
@@ -329,7 +329,7 @@ def operator(primitive, general, floating_only=False):
     def method(self, other):
         x = self._node
         kind = type(other)
-        if kind is Tensor:
+        if kind is cls:
             y = other._node
         elif kind is float or kind is int:
             y = scalars.get((other, kind, x.aval))
@@ -345,7 +345,7 @@ def operator(primitive, general, floating_only=False):
         spec, frame = specs.get((x.aval, y.aval)), state.frame
         if spec is None or x.frame is not frame or (floating_only and x.aval.dtype.kind not in "fc"):
             return general(self, other)
-        if y.frame is not frame and kind is Tensor:
+        if y.frame is not frame and kind is cls:
             return general(self, other)
         depth = x.depth if x.depth > y.depth else y.depth
         if depth >= MAX_PENDING:
@@ -355,7 +355,7 @@ def operator(primitive, general, floating_only=False):
             node.spec, node.aval, node.inputs, node.value = spec, spec.aval, (x, y), None
             node.number, node.flags, node.depth = next_number(), (x.flags | y.flags) & state.flags_mask, depth + 1
             node.frame, node.cut, node.replacement = frame, None, None
-        tensor = new(Tensor)
+        tensor = new(cls)
         tensor._node = node
         return tensor
 
