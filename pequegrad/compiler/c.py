@@ -19,7 +19,7 @@ STACK = 1 << 14  # most bytes of a row's buffers on the stack
 class Code(Lanes):
     """The function for a plan, and how to run it.
 
-    lines: of its body. units, grain, scratch: see docs/compiler.md. aliases: per result the index of the operand
+    lines: of its body. units, grain, scratch: see docs/compiler.md. per_unit: rows of a unit. aliases: per result the index of the operand
     whose memory it may take, or -1.
     """
 
@@ -40,6 +40,7 @@ class Code(Lanes):
         work = sum(0.25 * cost_of(node) for node in plan.members) + 0.5 * len(plan.inputs) + len(plan.results)
         self.row_cost = self.elements * work * 0.25 + 4  # nanoseconds, roughly
         self.tile = TILE if TILE * self.elements * len(plan.turned) <= TILES else TILE // 4
+        self.per_unit = 1
         if plan.chunks is not None:
             whole = plan.n_rows if not plan.flat else self.elements
             self.units, self.per_unit = plan.chunks, -(-whole // plan.chunks)
