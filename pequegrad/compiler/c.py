@@ -277,6 +277,9 @@ class Code(Lanes):
     def _aliases(self):
         """For each result the operand that it may overwrite: read at the same place, and not later than it is written."""
         plan, taken, found = self.plan, set(), []
+        candidates = dict.fromkeys(plan.inputs)
+        if plan.product is not None:  # only it may lie where a result is to be
+            candidates = {} if plan.product.is_kept else {plan.product.node}
         for node in plan.results:
             choice = -1
             levels = [current.level for current in plan.passes if node in current.results]
@@ -289,7 +292,7 @@ class Code(Lanes):
                         for read, at in reads
                     )
                     fits = array.aval.size == node.aval.size and array.aval.dtype.itemsize == node.aval.dtype.itemsize
-                    if k not in taken and reads and same and fits:
+                    if array in candidates and k not in taken and reads and same and fits:
                         choice = k
                         taken.add(k)
                         break

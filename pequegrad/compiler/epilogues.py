@@ -8,9 +8,10 @@ nothing but the row that it is at. Unless something else reads the product, it n
 from .loops import plan_of
 
 LARGE = 1 << 21  # bytes of a product that does not stay in L2
-LONGEST_ROW = 1 << 13  # bytes: panels have enough rows for the operand that each of them reads
+LONGEST_ROW = 1 << 13  # bytes: so many rows fit in L2 that the operand which each panel reads
+LARGEST_OPERAND = 1 << 22  # (bytes) costs less than a product that comes from memory,
+MOST_WORK = 1600  # if an element has few flops: with more, what it costs to move it is nothing beside them
 LARGEST_UNIT = 1 << 19  # bytes of the rows of a chunk, which are in cache together
-MOST_WORK = 2048  # flops per element: what moving an element costs is nothing beside more
 MOST_OPERANDS = 128  # of the runtime's kernel, results included
 
 
@@ -24,7 +25,9 @@ class Product:
     def lower(self, kernel, position, n_results):
         """(kernel, parameters) for the runtime; kernel: generated code that reads the product as its operand `position`."""
         _, params = self.node.spec.primitive.lower(*self.node.spec.inputs, **self.node.spec.params)
-        own = (kernel, kernel.units, kernel.rows, kernel.scratch, position, n_results - 1 if self.is_kept else -1)
+        output = n_results - 1 if self.is_kept else -1
+        place = kernel.aliases.index(position) if position in kernel.aliases else -1
+        own = (kernel, kernel.units, kernel.rows, kernel.scratch, position, output, place)
         return self.kernel, (*params, *own)
 
 
@@ -34,9 +37,9 @@ def is_worthwhile(node):
     found = epilogue and epilogue(*node.spec.inputs, **node.spec.params)
     if not found or node.aval.size == 0:
         return False
-    bytes = node.aval.size * node.aval.dtype.itemsize
-    flops = node.spec.primitive.flops(*node.spec.inputs, **node.spec.params)
-    return bytes >= LARGE and bytes // found[1] <= LONGEST_ROW and flops <= MOST_WORK * node.aval.size
+    bytes, row = node.aval.size * node.aval.dtype.itemsize, node.aval.size // found[1] * node.aval.dtype.itemsize
+    work = node.spec.primitive.flops(*node.spec.inputs, **node.spec.params) / node.aval.size
+    return bytes >= LARGE and row <= LONGEST_ROW and row * work / 2 <= LARGEST_OPERAND and work <= MOST_WORK
 
 
 def plan_with_product(group, grouping, taken):
