@@ -239,6 +239,10 @@ def test_units_of_several_rows_and_scratch(kernel, rng, code, each_number_of_thr
         for _ in each_number_of_threads():
             params = [*axes(), code.address("sums"), units, 16, scratch, 0, -1, -1]
             found.append(kernel("dot_generated", x, y, weight, rows, params=params, out=[((m,), "f4"), ((units, 70), "f4")]))  # fmt: skip
+            params[-6] = units + 2  # the last ones have no rows
+            sums, partial = kernel("dot_generated", x, y, weight, rows, params=params, out=[((m,), "f4"), ((units + 2, 70), "f4")])  # fmt: skip
+            assert sums.tobytes() == found[-1][0].tobytes() and partial[:-2].tobytes() == found[-1][1].tobytes()
+            assert not partial[-2:].any()
         np.testing.assert_allclose(found[0][0], product.sum(1) * weight, rtol=1e-4, atol=1e-3)
         np.testing.assert_allclose(found[0][1].sum(0), product.sum(0), rtol=1e-4, atol=1e-3)
         assert all(a.tobytes() == b.tobytes() for other in found for a, b in zip(found[0], other))

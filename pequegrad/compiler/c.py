@@ -278,8 +278,8 @@ class Code(Lanes):
         """For each result the operand that it may overwrite: read at the same place, and not later than it is written."""
         plan, taken, found = self.plan, set(), []
         candidates = dict.fromkeys(plan.inputs)
-        if plan.product is not None:  # only it may lie where a result is to be
-            candidates = {} if plan.product.is_kept else {plan.product.node}
+        if plan.product is not None:
+            candidates = {plan.product.node} if plan.product.may_be_overwritten else {}
         for node in plan.results:
             choice = -1
             levels = [current.level for current in plan.passes if node in current.results]

@@ -5,22 +5,31 @@ The runtime computes the product a panel of rows at a time and calls the generat
 nothing but the row that it is at. Unless something else reads the product, it never exists as a whole.
 """
 
-from .loops import plan_of
+from .loops import cost_of, plan_of
 
-LARGE = 1 << 21  # bytes of a product that does not stay in L2
+LARGE = 3 << 20  # bytes of a product that does not stay in L2
 LONGEST_ROW = 1 << 13  # bytes: so many rows fit in L2 that the operand which each panel reads
 LARGEST_OPERAND = 1 << 22  # (bytes) costs less than a product that comes from memory,
 MOST_WORK = 1600  # if an element has few flops: with more, what it costs to move it is nothing beside them
 LARGEST_UNIT = 1 << 19  # bytes of the rows of a chunk, which are in cache together
+CHEAP = (
+    8  # cost of an element up to which results overwrite the product: dearer ones hide the time for memory of their own
+)
 MOST_OPERANDS = 128  # of the runtime's kernel, results included
 
 
 class Product:
-    """A product that a kernel takes up. is_kept: something else reads it, too."""
+    """A product that a kernel takes up.
 
-    def __init__(self, node, is_kept):
-        self.node, self.is_kept = node, is_kept
+    is_kept: something else reads it, too. may_be_overwritten: it lies where a result is to be, if that is read and written alike.
+    """
+
+    def __init__(self, node, is_kept, may_be_overwritten):
+        self.node, self.is_kept, self.may_be_overwritten = node, is_kept, may_be_overwritten
         self.kernel, self.n_rows = node.spec.primitive.epilogue(*node.spec.inputs, **node.spec.params)
+
+    def __repr__(self):
+        return f"{self.node.spec.primitive.name}{', kept' if self.is_kept else ''}"
 
     def lower(self, kernel, position, n_results):
         """(kernel, parameters) for the runtime; kernel: generated code that reads the product as its operand `position`."""
@@ -54,7 +63,7 @@ def plan_with_product(group, grouping, taken):
         outside = grouping.is_needed_outside(node, members)
         if outside and grouping.is_cyclic({*members, node}):
             continue
-        product = Product(node, outside)
+        product = Product(node, outside, not outside and sum(map(cost_of, members)) <= CHEAP)
         plan = plan_of(group, grouping)
         if not _fits(plan, product, grouping) and not plan.has_reductions:
             plan = plan_of(group, grouping, _rows_of_product(plan, product))
@@ -86,7 +95,7 @@ def _fits(plan, product, grouping):
     if plan.chunks is not None:
         per_unit = -(-plan.n_rows // plan.chunks)
         bytes = per_unit * _row_size(product) * product.node.aval.dtype.itemsize
-        if -(-plan.n_rows // per_unit) != plan.chunks or bytes > LARGEST_UNIT:
+        if plan.chunks > plan.n_rows or bytes > LARGEST_UNIT:
             return False
     for access in plan.accesses:
         if access.node is product.node:

@@ -5,8 +5,8 @@
  *
  * inputs: lhs, rhs, then those of f but the product. outputs: those of f, and among them the product itself if it
  * is wanted. buffers: f's inputs, dense and row-major, with the product at its position, then f's outputs.
- * Unit u reads rows [u * rows, (u + 1) * rows) of the product (there may be fewer in the last one) and no
- * others; a product that is no output exists one panel of rows at a time, per thread: in memory of its own, or
+ * Unit u reads rows [u * rows, (u + 1) * rows) of the product (there may be fewer in the last ones, or none) and
+ * no others; a product that is no output exists one panel of rows at a time, per thread: in memory of its own, or
  * where the rows of an output are to be, if f writes each element there after it has read the same of the product.
  *
  * params: those of dot_general, then address of f, number of units, rows per unit, bytes of scratch (a call
@@ -32,6 +32,20 @@ static pg_dtype product_dtype(const pg_op *op)
     return op->in[0].dtype == PG_FLOAT64 ? PG_FLOAT64 : PG_FLOAT32;
 }
 
+/* All axes of lhs but those that are contracted. */
+static int64_t count_rows(const pg_op *op)
+{
+    pg_contraction_axes lists = pg_contraction_read(op);
+    int64_t rows = 1;
+    for (int32_t axis = 0; axis < op->in[0].ndim; axis++) {
+        bool contracted = false;
+        for (int64_t i = 0; i < lists.n_contract; i++)
+            contracted |= lists.contract[0][i] == axis;
+        if (!contracted) rows *= op->in[0].shape[axis];
+    }
+    return rows;
+}
+
 /* f's buffers: without lhs and rhs, with the product */
 static int32_t count_inputs(const pg_op *op) { return op->n_in - 1; }
 static int32_t count_buffers(const pg_op *op)
@@ -44,7 +58,7 @@ static int32_t count_buffers(const pg_op *op)
 typedef struct job {
     const pg_op *op;
     void *const *buffers;
-    int64_t rows;       /* of a unit */
+    int64_t n_rows;     /* of the product */
     atomic_bool failed; /* no memory for scratch */
 } job;
 
@@ -57,7 +71,8 @@ static void run_rows(void *context, char *product, int64_t begin, int64_t end)
         buffers[i] = j->buffers[i];
     buffers[p[POSITION]] = product;
     generated f = (generated)(intptr_t)p[ADDRESS];
-    int64_t first = begin / j->rows, last = (end + j->rows - 1) / j->rows;
+    int64_t first = begin / p[ROWS];
+    int64_t last = end == j->n_rows ? p[UNITS] : end / p[ROWS];
     if (p[SCRATCH] <= ON_STACK) {
         _Alignas(64) char scratch[ON_STACK];
         f(buffers, first, last, scratch);
@@ -103,9 +118,9 @@ static pg_status run(const pg_op *op, pg_array *const *in, pg_dying dying, pg_ar
     int32_t made = 0;
     pg_status status = prepare_buffers(op, in, dense, out, &made, buffers);
     if (status == PG_OK && p[UNITS] > 0) {
-        job j = {.op = op, .buffers = buffers, .rows = p[ROWS]};
+        job j = {.op = op, .buffers = buffers, .n_rows = count_rows(op)};
         int64_t output = p[PRODUCT] >= 0 ? p[PRODUCT] : p[PLACE];
-        pg_matmul_rows rows = {run_rows, &j, j.rows, output >= 0};
+        pg_matmul_rows rows = {run_rows, &j, p[ROWS], output >= 0};
         status = pg_matmul(op, in[0], in[1], product_dtype(op),
                            output >= 0 ? out[output]->data : NULL, &rows);
         if (status == PG_OK && atomic_load(&j.failed)) /* perhaps in another thread */
@@ -160,8 +175,9 @@ static pg_status prepare(pg_op *op)
     PG_REQUIRE(p[PLACE] < 0 ||
                    op->out[p[PLACE]].count * pg_dtype_size(op->out[p[PLACE]].dtype) == bytes,
                "output %lld is not as large as the product", (long long)p[PLACE]);
-    int64_t units = rows == 0 || p[ROWS] < 1 ? 0 : (rows - 1) / p[ROWS] + 1;
-    PG_REQUIRE(p[ROWS] >= 1 && p[ROWS] <= MAX_ROWS && p[SCRATCH] >= 0 && p[UNITS] == units,
+    int64_t units = rows == 0 || p[ROWS] < 1 ? 0 : (rows - 1) / p[ROWS] + 1; /* at least */
+    PG_REQUIRE(p[ROWS] >= 1 && p[ROWS] <= MAX_ROWS && p[SCRATCH] >= 0 && p[UNITS] >= units &&
+                   p[UNITS] <= rows,
                "%lld units of %lld rows do not make up %lld rows", (long long)p[UNITS],
                (long long)p[ROWS], (long long)rows);
     for (int32_t i = 0; i < op->n_out; i++)

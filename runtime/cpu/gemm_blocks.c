@@ -221,8 +221,9 @@ static void choose_units(job *job)
     int64_t l2 = l2_bytes(), item = job->loops->size;
     int64_t rows = least(p->m, l2 / A_PARTS / (job->depth * item)), columns = p->n;
     if (finish)
-        rows = least(rows, most(least(FINISH_ROWS, l2 / C_PARTS / p->c_row),
-                                l2 / FINISH_PARTS / p->c_row) + 1);
+        rows = least(
+            rows,
+            most(least(FINISH_ROWS, l2 / C_PARTS / p->c_row), l2 / FINISH_PARTS / p->c_row) + 1);
     else if (job->add || p->k > job->depth)
         columns = least(columns, l2 / C_PARTS / (rows * item));
 
