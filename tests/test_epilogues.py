@@ -129,7 +129,7 @@ def test_of_two_products_one_is_taken_up(normal):
 
 # ---- what they compute -------------------------------------------------------------------------------
 
-SHAPES = [(1, 7, 5), (257, 33, 70), (64, 300, 31), (130, 1, 65), (3, 20, 400), (500, 17, 1)]
+SHAPES = [(1, 7, 5), (257, 33, 70), (130, 1, 65), (500, 17, 1)]
 EPILOGUES = {
     "bias_relu": lambda x, w, b: relu(x @ w + b),
     "relu": lambda x, w, b: relu(x @ w),

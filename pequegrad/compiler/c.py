@@ -19,8 +19,8 @@ STACK = 1 << 14  # most bytes of a row's buffers on the stack
 class Code(Lanes):
     """The function for a plan, and how to run it.
 
-    lines: of its body. units, grain, scratch: see docs/compiler.md. per_unit: rows of a unit. aliases: per result the index of the operand
-    whose memory it may take, or -1.
+    lines: of its body. units, grain, scratch: see docs/compiler.md. per_unit: rows of a unit. aliases: per result the index
+    of the operand whose memory it may take, or -1.
     """
 
     def __init__(self, plan):
