@@ -101,9 +101,6 @@ def test_batches_and_integers_are_not_taken_up(normal, tensor):
     assert taken_up(lambda x, y: pg.exp(x @ y) + 1, normal(3, 20, 30), normal(3, 30, 20)) == []
     i = tensor(np.arange(400).reshape(20, 20))
     assert taken_up(lambda i: (i @ i) * 2 + 1, i) == []
-    assert (
-        taken_up(lambda x: pg.exp(x @ x) + 1, normal(20, 20, dtype=np.float16)) == []
-    )  # summed in float32, then rounded
 
 
 def test_what_else_reads_the_product_must_not_be_waited_for(normal):
@@ -169,6 +166,17 @@ def test_float32_of_16_bit_floats(normal, dtype):
     function = lambda x, w, b: relu(wide(x, w) + b).astype(x.dtype)
     assert len(taken_up(function, x, w, b)) == 1
     agrees(function, x, w, b, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_products_that_are_rounded_to_16_bits(normal, dtype):
+    """The same bits as in eager mode, where products of float32 are rounded by a kernel of their own."""
+    x, w, b = normal(120, 33, dtype=dtype), normal(33, 70, dtype=dtype), normal(70, dtype=dtype)
+    function = lambda x, w, b: relu(x @ w + b)
+    assert taken_up(function, x, w, b) == [["dot_general", "convert", "add", "gt", "select"]]
+    agrees(function, x, w, b, rtol=0)
+    agrees(lambda x, w, b: (x @ w, relu(x @ w), (x @ w) @ w.T), x, w, b, rtol=0)
+    agrees(lambda x, w, b: (pg.softmax(x @ w + b, -1), (x @ w).sum(0)), x, w, b, rtol=0.02)
 
 
 def test_numpy_agrees(normal):

@@ -7,6 +7,10 @@ nothing but the row that it is at. Unless something else reads the product, it n
 Whether that pays was measured, on one thread with 2 MiB of L2; shapes alone decide.
 """
 
+from ..core.dtype import dt
+from ..core.node import detached
+from ..primitives.elementwise import convert
+from .c_scalars import HALVES
 from .loops import cost_of, plan_of
 
 LARGE = 3 << 20  # bytes of a product that does not stay in L2
@@ -50,6 +54,22 @@ def is_worthwhile(node):
     row = bytes // found[1]
     work = node.spec.primitive.flops(*node.spec.inputs, **node.spec.params) / node.aval.size  # 2 * terms of each sum
     return bytes >= LARGE and row <= LONGEST_ROW and row * work / 2 <= LARGEST_OPERAND and work <= MOST_WORK
+
+
+def with_wide_products(graph):
+    """Products that are rounded to 16 bits as what they are in the runtime: products of float32 and a convert, which kernels do."""
+
+    def replacement(node, inputs):
+        if getattr(node.spec.primitive, "epilogue", None) is None or node.aval.dtype.name not in HALVES:
+            return None
+        spec = node.spec.primitive.make_spec(node.spec.inputs, {**node.spec.params, "dtype": dt.float32})
+        product = detached(spec, inputs)
+        if not is_worthwhile(product):
+            return None
+        to = {"dtype": node.aval.dtype, "weak_type": node.aval.weak_type}
+        return detached(convert.make_spec((spec.aval,), to), (product,))
+
+    return graph.rewritten(replacement)
 
 
 def plan_with_product(group, grouping, taken):

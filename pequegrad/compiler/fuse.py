@@ -11,7 +11,7 @@ from ..primitives.base import output
 from ..primitives.elementwise import convert
 from .c import Code
 from .c_scalars import HALVES, expression, register_type
-from .epilogues import plan_with_product
+from .epilogues import plan_with_product, with_wide_products
 from .groups import ROWS, SMALL, Grouping
 from .loops import cost_of, plan_of
 from .recompute import recomputed
@@ -129,7 +129,7 @@ def _chunks(node, work):
 
 def fuse(graph):
     """The graph with its groups as loop nodes. Groups of one node stay as they are: the runtime has a kernel for them."""
-    graph = recomputed(with_partial_reductions(graph), can_fuse)
+    graph = recomputed(with_partial_reductions(with_wide_products(graph)), can_fuse)
     grouping = Grouping(graph, can_fuse)
     groups, taken = {}, set()
     for group in reversed(dict.fromkeys(grouping.group.values())):

@@ -15,7 +15,8 @@
     lower(*avals, **params)                  (kernel name, integer parameters) for the runtime
     access(index, *avals, **params)          views: the index of the element of x that is at `index` of the result
     epilogue(*avals, **params)               (kernel, number of rows) if the runtime has a kernel that computes the result a
-                                             panel of rows at a time and calls generated code for each; else None
+                                             panel of rows at a time and calls generated code for each; else None. Its
+                                             param `dtype` is that of the result, in which float32 stands for more digits
     flops(*avals, **params)                  arithmetic operations, for reports; default: one per element of the result
     effects(**params)                        True if it must run although nothing reads its results
     made(node)                               called with each new node
