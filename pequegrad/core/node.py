@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 from weakref import ref as reference
 
 from .device import device as devices
-from .errors import TracerError
+from .errors import UnexpectedTracerError
 from .locks import AfterForkLock
 
 # ---- avals -----------------------------------------------------------------------------------------
@@ -210,7 +210,7 @@ def check_readable_frame(node):
     """Raises if `node` belongs to a frame that has ended: it leaked out of its transform."""
     frame = node.frame
     if frame is not None and not frame.open:
-        raise TracerError(
+        raise UnexpectedTracerError(
             f"{node.spec.primitive.title} of shape {list(node.aval.shape)} leaked out of {frame.transform} of "
             f"{frame.function}: it only had a value while that function was traced.",
             fix="return it from the function instead of storing it outside.",

@@ -1,11 +1,9 @@
 """jax.numpy: NumPy's functions on Arrays. Each file of this folder has those of one kind."""
 
-from ...core.dtype import dt as _dt
 from ...ops.arithmetic import (
     abs,
     add,
     arctan2,
-    astype,
     cbrt,
     ceil,
     clip,
@@ -48,7 +46,6 @@ from ...ops.arithmetic import (
 from ...ops.arithmetic import acos as arccos
 from ...ops.arithmetic import asin as arcsin
 from ...ops.arithmetic import atan as arctan
-from ...ops.creation import arange, eye, full, full_like, linspace, ones, ones_like, zeros, zeros_like
 from ...ops.indexing import take_along_axis
 from ...ops.linalg import dot, matmul, outer, tensordot
 from ...ops.reductions import all, any, argmax, argmin, max, mean, min, prod, std, sum, var
@@ -70,15 +67,10 @@ from .creation import *  # noqa: F403
 from .data_types import *  # noqa: F403
 from .elementwise import *  # noqa: F403
 from .functional import *  # noqa: F403
+from .grids import *  # noqa: F403
 from .indexing import *  # noqa: F403
 from .manipulation import *  # noqa: F403
 from .products import *  # noqa: F403
 from .reductions import *  # noqa: F403
 from .sorting import *  # noqa: F403
 from .statistics import *  # noqa: F403
-
-
-def __getattr__(name):
-    if name == "bfloat16":
-        return _dt.bfloat16
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
