@@ -121,6 +121,20 @@ def is_integer(dtype):
     return dtype.kind in "iu"
 
 
+def inexact_of(dtype):
+    """The floating dtype that bool and integers become: float32, or float64 for 64 bits if those are the default."""
+    if is_inexact(dtype):
+        return dtype
+    return default_float() if dtype.itemsize == 8 else dt.float32
+
+
+def summed_dtype(dtype):
+    """The dtype in which bool and integers are summed: theirs, or the default width if that is larger."""
+    if dtype.kind != "b" and not (is_integer(dtype) and dtype.itemsize < default_int().itemsize):
+        return dtype
+    return np.dtype(f"u{default_int().name}") if dtype.kind == "u" else default_int()
+
+
 # ---- promotion -------------------------------------------------------------------------------------
 
 # Direct successors in JAX's type promotion lattice; "int", "float" and "complex" are the weak (Python) types.

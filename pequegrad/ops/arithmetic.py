@@ -6,7 +6,7 @@ import numpy as np
 
 from ..core import dtype as dtypes
 from ..core.device import device as devices
-from ..core.dtype import dt, is_inexact, is_integer, promote
+from ..core.dtype import dt, inexact_of, is_inexact, is_integer, promote
 from ..core.errors import ArgumentError, DtypeError
 from ..core.node import MAX_PENDING, Node, next_number, scalar_constant, state
 from ..core.tensor import Tensor, wrap
@@ -50,9 +50,9 @@ def promoted(*operands):
 
 
 def floating(x):
-    """`x` as a tensor of a floating or complex dtype: integers and bool become float32."""
+    """`x` as a tensor of a floating or complex dtype: integers and bool become float32 (see inexact_of)."""
     x = as_tensor(x)
-    return x if is_inexact(x.dtype) else convert_to(x, dt.float32, x.weak_type)
+    return x if is_inexact(x.dtype) else convert_to(x, inexact_of(x.dtype), x.weak_type)
 
 
 def promoted_floats(*operands):

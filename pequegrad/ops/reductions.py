@@ -3,7 +3,7 @@
 import math
 
 from ..core import dtype as dtypes
-from ..core.dtype import dt, is_complex, is_integer
+from ..core.dtype import dt, is_complex
 from ..core.errors import ArgumentError, ShapeError
 from ..primitives import elementwise as e
 from ..primitives import mathematical as m
@@ -53,9 +53,7 @@ def prod(x, axis=None, keepdims=False, dtype=None, *, dim=None, keepdim=None):
 def _accumulated(x, dtype):
     if dtype is not None:
         return e.convert_to(x, dtypes.canonical(dtype))
-    if x.dtype.kind == "b" or (is_integer(x.dtype) and x.dtype.itemsize < 4):
-        return e.convert_to(x, dt.uint32 if x.dtype.kind == "u" else dt.int32)
-    return x
+    return e.convert_to(x, dtypes.summed_dtype(x.dtype), x.weak_type)
 
 
 @new_handle
