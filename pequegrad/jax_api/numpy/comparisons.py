@@ -12,7 +12,7 @@ from ...primitives import mathematical as m
 from ...primitives.base import number
 from ..convert import SCALARS, as_array, operand
 from . import reductions
-from .promotion import common, inexact, refuse_complex, refuse_out
+from .promotion import common, inexact, refuse_complex, refuse_out, strong
 from .reductions import lexicographic
 
 
@@ -35,14 +35,14 @@ def isinf(x, /):
     """True for infinities, elementwise."""
     infinite = lambda x: e.eq(e.abs_(x), number(math.inf, x))
     either = lambda x: e.or_(infinite(e.real(x)), infinite(e.imag(x))) if is_complex(x.dtype) else infinite(x)
-    return _everywhere(False, as_array(x, "isinf"), either)
+    return _everywhere(False, strong(as_array(x, "isinf")), either)
 
 
 def _everywhere(value, x, of_floats):
     """`value` for each of the integers x, of_floats(x) for floats."""
     if is_inexact(x.dtype):
         return of_floats(x)
-    return e.convert_to((e.eq if value else e.ne)(x, x), np.dtype(bool))
+    return strong((e.eq if value else e.ne)(x, x))
 
 
 def isposinf(x, /, out=None):
@@ -57,7 +57,7 @@ def isneginf(x, /, out=None):
 
 def _is_infinity(name, infinity, x, out):
     refuse_out(name, out)
-    x = as_array(x, name)
+    x = strong(as_array(x, name))
     refuse_complex(name, x)
     return _everywhere(False, x, lambda x: e.eq(x, number(infinity, x)))
 

@@ -20,7 +20,7 @@ from ...primitives.representation import bitcast_convert
 from ...primitives.shape import slice_axis
 from ..convert import as_array, operand
 from .comparisons import iscomplexobj, isneginf, isposinf, named
-from .promotion import common, inexact, numeric, refuse_complex, refuse_out
+from .promotion import common, inexact, numeric, refuse_complex, refuse_out, strong
 from .reductions import lexicographic
 
 # ---- families ------------------------------------------------------------------------------------------
@@ -85,9 +85,18 @@ arccosh = _floating("arccosh", m.acosh)
 arctanh = _floating("arctanh", m.atanh)
 asin, acos, atan = _floating("asin", m.asin), _floating("acos", m.acos), _floating("atan", m.atan)
 asinh, acosh, atanh = _floating("asinh", m.asinh), _floating("acosh", m.acosh), _floating("atanh", m.atanh)
+
+
+def _angle(y, x):
+    if not is_complex(x.dtype):
+        return m.atan2(y, x)
+    i = number(1j, x)  # exp(i angle) = (x + iy) / r
+    direction = e.div(e.add(x, e.mul(i, y)), m.sqrt(e.add(e.mul(x, x), e.mul(y, y))))
+    return e.neg(e.mul(i, m.log(direction)))
+
+
 _ANGLE = "The angle of the points (x2, x1), in radians: the first argument is the ordinate."
-arctan2 = _arithmetic("arctan2", _ANGLE, m.atan2, inexact)
-atan2 = _arithmetic("atan2", _ANGLE, m.atan2, inexact)
+arctan2, atan2 = (_arithmetic(name, _ANGLE, _angle, inexact) for name in ("arctan2", "atan2"))
 
 
 def _by_parts(function, x):
@@ -97,7 +106,7 @@ def _by_parts(function, x):
 
 def _logarithm(name, base, of_log):
     def function(x, /):
-        return _by_parts(of_log, m.log(general.floating(as_array(x, name))))
+        return strong(_by_parts(of_log, m.log(general.floating(as_array(x, name)))))
 
     return named(function, name, f"The logarithm to base {base}, elementwise.")
 
@@ -177,7 +186,7 @@ def reciprocal(x, /):
 
 def positive(x, /):
     """x itself."""
-    return general.astype(as_array(x, "positive"), as_array(x).dtype)
+    return as_array(x, "positive")
 
 
 def hypot(x1, x2, /):
@@ -257,8 +266,8 @@ def unwrap(p, discont=None, axis=-1, period=2 * math.pi):
     turned = e.select(e.and_(e.eq(turned, e.neg(half)), e.gt(step, 0)), half, turned)
     small = general.less(general.abs(step), discont)
     correction = e.select(small, number(0, step), e.sub(turned, step))
-    rest = e.add(rest, c.cumsum(correction, axis=axis, reverse=False))
-    return concatenate([slice_axis(p, axis, 0, 1), rest], axis)
+    rest = strong(e.add(rest, c.cumsum(correction, axis=axis, reverse=False)))
+    return concatenate([slice_axis(strong(p), axis, 0, 1), rest], axis)
 
 
 # ---- rounding ------------------------------------------------------------------------------------------
@@ -267,7 +276,7 @@ def unwrap(p, discont=None, axis=-1, period=2 * math.pi):
 def _rounding(name, primitive):
     def function(x, /):
         x = as_array(x, name)
-        return primitive(x) if is_inexact(x.dtype) else general.astype(x, x.dtype)
+        return primitive(x) if is_inexact(x.dtype) else x
 
     return named(function, name, f"{primitive.__doc__}, elementwise; integers stay as they are.")
 
@@ -296,7 +305,7 @@ def round(a, decimals=0, out=None):
             raise NotImplementedError("round of integers to decimals < 0 is not supported.")
         return a
     if not is_inexact(a.dtype):
-        raise TypeError("round is not defined for bool.")
+        raise ValueError("round is not defined for bool.")
     if decimals > math.log10(special._largest(real_of(a.dtype))):
         return a
     return _by_parts(lambda x: _rounded(x, decimals), a)
@@ -370,7 +379,7 @@ def signbit(x, /):
     x = as_array(x, "signbit")
     refuse_complex("signbit", x)
     if not is_float(x.dtype):
-        return e.lt(x, 0) if is_integer(x.dtype) else e.convert_to(e.ne(x, x), x.dtype)
+        return strong(e.lt(x, 0) if is_integer(x.dtype) else e.ne(x, x))
     return e.lt(bitcast_convert(x, dtype=np.dtype(f"int{8 * x.dtype.itemsize}")), 0)
 
 
@@ -379,7 +388,7 @@ def copysign(x1, x2, /):
     x1, x2 = inexact("copysign", x1, x2)
     if is_complex(x1.dtype):
         raise TypeError("copysign is not defined for complex numbers.")
-    magnitude = e.abs_(x1)
+    magnitude = e.abs_(x1) if x2.weak_type else strong(e.abs_(x1))
     return e.select(signbit(x2), e.neg(magnitude), magnitude)
 
 
@@ -390,7 +399,7 @@ def nextafter(x, y, /):
 
 def spacing(x, /):
     """The distance of x from the next number away from 0, with the sign of x."""
-    (x,) = inexact("spacing", x)
+    x = strong(*inexact("spacing", x))
     refuse_complex("spacing", x)
     infinity = number(math.inf, x)
     if x.dtype == np.float16:
@@ -410,7 +419,7 @@ def frexp(x, /):
     (x,) = inexact("frexp", x)
     if is_complex(x.dtype):
         raise TypeError("frexp is not defined for complex numbers.")
-    return special.frexp(e.convert_to(x, x.dtype))
+    return special.frexp(strong(x))
 
 
 def ldexp(x1, x2, /):
@@ -418,7 +427,7 @@ def ldexp(x1, x2, /):
     x1, x2 = as_array(x1, "ldexp"), as_array(x2, "ldexp", 1)
     if is_complex(x1.dtype) or is_inexact(x2.dtype):
         raise ValueError(f"ldexp takes real numbers and integers, got {x1.dtype} and {x2.dtype}.")
-    return special.ldexp(x1, e.convert_to(x2, np.dtype("int32")))
+    return special.ldexp(strong(*inexact("ldexp", x1)), e.convert_to(x2, np.dtype("int32")))
 
 
 def real(val, /):

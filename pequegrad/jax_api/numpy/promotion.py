@@ -30,6 +30,11 @@ def numeric(name, *args):
     return [convert_to(x, dtypes.default_int()) if x.dtype.kind == "b" else x for x in common(name, *args)]
 
 
+def strong(x):
+    """x without weak type: its dtype counts in promotion."""
+    return convert_to(x, x.dtype)
+
+
 def requested(dtype, name):
     """The dtype that results get where `dtype` is asked for; UserWarning if that is the narrower one of 32 bits."""
     found = canonical(dtype)
@@ -53,4 +58,4 @@ def refuse_complex(name, *arrays):
         raise ValueError(f"{name} is not defined for complex numbers.")
 
 
-__all__ = ["common", "inexact", "numeric", "requested", "refuse_out", "refuse_complex"]
+__all__ = ["common", "inexact", "numeric", "strong", "requested", "refuse_out", "refuse_complex"]

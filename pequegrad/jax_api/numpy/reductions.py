@@ -15,7 +15,7 @@ from ...primitives import reduction as p
 from ...primitives.base import number
 from ...primitives.shape import reshape_to
 from ..convert import as_array
-from .promotion import inexact, numeric, refuse_out, requested
+from .promotion import inexact, numeric, refuse_out, requested, strong
 
 # ---- what all of them share --------------------------------------------------------------------------
 
@@ -134,7 +134,7 @@ def _extremum_of_complex(primitive, worst, x, axes):
 def _extremum(name, primitive, combine, worst, a, axis, out, keepdims, initial, where):
     refuse_out(name, out)
     a = as_array(a, name)
-    a = e.convert_to(a, a.dtype)  # results are not weakly typed
+    a = strong(a)  # results are not weakly typed
     if initial is None:
         if where is not None:
             raise ValueError(f"jnp.{name} of nothing is not defined: with a where mask give 'initial'.")
@@ -201,7 +201,7 @@ def argmin(a, axis=None, out=None, keepdims=None):
 def truth(x):
     """x as bool: whether it is not 0; of complex numbers, as in JAX, whether the real part is not."""
     x = e.real(x) if is_complex(x.dtype) else x
-    return x if x.dtype.kind == "b" else e.ne(x, 0)
+    return strong(x if x.dtype.kind == "b" else e.ne(x, 0))
 
 
 def all(a, axis=None, out=None, keepdims=False, *, where=None):

@@ -10,6 +10,7 @@ from ...ops.reductions import logsumexp
 from ...ops.shape import broadcast_to, concatenate, normalize_axis
 from ...primitives import cumulative as c
 from ...primitives import elementwise as e
+from ...primitives import mathematical as m
 from ...primitives import reduction as p
 from ...primitives.base import number
 from ...primitives.shape import reshape_to, slice_axis
@@ -201,12 +202,26 @@ logical_xor = _logical(
 
 def _logaddexp(x, y, /):
     """log(exp(x) + exp(y)) without overflow, elementwise."""
-    return special.logaddexp(*inexact("logaddexp", x, y))
+    x, y = inexact("logaddexp", x, y)
+    return _log_of_complex_sum(x, y) if is_complex(x.dtype) else special.logaddexp(x, y)
 
 
 def _logaddexp2(x, y, /):
     """log2(2 ** x + 2 ** y) without overflow, elementwise."""
-    return special.logaddexp2(*inexact("logaddexp2", x, y))
+    x, y = inexact("logaddexp2", x, y)
+    if not is_complex(x.dtype):
+        return special.logaddexp2(x, y)
+    out = _log_of_complex_sum(*(e.mul(v, math.log(2)) for v in (x, y)))
+    return e.mul(out, 1 / math.log(2))
+
+
+def _log_of_complex_sum(x, y):
+    """log(exp(x) + exp(y)) with an angle in [-pi, pi]."""
+    first = reductions.larger(x, y)
+    out = e.add(first, m.log1p(m.exp(e.sub(reductions.smaller(x, y), first))))
+    angle = e.imag(out)
+    turns = m.round_(e.mul(angle, 0.5 / math.pi))
+    return e.complex_(e.real(out), e.sub(angle, e.mul(turns, 2 * math.pi)))
 
 
 logaddexp = ufunc(
