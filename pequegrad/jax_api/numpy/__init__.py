@@ -1,5 +1,7 @@
 """jax.numpy: NumPy's functions on Arrays. Each file of this folder has those of one kind."""
 
+import importlib
+
 from ...core.dtype import dt as _dt
 from ...ops.arithmetic import (
     abs,
@@ -68,17 +70,26 @@ from ...ops.shape import (
 from ..array import Array as ndarray
 from .creation import *  # noqa: F403
 from .data_types import *  # noqa: F403
+from .diagonals import *  # noqa: F403
 from .elementwise import *  # noqa: F403
 from .functional import *  # noqa: F403
 from .indexing import *  # noqa: F403
+from .joining import *  # noqa: F403
 from .manipulation import *  # noqa: F403
+from .padding import *  # noqa: F403
 from .products import *  # noqa: F403
 from .reductions import *  # noqa: F403
+from .sets import *  # noqa: F403
 from .sorting import *  # noqa: F403
 from .statistics import *  # noqa: F403
+from .windows import *  # noqa: F403
+
+_SUBMODULES = ("linalg", "fft")
 
 
 def __getattr__(name):
+    if name in _SUBMODULES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name == "bfloat16":
         return _dt.bfloat16
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
