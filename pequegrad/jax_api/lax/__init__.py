@@ -7,3 +7,6 @@ from .reductions import *  # noqa: F403
 from .products import *  # noqa: F403
 from .slicing import *  # noqa: F403
 from .sorting import *  # noqa: F403
+from .convolution import *  # noqa: F403
+from .control_flow import *  # noqa: F403
+from .collectives import *  # noqa: F403

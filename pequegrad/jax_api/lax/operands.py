@@ -33,8 +33,8 @@ KINDS = {
 }
 
 
-class MisfitError(ShapeError, DtypeError):
-    """Shapes that do not fit a function: a TypeError as in jax.lax, and a ValueError as everywhere else."""
+class MisfitError(ShapeError, ArgumentError):
+    """Operands that do not fit a function: a TypeError, as mostly in jax.lax, and a ValueError, as mostly elsewhere."""
 
 
 def check_kind(name, kind, *operands):
@@ -73,22 +73,20 @@ def operands_of(name, kind, *args):
 
 
 def shapes_as_types(function):
-    """Decorator: shapes that primitives refuse are TypeErrors, too."""
+    """Decorator: what is wrong with shapes and parameters is both a TypeError and a ValueError: JAX has no rule for which."""
 
     @functools.wraps(function)
     def checked(*args, **kwargs):
         try:
             return function(*args, **kwargs)
-        except ShapeError as error:
-            if isinstance(error, TypeError):
-                raise
+        except (ShapeError, ArgumentError) as error:
             raise misfit(error) from None
 
     return checked
 
 
 def misfit(error):
-    """The error of a ShapeError as a MisfitError with the same text."""
+    """An error as a MisfitError with the same text."""
     found = MisfitError.__new__(MisfitError)
     Exception.__init__(found, *error.args)
     return found

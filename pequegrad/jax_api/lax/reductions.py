@@ -2,6 +2,7 @@
 
 from ...core.dtype import dt, is_integer
 from ...core.errors import ArgumentError, DtypeError, ShapeError
+from ...core.node import face
 from ...ops.convolution import pads
 from ...primitives import cumulative
 from ...primitives import elementwise as e
@@ -10,7 +11,7 @@ from ...primitives import shape as p
 from ...primitives import windows as w
 from ...primitives.base import number
 from ...primitives.convolution import output_size
-from ...transforms.control_flow import associative_scan
+from ...transforms.control_flow import associative_scan, scan
 from ...transforms.tree import flatten
 from ..convert import as_array
 from . import elementwise as lax
@@ -101,7 +102,7 @@ def reduce(operands, init_values, computation, dimensions, out_sharding=None):
     if structure != start_structure:
         raise ArgumentError(f"reduce: operands {structure} and init_values {start_structure} differ in structure.")
     leaves = [as_array(x, "reduce", i) for i, x in enumerate(leaves)]
-    start = [as_array(x, "reduce", i) for i, x in enumerate(start)]
+    start = [_start(y, x, "reduce") for x, y in zip(leaves, start)]
     for x, y in zip(leaves, start):
         if y.shape:
             raise ArgumentError(f"reduce: init_values must be scalars, got shape {y.shape}.")
@@ -111,6 +112,12 @@ def reduce(operands, init_values, computation, dimensions, out_sharding=None):
     axes = _axes(dimensions, leaves[0].ndim, "reduce")
     monoid = monoid_of(computation, leaves[0]) if len(leaves) == 1 and structure.is_leaf() else None
     return structure.unflatten(_reduce(leaves, start, computation, structure, monoid, axes))
+
+
+def _start(value, x, name):
+    """An initial value as an array; a weakly typed one in the dtype of x."""
+    value = as_array(value, name)
+    return e.convert_to(value, x.dtype, True) if value.weak_type else value
 
 
 def _reduce(leaves, start, computation, structure, monoid, axes):
@@ -186,17 +193,17 @@ _WINDOWS = {"add": w.reduce_window_sum, "max": w.reduce_window_max, "min": w.red
 
 def reduce_window(operand, init_value, computation, window_dimensions, window_strides=None, padding="VALID",
                   base_dilation=None, window_dilation=None):  # fmt: skip
-    """The elements under each place of a window combined by computation(a, b), an associative function of scalars.
+    """init_value and the elements under each place of a window, but not the padding, combined by computation(so far, next).
 
-    Padding, and the holes of base_dilation, count as init_value, with which each result is combined, too. operand,
-    init_value: a tree of arrays of one shape, and one of scalars. All other parameters have one entry per axis.
+    operand, init_value: a tree of arrays of one shape, and one of scalars, which the function gets. All other parameters
+    have one entry per axis; padding may be "VALID", "SAME" or "SAME_LOWER".
     """
     leaves, structure = flatten(operand)
     start, start_structure = flatten(init_value)
     if structure != start_structure or not leaves:
         raise ValueError(f"reduce_window: operand {structure} and init_value {start_structure} differ in structure.")
     leaves = [as_array(x, "reduce_window", i) for i, x in enumerate(leaves)]
-    start = [as_array(x, "reduce_window", i) for i, x in enumerate(start)]
+    start = [_start(y, x, "reduce_window") for x, y in zip(leaves, start)]
     for x, y in zip(leaves, start):
         check_same_dtypes("reduce_window", x, y)
         if y.shape or x.shape != leaves[0].shape:
@@ -204,17 +211,44 @@ def reduce_window(operand, init_value, computation, window_dimensions, window_st
     params = _window_parameters(leaves[0].shape, window_dimensions, window_strides, padding, base_dilation, window_dilation)
     x, y = leaves[0], start[0]
     monoid = monoid_of(computation, x) if len(leaves) == 1 and structure.is_leaf() else None
-    value = static_number(y)
-    takes = x.dtype.kind not in ("b" if monoid == "add" else "c")
     try:
-        if monoid in _WINDOWS and takes and value is not None and value == neutral(monoid, x.dtype):
-            found = _WINDOWS[monoid](x, **params)
-            return structure.unflatten([e.convert_to(found, x.dtype, x.weak_type and y.weak_type)])
-        laid = [_laid_out(x, y, **params) for x, y in zip(leaves, start)]
+        if monoid is None or x.dtype.kind == "c" and monoid in ("max", "min"):
+            return structure.unflatten(_folded_windows(leaves, start, computation, structure, params))
+        found = _monoid_windows(x, monoid, params)
     except ShapeError as error:
         raise misfit(error) from None
+    value = static_number(y)
+    if value is None or not value == neutral(monoid, x.dtype):
+        found = apply_monoid(monoid, found, y)
+    return structure.unflatten([e.convert_to(found, x.dtype, x.weak_type and y.weak_type)])
+
+
+def _monoid_windows(x, monoid, params):
+    if monoid in _WINDOWS and x.dtype.kind not in ("b" if monoid == "add" else "c"):
+        return _WINDOWS[monoid](x, **params)
+    laid = _laid_out(x, e.convert_to(number(neutral(monoid, x.dtype), x), x.dtype), **params)
     axes = tuple(range(x.ndim, 2 * x.ndim))
-    return structure.unflatten(_reduce(laid, start, computation, structure, monoid, axes))
+    return _folded(e.xor, laid, axes) if monoid == "xor" else _REDUCTIONS[monoid](laid, axes=axes)
+
+
+def _folded_windows(leaves, start, computation, structure, params):
+    """Elements combined one after the other, in their order, with what is there so far; padding is left out."""
+    laid = [_rows(_laid_out(x, y, **params), tuple(range(x.ndim, 2 * x.ndim))) for x, y in zip(leaves, start)]
+    yes, no = (e.convert_to(number(v, leaves[0]), dt.bool_) for v in (1, 0))
+    inside = p.broadcast_in_dim(yes, shape=leaves[0].shape, axes=())
+    inside = _rows(_laid_out(inside, no, **params), tuple(range(inside.ndim, 2 * inside.ndim)))
+    apply = elementwise(computation, structure)
+    places = inside.shape[:-1]
+    found = [p.broadcast_in_dim(e.convert_to(y, x.dtype), shape=places, axes=()) for x, y in zip(leaves, start)]
+
+    def step(found, row):
+        here, values = row
+        return [e.select(here, new, old) for new, old in zip(apply(found, values), found)], None
+
+    last = inside.ndim - 1
+    first = lambda x: p.transpose(x, permutation=(last, *range(last)))
+    with face(True):
+        return scan(step, found, (first(inside), [first(x) for x in laid]), unroll=min(inside.shape[-1], 8) or 1)[0]
 
 
 def _window_parameters(shape, window, strides, padding, base_dilation, dilation):

@@ -16,7 +16,7 @@ from ...primitives.base import number
 from ...primitives.reduction import reduce_max
 from ...transforms.control_flow import while_loop
 from ..convert import as_array
-from .operands import check_same_dtypes, ints, shapes_as_types, wrapped_axis
+from .operands import MisfitError, check_same_dtypes, ints, shapes_as_types, wrapped_axis
 from .types import GatherDimensionNumbers, GatherScatterMode, ScatterDimensionNumbers
 
 # ---- dynamic slices ----------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def dynamic_update_index_in_dim(operand, update, index, axis, *, allow_negative_
 def _indices(name, x):
     x = as_array(x, name, 1)
     if not is_integer(x.dtype) or not x.ndim:
-        raise DtypeError(f"{name}: indices must be integers with an index vector on the last axis, got {x._node.aval}.")
+        raise MisfitError(f"{name}: indices must be integers with an index vector on the last axis, got {x._node.aval}.")
     return x if x.dtype.itemsize >= 4 else e.convert_to(x, dt.int32)
 
 
@@ -126,8 +126,8 @@ def gather(operand, start_indices, dimension_numbers, slice_sizes, *, unique_ind
            mode=None, fill_value=None):  # fmt: skip
     """Windows of size slice_sizes of the operand at the places start_indices [.., component of the index].
 
-    mode: what becomes of windows that do not lie within the operand: "fill" (default) gives fill_value (or nan, the lowest
-    signed, the highest unsigned integer, True), "clip" the nearest window, as "promise_in_bounds" does.
+    mode: what becomes of windows that do not lie within the operand: "clip" (default, and "promise_in_bounds") gives the
+    nearest that does, "fill" gives fill_value (or nan, the lowest signed, the highest unsigned integer, True).
     """
     operand, indices = as_array(operand, "gather", 0), _indices("gather", start_indices)
     numbers = GatherDimensionNumbers(*dimension_numbers)
@@ -135,7 +135,7 @@ def gather(operand, start_indices, dimension_numbers, slice_sizes, *, unique_ind
         ints(numbers.offset_dims), ints(numbers.collapsed_slice_dims), ints(numbers.operand_batching_dims),
         ints(numbers.start_indices_batching_dims), ints(numbers.start_index_map),
     )  # fmt: skip
-    sizes, mode = ints(slice_sizes), GatherScatterMode.from_any(mode)
+    sizes, mode = ints(slice_sizes), GatherScatterMode.from_any("clip" if mode is None else mode)
     if any(sizes[a] != 1 for a in (*places.collapsed, *places.batch) if a < len(sizes) and sizes[a]):
         raise ArgumentError(f"gather: slice_sizes {sizes} must be 1 on collapsed and batching dims.")
     if mode is GatherScatterMode.ONE_HOT:
