@@ -143,7 +143,7 @@ class Inexact(Floating):
 
 
 class Numeric(Same):
-    accepts = staticmethod(lambda dtype: dtype.kind != "b")
+    accepts = staticmethod(lambda dtype: dtype.kind not in "bK")
     accepted = "a number dtype"
 
     def samples(rng):
@@ -151,7 +151,7 @@ class Numeric(Same):
 
 
 class Ordered(Same):
-    accepts = staticmethod(lambda dtype: not is_complex(dtype))
+    accepts = staticmethod(lambda dtype: dtype.kind not in "cK")
     accepted = "a dtype with an order"
 
 
@@ -251,6 +251,8 @@ class convert(Elementwise):
     linear = "together"
 
     def infer(x, *, dtype, weak_type):
+        if "K" in (x.dtype.kind, dtype.kind):
+            raise DtypeError(f"{x} does not become {dtype.name}: random keys are no numbers.")
         return x.update(dtype=dtype, weak_type=weak_type)
 
     def jvp(primals, tangents, out, *, dtype, weak_type):
@@ -352,6 +354,9 @@ class Binary(Same):
 
 class Arithmetic(Binary):
     """Takes complex numbers, too."""
+
+    accepts = staticmethod(lambda dtype: dtype.kind != "K")
+    accepted = "bool or a number dtype"
 
     def samples(rng):
         yield from Binary.samples(rng)
