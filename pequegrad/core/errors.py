@@ -48,6 +48,10 @@ class DtypeError(PequegradError, TypeError):
     """An unknown dtype, or one that an operation does not work on."""
 
 
+class PromotionError(PequegradError, ValueError):
+    """Operands of dtypes that are not promoted to one (strict promotion)."""
+
+
 class ArgumentError(PequegradError, TypeError):
     """An argument of the wrong kind or value."""
 
@@ -68,8 +72,36 @@ class TracerError(PequegradError, TypeError):
     """A value was needed where only its shape and dtype are known (inside jit, vmap, loop bodies)."""
 
 
+class ConcretizationTypeError(TracerError):
+    """A Python number was to be made of a value that is not known yet. The name, like those below, is JAX's."""
+
+
+class TracerBoolConversionError(ConcretizationTypeError):
+    """`if`, `while`, `and` ... on a value that is not known yet."""
+
+
+class TracerIntegerConversionError(TracerError):
+    """A value that is not known yet, used where Python needs an index: range(x), a list's [x]."""
+
+
+class TracerArrayConversionError(TracerError):
+    """A NumPy array was to be made of values that are not known yet."""
+
+
+class NonConcreteBooleanIndexError(TracerError, IndexError):
+    """x[mask] with a mask that is not known yet: the size of the result would depend on it."""
+
+
+class UnexpectedTracerError(TracerError):
+    """A value of a traced function was kept, and used when the function had ended."""
+
+
 class AxisNameError(PequegradError, NameError):
     """A collective names an axis that no enclosing vmap has."""
+
+
+class MappingError(PequegradError, NotImplementedError):
+    """A function that vmap cannot map."""
 
 
 class GradientError(PequegradError, ValueError):
