@@ -57,6 +57,10 @@ class DtypeError(PequegradError, TypeError):
     """An unknown dtype, or one that an operation does not work on."""
 
 
+class PromotionError(PequegradError, ValueError):
+    """Operands of dtypes that are not promoted to one (strict promotion)."""
+
+
 class ArgumentError(PequegradError, TypeError, ValueError):
     """An argument of the wrong kind or value."""
 
@@ -103,6 +107,10 @@ class UnexpectedTracerError(TracerError):
 
 class AxisNameError(PequegradError, NameError):
     """A collective names an axis that no enclosing vmap has."""
+
+
+class MappingError(PequegradError, NotImplementedError):
+    """A function that vmap cannot map."""
 
 
 class GradientError(PequegradError, ValueError):
