@@ -219,11 +219,12 @@ class Code(Lanes):
         for accumulator in sums.values():
             accumulator.begin(self)
         clauses = "".join(accumulator.clause() for accumulator in sums.values())
-        if not any(loops[-1].last not in self._partial_axes(n) for n in current.partials if n not in sums):
-            self.line(f"#pragma omp simd{clauses}")  # each iteration writes to a place of its own
-        self.open(f"for (int64_t c{k} = {low}; c{k} < {high}; c{k}++)")
-        self._body(current, sums)
-        self.close()
+        for begin, end in self.segments(current, low, high):
+            if not any(loops[-1].last not in self._partial_axes(n) for n in current.partials if n not in sums):
+                self.line(f"#pragma omp simd{clauses}")  # each iteration writes to a place of its own
+            self.open(f"for (int64_t c{k} = {begin}; c{k} < {end}; c{k}++)")
+            self._body(current, sums)
+            self.close()
         for accumulator in sums.values():
             accumulator.end_block(self)
         if blocked:

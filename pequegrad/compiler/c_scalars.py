@@ -89,6 +89,8 @@ def expression(kernel, params, operands, operand_dtypes, result_dtype):
     dtype = operand_dtypes[-1]
     if register_type(dtype) is None or register_type(result_dtype) is None:
         return None
+    if kernel == "random_bits":
+        return f"pg_random_bits_{result_dtype.name}({', '.join(operands)})"
     if kernel == "select":
         which, x, y = operands
         return f"({which} ? {x} : {y})"

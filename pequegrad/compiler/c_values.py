@@ -3,13 +3,14 @@
 import math
 
 from ..core.dtype import is_float, is_integer
-from ..primitives.access import leaves
+from ..primitives.access import leaves, ways_out
 from .c_scalars import HALVES, exact_store_expression, expression, load_expression, register_type, round_expression
 from .c_text import literal, outside, rounded, times
-from .groups import operand_index, read_through
+from .groups import accesses, is_addressed, operand_index, read_through
 from .loops import Access, Inlined, is_kept, is_number
 
 LANES = 64  # rows that are reduced side by side
+SEGMENTS = 8  # parts into which a loop is cut for the sake of joins
 
 
 class Values:
@@ -31,6 +32,9 @@ class Values:
         self.row_index = {}  # loop over rows -> its C name
         self.starts = {}  # axis that stands for a computed place -> its C name
         self.last_read = {}  # array -> [(access, level of the pass)]
+        self.mask = None  # C name of the condition under which arrays may be read, or None;
+        self.near = None  # of one that is the same for all elements of the innermost loop
+        self.segment = None  # (loop, begin, end): the part of the innermost loop that is being written, if it is cut
 
     # ---- text ------------------------------------------------------------------------------------------
 
@@ -132,8 +136,15 @@ class Values:
                 stack.extend(waiting)
                 continue
             stack.pop()
-            if top.spec.primitive.form == "gather":
+            form = top.spec.primitive.form
+            if form == "gather":
                 self._gather(top, current)
+                continue
+            if form == "join":
+                self.declare(top, self._joined(top, self.plan.group.index[top], current))
+                continue
+            if form == "counted":
+                self.declare(top, self._computed_from_count(top, current))
                 continue
             operands = [self.operand(top, i, current) for i in range(len(top.inputs))]
             self.declare(top, self._expression(top, operands))
@@ -163,6 +174,94 @@ class Values:
             text = f"{inside} ? {text} : {outside(params['mode'], dtype)}"
         self.declare(node, text)
 
+    def _joined(self, node, index, current):
+        """The text of the operand inside of which the index of a join lies; the others are not read there."""
+        choices = []
+        for position, (source, below) in enumerate(zip(node.inputs, accesses(node, index))):
+            unknown = [bound for bound in ways_out(below, source.aval.shape) if self._lies_inside(bound) is not True]
+            if any(self._lies_inside(bound) is False for bound in unknown):
+                continue
+            if (node, position) in self.plan.reads and not is_addressed(node, position):
+                choices.append((None, self.operand(node, position, current)))
+            elif not unknown:
+                choices.append((None, self._inlined(source, below, current)))
+            else:
+                outer, names = (self.mask, self.near), dict(self.names)
+                choices.append((self._open_bounds(unknown, current), self._inlined(source, below, current)))
+                (self.mask, self.near), self.names = (
+                    outer,
+                    names,
+                )  # what was read under a condition is not known without it
+            if choices[-1][0] is None:
+                break
+        *tested, (_, text) = choices
+        for inside, value in reversed(tested):
+            text = f"({inside} ? {value} : {text})"
+        return text
+
+    def _open_bounds(self, bounds, current):
+        """Makes bounds the condition under which arrays are read. Returns its C name."""
+        masks = [bound for bound in bounds if not self._is_of_rows(bound.own or bound, current)]
+        near = [bound.own or bound for bound in bounds if bound not in masks]
+        inside = self.new("n")
+        tests = [
+            f"{self._counted(bound.place, current, _unsigned(bound.place))} < {bound.size}u"
+            for bound in (*near, *masks)
+        ]
+        tests += [name for name in (self.mask, self.near) if name]
+        self.line(f"const int {inside} = {' & '.join(tests)};")
+        if masks or self.mask:
+            self.mask, self.near = inside, None
+        else:
+            self.near = inside
+        return inside
+
+    def _is_of_rows(self, bound, current):
+        """True if a bound holds for all elements of the innermost loop, or for none."""
+        if self.plan.columns or current is None:
+            return False
+        strides = dict(bound.place.expanded())
+        if any(axis in strides for axis in current.loops[-1].axes):
+            return False
+        pairs = [pair for loop in (*self.plan.rows, *current.loops) for pair in zip(loop.axes, loop.axes[1:])]
+        return all(strides.get(outer, 0) == strides.get(inner, 0) * inner.size for outer, inner in pairs)
+
+    def _lies_inside(self, bound):
+        """Whether a bound holds in the segment of the innermost loop that is being written; None: for some elements."""
+        if self.segment is None or (range_ := _range_inside(bound, self.segment[0])) is None:
+            return None
+        _, low, high = self.segment
+        begin, end = range_
+        return True if begin <= low and high <= end else False if end <= low or high <= begin else None
+
+    def segments(self, current, low, high):
+        """(begin, end) of the parts of the last loop of a pass, `low` to `high`, in each of which joins read one operand."""
+        loop = current.loops[-1]
+        cuts = {0, loop.size}
+        for read in self.plan.reads.values():
+            for bound in read.bounds if isinstance(read, Inlined) else ():
+                cuts.update(n for n in _range_inside(bound, loop) or () if 0 < n < loop.size)
+        if not 2 < len(cuts) <= SEGMENTS + 1:
+            yield low, high
+            return
+        cuts = sorted(cuts)
+        for begin, end in zip(cuts, cuts[1:]):
+            self.segment = loop, begin, end
+            begin = low if begin == 0 else str(begin) if low == "0" else f"({low} > {begin} ? {low} : {begin})"
+            if end == loop.size:
+                end = high
+            yield begin, end if high in (str(loop.size), end) else f"({high} < {end} ? {high} : {end})"
+        self.segment = None
+
+    def _computed_from_count(self, node, current):
+        """The text of a value that is made of its position, and of elements of one operand."""
+        number, elements = accesses(node, self.plan.group.index[node])
+        words = [self._inlined(node.inputs[0], index, current) for index in elements]
+        count = self._counted(number, current)
+        if node.aval.size <= 1 << 32:  # so that the compiler knows
+            count = f"(uint32_t)({count})"
+        return self._expression(node, [*words, count])
+
     def _inlined(self, node, index, current):
         """The C name of a value at an index of its own; see Inlined."""
         if is_number(node):
@@ -182,7 +281,10 @@ class Values:
                 text = round_expression(node.aval.dtype, text)
         elif node in self.pointer:
             text = self.load_text(self.pointer[node], access, current, node.aval.dtype)
+            text = f"{self.mask} ? {text} : 0" if self.mask else text
             self.last_read.setdefault(node, []).append((access, math.inf))
+        elif form == "join":
+            text = self._joined(node, index, current)
         else:
             operands = [
                 self._inlined(source, operand_index(node, i, index), current) for i, source in enumerate(node.inputs)
@@ -248,9 +350,19 @@ class Values:
             for k, loop in enumerate(inner_loops)
             if access.strides.get(loop.last, 0)
         ]
+        if self.near and inner_loops:
+            return self._offset_if_near(access, [base, *inner], inner_loops[-1])
         if base == "0" and inner:
             return " + ".join(inner)
         return " + ".join([base, *inner])
+
+    def _offset_if_near(self, access, terms, loop):
+        """The same offset under the condition `near`; without it one whose elements are in memory, too."""
+        stride = access.strides.get(loop.last, 0)
+        low, high = self.segment[1:] if self.segment else (0, loop.size)
+        last = [terms.pop()] if stride else []
+        safe = -stride * (low if stride > 0 else high - 1)
+        return " + ".join([f"({self.near} ? {' + '.join(terms)} : {safe})", *last])
 
     def buffer_index(self, current, loops=None):
         """Where a buffer of a row holds the current element; `loops`: only so many of the loops are counted."""
@@ -277,7 +389,8 @@ class Values:
         count = math.prod(loop.size for loop in current.loops)
         return f"(r - tile) * {count} + {self.buffer_index(current)}"
 
-    def _counted(self, place, current):
+    def _counted(self, place, current, kind=None):
+        """The number that a place is, modulo 2**n in the unsigned type `kind`, if that is given."""
         terms = [str(place.constant)] if place.constant else []
         strides = dict(place.expanded())
         for loop in self.plan.rows:
@@ -287,4 +400,21 @@ class Values:
             if strides.get(loop.last):
                 terms.append(times(f"c{k}", strides[loop.last]))
         terms += [times(name, strides[axis]) for axis, name in self.starts.items() if axis in strides]
+        if kind:
+            terms = [f"({kind}){term}" if term.isidentifier() else f"({kind})({term})" for term in terms]
         return " + ".join(terms) or "0"
+
+
+def _range_inside(bound, loop):
+    """(begin, end) of the iterations of a loop in which a bound holds, if it is that of a step per iteration; else None."""
+    strides = dict(bound.place.expanded())
+    step, constant = strides.get(loop.last), bound.place.constant
+    if step not in (1, -1) or not all(axis in loop.axes for axis in strides):
+        return None
+    return (-constant, bound.size - constant) if step == 1 else (constant - bound.size + 1, constant + 1)
+
+
+def _unsigned(place):
+    """The smaller of the unsigned types in which a place, if it is negative, is larger than any that is not."""
+    reach = abs(place.constant) + sum(abs(stride) * axis.size for axis, stride in place.terms)
+    return "uint32_t" if reach < 1 << 31 else "uint64_t"

@@ -7,16 +7,18 @@ from ..core.dtype import dt
 from ..core.evaluate import OUTPUT
 from ..core.graph import GraphTrace
 from ..core.node import Spec, detached, is_constant, make_aval, stand_in
+from ..primitives.access import fresh
 from ..primitives.base import output
 from ..primitives.elementwise import convert
 from .c import Code
 from .c_scalars import HALVES, expression, register_type
-from .groups import ROWS, SMALL, Grouping
+from .groups import ROWS, SMALL, Grouping, accesses
 from .loops import cost_of, plan_of
 from .recompute import recomputed
 
 CHUNKS = 64  # most partial results of one reduction
 CHUNK = 1 << 13  # elements that are worth a partial result
+RUN = 16  # elements of the innermost loop for which it pays to join arrays in a kernel
 
 
 class Kernel:
@@ -68,9 +70,30 @@ def can_fuse(node):
         kernel, params = node.spec.primitive.lower(*node.spec.inputs, **node.spec.params)
         dtypes = [aval.dtype for aval in node.spec.inputs]
         return expression(kernel, params, ["x"] * len(dtypes), dtypes, node.aval.dtype) is not None
+    if form == "join":
+        return _is_joined_in_runs(node)
+    if form == "counted":
+        kernel, params = node.spec.primitive.lower(*node.spec.inputs, **node.spec.params)
+        return expression(kernel, params, ["x"] * 3, [node.aval.dtype], node.aval.dtype) is not None
     if form == "gather":
         return len(node.spec.params["places"].index_map) == 1
     return form in ("reduction", "partial", "iota")
+
+
+def _is_joined_in_runs(node):
+    """True if the loop that reads the operands of a join goes over many elements."""
+    index = fresh(node.aval.shape)
+    reads = accesses(node, index)
+    if reads is None:
+        return False
+    out = [
+        i
+        for aval in node.spec.inputs
+        if aval.ndim
+        for i, (m, n) in enumerate(zip(aval.shape, node.aval.shape))
+        if m != n
+    ]
+    return math.prod(node.aval.shape[max(out, default=0) :]) >= RUN
 
 
 # ---- reductions that are cut into chunks -------------------------------------------------------------
@@ -129,7 +152,8 @@ def fuse(graph):
     grouping = Grouping(graph, can_fuse)
     groups = {}
     for group in dict.fromkeys(grouping.group.values()):
-        if len(group.members) > 1 or group.members[0].spec.primitive.form == "partial":
+        first = group.members[0]
+        if len(group.members) > 1 or first.spec.primitive.form == "partial" or grouping.bears(first):
             groups[group] = plan_of(group, grouping)
     return _rebuilt(graph, grouping, groups)
 

@@ -13,8 +13,8 @@ needs is read back from the results or from a buffer, or computed again if that 
 import math
 
 from ..core.node import is_constant
-from ..primitives.access import Axis, Place, axes_of
-from .groups import is_addressed, operand_index, read_through, rows_of
+from ..primitives.access import Axis, Place, axes_of, ways_out
+from .groups import accesses, is_addressed, operand_index, read_through, rows_of
 
 LONGEST_TILE = 1 << 15  # bytes of a row
 SHORT = 32  # elements of a row up to which several rows are computed side by side
@@ -39,15 +39,15 @@ class Access:
 
 
 class Inlined:
-    """What an operand is computed from where it is read: views, positions (iota) and numbers, or one array in memory.
+    """What an operand is computed from where it is read: free nodes (groups.py), views and numbers, or one array in memory.
 
-    arrays: (node, index) pairs that are read; counts: places that are values; start: the axis that stands for
-    the place which a gather computes, or None.
+    arrays: (node, index) pairs that are read; bounds: the Bounds of joins; counts: places that are values or bounded;
+    start: the axis that stands for the place which a gather computes, or None.
     """
 
     def __init__(self, node, index, grouping, start=None):
         self.node, self.index, self.start = node, index, start
-        self.arrays, self.counts = [], []
+        self.arrays, self.counts, self.bounds = [], [], []
         stack = [(node, index)]
         while stack:
             node, index = stack.pop()
@@ -57,10 +57,35 @@ class Inlined:
                 stack.append((node.inputs[0], below))
             elif form == "iota" and node in grouping.free:
                 self.counts.append(index[node.spec.params["axis"]])
+            elif form == "join" and node in grouping.free:
+                for source, below in zip(node.inputs, accesses(node, index)):
+                    self.bounds += ways_out(below, source.aval.shape)
+                    stack.append((source, below))
             elif node in grouping.free:
                 stack += [(source, operand_index(node, i, index)) for i, source in enumerate(node.inputs)]
             elif not is_number(node):
                 self.arrays.append((node, index))
+        self.counts += [bound.place for bound in self.bounds]
+
+
+def _addressed(node, position, group, grouping):
+    """What a member reads elsewhere than at its own index."""
+    operand, form = node.inputs[position], node.spec.primitive.form
+    if form == "gather":
+        return _target(node, group, grouping)
+    if form == "join":
+        index = group.operand_index(node, position)
+        read = Inlined(operand, index, grouping)
+        bounds = ways_out(index, operand.aval.shape)
+        read.bounds += bounds
+        read.counts += [bound.place for bound in bounds]
+        return read
+    number, elements = accesses(node, group.index[node])
+    first, *rest = [Inlined(operand, index, grouping) for index in elements]
+    for read in rest:
+        first.arrays += read.arrays
+    first.counts.append(number)
+    return first
 
 
 def _target(gather, group, grouping):
@@ -123,7 +148,7 @@ def _find_reads(plan, grouping):
     for node in plan.members:
         for position, operand in enumerate(node.inputs):
             if is_addressed(node, position):
-                reads[node, position] = _target(node, group, grouping)
+                reads[node, position] = _addressed(node, position, group, grouping)
                 continue
             base, views = grouping.source(operand)
             if base in inside:
@@ -201,7 +226,7 @@ def _merged(axes, fit):
 # ---- passes ------------------------------------------------------------------------------------------
 
 _COSTS = {"add": 1, "sub": 1, "mul": 1, "neg": 1, "abs": 1, "max": 1, "min": 1, "select": 1, "not": 1, "and": 1, "or": 1,
-          "xor": 1, "eq": 1, "ne": 1, "lt": 1, "le": 1, "gt": 1, "ge": 1, "convert": 1, "iota": 1, "sqrt": 4, "div": 3,
+          "xor": 1, "pad": 2, "concatenate": 2, "eq": 1, "ne": 1, "lt": 1, "le": 1, "gt": 1, "ge": 1, "convert": 1, "iota": 1, "sqrt": 4, "div": 3,
           "sign": 2, "clamp": 2, "integer_pow": 3, "floor": 1, "ceil": 1, "round": 1, "is_finite": 1, "square": 1,
           "exp": 6, "exp2": 6, "expm1": 6, "log": 6, "log1p": 8, "tanh": 7, "logistic": 7, "rsqrt": 7, "sin": 6, "cos": 6,
           "erf": 12}  # fmt: skip

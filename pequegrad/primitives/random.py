@@ -7,6 +7,7 @@ import numpy as np
 
 from ..core.dtype import dt
 from ..core.errors import DtypeError, ShapeError
+from .access import Place, flat
 from .base import primitive
 
 
@@ -16,6 +17,8 @@ class random_bits:
 
     Element i, counted in row-major order, is the encryption of the number i under the key.
     """
+
+    form = "counted"
 
     def infer(key, *, shape, dtype):
         if key.shape[-1:] != (2,) or key.dtype != dt.uint32:
@@ -30,6 +33,10 @@ class random_bits:
 
     def batch(inputs, batched, *, shape, dtype):
         return random_bits(inputs[0], shape=shape, dtype=dtype)
+
+    def accesses(index, key, *, shape, dtype):
+        batch, own = index[: key.ndim - 1], index[key.ndim - 1 :]
+        return flat(own, shape), [(*batch, Place(constant=word)) for word in range(2)]
 
     def lower(key, *, shape, dtype):
         return "random_bits", ()

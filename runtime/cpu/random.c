@@ -1,7 +1,6 @@
 /* random.c - threefry2x32, random_bits.
  *
- * Threefry-2x32, 20 rounds (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as
- * 1, 2, 3", SC 2011): a block cipher used as a random function of (key, counter).
+ * The cipher is in pequegrad_threefry.h, which generated code calls, too.
  *
  *     threefry2x32   key uint32[2], x0 uint32[n...], x1 uint32[n...] -> two uint32[n...]
  *     random_bits    keys uint32[batch..., 2] -> uint8/16/32/64[batch..., shape...]: for each key,
@@ -12,42 +11,11 @@
  * Inputs may have any strides. Outputs are dense and new. Compiled once per instruction set. */
 #include "backend.h"
 #include "cpu.h"
+#include "pequegrad_threefry.h"
 
 #include <string.h>
 
-enum { PARALLEL = 1 << 13, BLOCK = 256 };
-
-typedef struct words {
-    uint32_t x0[BLOCK], x1[BLOCK];
-} words;
-
-/* Four rounds, on a whole block of words, so that they vectorise. */
-static void four_rounds(words *w, const int left[4], uint32_t add0, uint32_t add1)
-{
-    int l0 = left[0], l1 = left[1], l2 = left[2], l3 = left[3];
-    for (int j = 0; j < BLOCK; j++) {
-        uint32_t a = w->x0[j], b = w->x1[j];
-        a += b, b = a ^ (b << l0 | b >> (32 - l0));
-        a += b, b = a ^ (b << l1 | b >> (32 - l1));
-        a += b, b = a ^ (b << l2 | b >> (32 - l2));
-        a += b, b = a ^ (b << l3 | b >> (32 - l3));
-        w->x0[j] = a + add0;
-        w->x1[j] = b + add1;
-    }
-}
-
-static void encrypt(const uint32_t key[2], words *w)
-{
-    static const int left[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};
-    const uint32_t schedule[3] = {key[0], key[1], 0x1BD11BDAu ^ key[0] ^ key[1]};
-    for (int j = 0; j < BLOCK; j++) {
-        w->x0[j] += schedule[0];
-        w->x1[j] += schedule[1];
-    }
-    for (uint32_t group = 0; group < 5; group++)
-        four_rounds(w, left[group % 2], schedule[(group + 1) % 3],
-                    schedule[(group + 2) % 3] + group + 1);
-}
+enum { PARALLEL = 1 << 13 }; /* elements that are worth a thread */
 
 static void read_key(const pg_array *key, uint32_t out[2])
 {
@@ -64,60 +32,43 @@ typedef struct generation {
     uint32_t *out1; /* threefry2x32 only */
 } generation;
 
-static void bits_blocks(void *context, int64_t begin, int64_t end)
+#define BITS(T)                                                     \
+    static void bits_##T(void *context, int64_t begin, int64_t end) \
+    {                                                               \
+        const generation *g = context;                              \
+        const uint32_t key0 = g->key[0], key1 = g->key[1];          \
+        T##_t *restrict out = g->out0;                              \
+        for (int64_t i = begin; i < end; i++)                       \
+            out[i] = pg_random_bits_##T(key0, key1, (uint64_t)i);   \
+    }
+BITS(uint8)
+BITS(uint16)
+BITS(uint32)
+BITS(uint64)
+
+typedef void (*range_function)(void *context, int64_t begin, int64_t end);
+
+static range_function bits_function(pg_dtype dtype)
 {
-    const generation *g = context;
-    words w;
-    for (int64_t block = begin; block < end; block++) {
-        int64_t first = block * BLOCK;
-        int64_t n = g->count - first < BLOCK ? g->count - first : BLOCK;
-        for (int64_t j = 0; j < BLOCK; j++) {
-            w.x0[j] = (uint32_t)((uint64_t)(first + j) >> 32);
-            w.x1[j] = (uint32_t)(first + j);
-        }
-        encrypt(g->key, &w);
-        switch (g->dtype) {
-        case PG_UINT8:
-            for (int64_t j = 0; j < n; j++)
-                ((uint8_t *)g->out0)[first + j] = (uint8_t)(w.x0[j] ^ w.x1[j]);
-            break;
-        case PG_UINT16:
-            for (int64_t j = 0; j < n; j++)
-                ((uint16_t *)g->out0)[first + j] = (uint16_t)(w.x0[j] ^ w.x1[j]);
-            break;
-        case PG_UINT32:
-            for (int64_t j = 0; j < n; j++)
-                ((uint32_t *)g->out0)[first + j] = w.x0[j] ^ w.x1[j];
-            break;
-        default:
-            for (int64_t j = 0; j < n; j++)
-                ((uint64_t *)g->out0)[first + j] = (uint64_t)w.x0[j] << 32 | w.x1[j];
-        }
+    switch (dtype) {
+    case PG_UINT8: return bits_uint8;
+    case PG_UINT16: return bits_uint16;
+    case PG_UINT32: return bits_uint32;
+    default: return bits_uint64;
     }
 }
 
-static void threefry_blocks(void *context, int64_t begin, int64_t end)
+static void encrypt(void *context, int64_t begin, int64_t end)
 {
     const generation *g = context;
-    words w = {{0}, {0}};
-    for (int64_t block = begin; block < end; block++) {
-        int64_t first = block * BLOCK;
-        int64_t n = g->count - first < BLOCK ? g->count - first : BLOCK;
-        for (int64_t j = 0; j < n; j++) {
-            w.x0[j] = g->x0[first + j];
-            w.x1[j] = g->x1[first + j];
-        }
-        encrypt(g->key, &w);
-        for (int64_t j = 0; j < n; j++) {
-            ((uint32_t *)g->out0)[first + j] = w.x0[j];
-            g->out1[first + j] = w.x1[j];
-        }
+    const uint32_t key0 = g->key[0], key1 = g->key[1], *x0 = g->x0, *x1 = g->x1;
+    uint32_t *restrict out0 = g->out0, *restrict out1 = g->out1;
+    for (int64_t i = begin; i < end; i++) {
+        uint32_t x[2] = {x0[i], x1[i]};
+        pg_threefry(key0, key1, x);
+        out0[i] = x[0];
+        out1[i] = x[1];
     }
-}
-
-static void run_blocks(generation *g, void (*body)(void *, int64_t, int64_t))
-{
-    pg_parallel_for((g->count + BLOCK - 1) / BLOCK, PARALLEL / BLOCK, body, g);
 }
 
 /* Many keys: each thread takes whole keys. */
@@ -136,7 +87,7 @@ static void bits_of_keys(void *context, int64_t begin, int64_t end)
         g.key[0] = key[0];
         g.key[1] = key[1];
         g.out0 = (char *)batch->one.out0 + k * batch->stride;
-        bits_blocks(&g, 0, (g.count + BLOCK - 1) / BLOCK);
+        bits_function(g.dtype)(&g, 0, g.count);
     }
 }
 
@@ -153,10 +104,10 @@ static pg_status random_bits_run(const pg_op *op, pg_array *const *in, pg_dying 
         generation g = {.count = bits->count / n_keys, .dtype = bits->dtype, .out0 = out[0]->data};
         if (n_keys == 1) {
             memcpy(g.key, keys->data, sizeof g.key);
-            run_blocks(&g, bits_blocks);
+            pg_parallel_for(g.count, PARALLEL, bits_function(g.dtype), &g);
         } else {
             key_batch batch = {keys, g, g.count * pg_dtype_size(bits->dtype)};
-            pg_parallel_for(n_keys, PARALLEL / (g.count + BLOCK) + 1, bits_of_keys, &batch);
+            pg_parallel_for(n_keys, PARALLEL / (g.count + 1) + 1, bits_of_keys, &batch);
         }
     }
     pg_array_release(keys);
@@ -179,7 +130,7 @@ static pg_status threefry_run(const pg_op *op, pg_array *const *in, pg_dying dyi
                         .out0 = made[0]->data,
                         .out1 = (uint32_t *)made[1]->data};
         read_key(in[0], g.key);
-        run_blocks(&g, threefry_blocks);
+        pg_parallel_for(g.count, PARALLEL, encrypt, &g);
         out[0] = made[0];
         out[1] = made[1];
     } else {
