@@ -185,13 +185,10 @@ class Values:
                 choices.append((None, self.operand(node, position, current)))
             elif not unknown:
                 choices.append((None, self._inlined(source, below, current)))
-            else:
-                outer, names = (self.mask, self.near), dict(self.names)
+            else:  # what is read under a condition is not known without it
+                outside = self.mask, self.near, dict(self.names)
                 choices.append((self._open_bounds(unknown, current), self._inlined(source, below, current)))
-                (self.mask, self.near), self.names = (
-                    outer,
-                    names,
-                )  # what was read under a condition is not known without it
+                self.mask, self.near, self.names = outside
             if choices[-1][0] is None:
                 break
         *tested, (_, text) = choices
@@ -200,7 +197,11 @@ class Values:
         return text
 
     def _open_bounds(self, bounds, current):
-        """Makes bounds the condition under which arrays are read. Returns its C name."""
+        """Makes bounds the condition under which arrays are read. Returns its C name.
+
+        If it is the same for a whole run of the innermost loop, elements that are in memory in any case are read instead:
+        compilers vectorise that, while they do not always do so under a condition.
+        """
         masks = [bound for bound in bounds if not self._is_of_rows(bound.own or bound, current)]
         near = [bound.own or bound for bound in bounds if bound not in masks]
         inside = self.new("n")
@@ -228,11 +229,13 @@ class Values:
 
     def _lies_inside(self, bound):
         """Whether a bound holds in the segment of the innermost loop that is being written; None: for some elements."""
-        if self.segment is None or (range_ := _range_inside(bound, self.segment[0])) is None:
+        found = _range_inside(bound, self.segment[0]) if self.segment else None
+        if found is None:
             return None
-        _, low, high = self.segment
-        begin, end = range_
-        return True if begin <= low and high <= end else False if end <= low or high <= begin else None
+        (_, low, high), (begin, end) = self.segment, found
+        if begin <= low and high <= end:
+            return True
+        return False if end <= low or high <= begin else None
 
     def segments(self, current, low, high):
         """(begin, end) of the parts of the last loop of a pass, `low` to `high`, in each of which joins read one operand."""

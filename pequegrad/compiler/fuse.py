@@ -1,5 +1,6 @@
 """Graph -> Graph: groups of nodes become `loop` nodes, each one kernel of generated code."""
 
+import functools
 import hashlib
 import math
 
@@ -18,7 +19,7 @@ from .recompute import recomputed
 
 CHUNKS = 64  # most partial results of one reduction
 CHUNK = 1 << 13  # elements that are worth a partial result
-RUN = 16  # elements of the innermost loop for which it pays to join arrays in a kernel
+RUN = 8  # elements of the innermost loop for which it pays to join arrays in a kernel
 
 
 class Kernel:
@@ -148,8 +149,9 @@ def _chunks(node, work):
 
 def fuse(graph):
     """The graph with its groups as loop nodes. Groups of one node stay as they are: the runtime has a kernel for them."""
-    graph = recomputed(with_partial_reductions(graph), can_fuse)
-    grouping = Grouping(graph, can_fuse)
+    known = functools.cache(can_fuse)
+    graph = recomputed(with_partial_reductions(graph), known)
+    grouping = Grouping(graph, known)
     groups = {}
     for group in dict.fromkeys(grouping.group.values()):
         first = group.members[0]

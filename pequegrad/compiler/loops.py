@@ -345,6 +345,7 @@ def _is_elementwise(plan):
         len(plan.passes) == 1
         and plan.chunks is None
         and not any(node.spec.primitive.form in ("reduction", "partial") for node in plan.members)
+        and all(plan.inner_of[node] for node in plan.writes)
     )
 
 
