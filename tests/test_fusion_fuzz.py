@@ -139,11 +139,11 @@ SMALLER = {
     groups: {"SMALL": 8, "ROWS": 2},
     fuse: {"SMALL": 8, "ROWS": 2, "CHUNK": 4, "CHUNKS": 7, "RUN": 1},
     recompute: {"SMALL": 8},
-    loops: {"SHORT": 5, "SHORT_SUM": 9, "SIDE_BY_SIDE": 3, "CHEAP": 2},
+    loops: {"SHORT": 5, "SHORT_SUM": 9, "SIDE_BY_SIDE": 3, "CHEAP": 2, "SEGMENTS": 4},
     c: {"BLOCK": 4, "BLOCK_ROWS": 3, "LANES": 4, "TILE": 4, "STACK": 128},
     c_lanes: {"BLOCK_ROWS": 3, "LANES": 4},
     c_reductions: {"BLOCK": 4},
-    c_values: {"LANES": 4, "SEGMENTS": 3},
+    c_values: {"LANES": 4},
 }  # the compiler's sizes, such that few elements are many: chunks, blocks, tiles
 
 
@@ -324,7 +324,7 @@ def test_row_values_of_kernels_that_turn_operands_are_written(tensor, rng):
         chosen = x > 0
         return (pg.where(chosen, x, y) * 2).T * 3, p.add(chosen, chosen)
 
-    x, y = (tensor(rng.normal(size=(n, 5)).astype("f4")) for n in (1, 2))
+    x, y = (tensor(rng.normal(size=(n, 300)).astype("f4")) for n in (1, 2))
     for found, expected in zip(pg.jit(f)(x, y), f(x, y)):
         assert_same(found.numpy(), expected.numpy(), "jit")
 

@@ -135,11 +135,15 @@ class Code(Lanes):
         held = {}  # what a tile holds -> its name: reads of the same elements through axes of different names share one
         for key, (read, loops) in self.plan.turned.items():
             places = tuple((loop.size, read.strides.get(loop.last, 0)) for loop in (*self.plan.rows, *loops))
-            if (read.node, read.constant, places) in held:
-                self.tiles[key] = held[read.node, read.constant, places]
+            in_pass = (
+                id(loops) if self.plan.columns and loops[-1].size > LANES else None
+            )  # filled there, block by block
+            what = read.node, read.constant, places, in_pass
+            if what in held:
+                self.tiles[key] = held[what]
                 continue
             kind, name = c_type(read.node.aval.dtype), f"z{len(held)}"
-            self.tiles[key] = held[read.node, read.constant, places] = name
+            self.tiles[key] = held[what] = name
             self.filled.append(key)
             self.line(f"{kind} *const {name} = ({kind} *)(scratch + {self.scratch});")
             count = math.prod(loop.size for loop in loops)

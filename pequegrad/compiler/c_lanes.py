@@ -210,10 +210,11 @@ class Lanes(Reductions):
         self.open("for (int64_t l = 0; l < lanes; l++)")
         start, self.row_index[row] = self.row_index[row], f"{self.row_index[row]} + l"
         self._row_reads(current)
-        self.line("#pragma omp simd")
-        self.open(f"for (int64_t c{k} = {begin}; c{k} < {end}; c{k}++)")
-        self._stores(current)
-        self.close()
+        for first, last in self.segments(current, begin, end):
+            self.line("#pragma omp simd")
+            self.open(f"for (int64_t c{k} = {first}; c{k} < {last}; c{k}++)")
+            self._stores(current)
+            self.close()
         self.row_index[row] = start
         self.close()
         for node, name in self.turned_out.items():

@@ -1,16 +1,16 @@
 """Values in generated code: how each one is computed, or read, where a kernel needs it."""
 
+import functools
 import math
 
 from ..core.dtype import is_float, is_integer
 from ..primitives.access import leaves, ways_out
 from .c_scalars import HALVES, exact_store_expression, expression, load_expression, register_type, round_expression
-from .c_text import literal, outside, rounded, times
+from .c_text import choice, choice_by_bits, literal, outside, rounded, times
 from .groups import accesses, is_addressed, operand_index, read_through
-from .loops import Access, Inlined, is_kept, is_number
+from .loops import Access, Inlined, is_kept, is_number, is_of_rows, range_inside
 
 LANES = 64  # rows that are reduced side by side
-SEGMENTS = 8  # parts into which a loop is cut for the sake of joins
 
 
 class Values:
@@ -34,12 +34,18 @@ class Values:
         self.last_read = {}  # array -> [(access, level of the pass)]
         self.mask = None  # C name of the condition under which arrays may be read, or None;
         self.near = None  # of one that is the same for all elements of the innermost loop
+        self.loop_at = None  # number of the line at which the innermost loop begins
         self.segment = None  # (loop, begin, end): the part of the innermost loop that is being written, if it is cut
 
     # ---- text ------------------------------------------------------------------------------------------
 
     def line(self, text):
         self.lines.append("    " * self.depth + text)
+
+    def _line_before_loop(self, text):
+        """A line that the innermost loop, in which the text stands, does not repeat."""
+        self.lines.insert(self.loop_at, "    " * (self.depth - 1) + text)
+        self.loop_at += 1
 
     def open(self, text):
         self.line(text + " {")
@@ -187,49 +193,45 @@ class Values:
                 choices.append((None, self._inlined(source, below, current)))
             else:  # what is read under a condition is not known without it
                 outside = self.mask, self.near, dict(self.names)
-                choices.append((self._open_bounds(unknown, current), self._inlined(source, below, current)))
+                chosen = self._open_bounds(unknown, current)
+                choices.append((chosen, self._inlined(source, below, current)))
                 self.mask, self.near, self.names = outside
             if choices[-1][0] is None:
                 break
         *tested, (_, text) = choices
-        for inside, value in reversed(tested):
-            text = f"({inside} ? {value} : {text})"
+        for chosen, value in reversed(tested):
+            text = chosen(node.aval.dtype, value, text)
         return text
 
     def _open_bounds(self, bounds, current):
-        """Makes bounds the condition under which arrays are read. Returns its C name.
+        """Makes bounds the condition under which arrays are read. Returns the function that writes the choice (c_text.py).
 
-        If it is the same for a whole run of the innermost loop, elements that are in memory in any case are read instead:
-        compilers vectorise that, while they do not always do so under a condition.
+        If it is the same for a whole run of the innermost loop, elements that are in memory in any case are read instead,
+        and chosen by bits: gcc makes a branch of a condition, and does not vectorise the loop.
         """
-        masks = [bound for bound in bounds if not self._is_of_rows(bound.own or bound, current)]
-        near = [bound.own or bound for bound in bounds if bound not in masks]
+        loops = current.loops if current and not self.plan.columns else []
+        near = [bound.own or bound for bound in bounds if loops and is_of_rows(self.plan, bound.own or bound, loops)]
+        masks = [bound for bound in bounds if (bound.own or bound) not in near]
         inside = self.new("n")
         tests = [
             f"{self._counted(bound.place, current, _unsigned(bound.place))} < {bound.size}u"
             for bound in (*near, *masks)
         ]
         tests += [name for name in (self.mask, self.near) if name]
-        self.line(f"const int {inside} = {' & '.join(tests)};")
+        text = f"const int {inside} = {' & '.join(tests)};"
         if masks or self.mask:
+            self.line(text)
             self.mask, self.near = inside, None
-        else:
-            self.near = inside
-        return inside
-
-    def _is_of_rows(self, bound, current):
-        """True if a bound holds for all elements of the innermost loop, or for none."""
-        if self.plan.columns or current is None:
-            return False
-        strides = dict(bound.place.expanded())
-        if any(axis in strides for axis in current.loops[-1].axes):
-            return False
-        pairs = [pair for loop in (*self.plan.rows, *current.loops) for pair in zip(loop.axes, loop.axes[1:])]
-        return all(strides.get(outer, 0) == strides.get(inner, 0) * inner.size for outer, inner in pairs)
+            return functools.partial(choice, inside)
+        bits = self.new("m")
+        self._line_before_loop(f"{text} int64_t {bits} = -(int64_t){inside};")
+        self._line_before_loop(f'__asm__("" : "+r"({bits}));')
+        self.near = inside
+        return functools.partial(choice_by_bits, bits)
 
     def _lies_inside(self, bound):
         """Whether a bound holds in the segment of the innermost loop that is being written; None: for some elements."""
-        found = _range_inside(bound, self.segment[0]) if self.segment else None
+        found = range_inside(bound, self.segment[0]) if self.segment else None
         if found is None:
             return None
         (_, low, high), (begin, end) = self.segment, found
@@ -240,19 +242,17 @@ class Values:
     def segments(self, current, low, high):
         """(begin, end) of the parts of the last loop of a pass, `low` to `high`, in each of which joins read one operand."""
         loop = current.loops[-1]
-        cuts = {0, loop.size}
-        for read in self.plan.reads.values():
-            for bound in read.bounds if isinstance(read, Inlined) else ():
-                cuts.update(n for n in _range_inside(bound, loop) or () if 0 < n < loop.size)
-        if not 2 < len(cuts) <= SEGMENTS + 1:
+        self.loop_at = len(self.lines)
+        cuts = sorted(self.plan.cuts.get(loop, ()))
+        if not cuts:
             yield low, high
             return
-        cuts = sorted(cuts)
-        for begin, end in zip(cuts, cuts[1:]):
+        for begin, end in zip([0, *cuts], [*cuts, loop.size]):
             self.segment = loop, begin, end
             begin = low if begin == 0 else str(begin) if low == "0" else f"({low} > {begin} ? {low} : {begin})"
             if end == loop.size:
                 end = high
+            self.loop_at = len(self.lines)
             yield begin, end if high in (str(loop.size), end) else f"({high} < {end} ? {high} : {end})"
         self.segment = None
 
@@ -365,7 +365,10 @@ class Values:
         low, high = self.segment[1:] if self.segment else (0, loop.size)
         last = [terms.pop()] if stride else []
         safe = -stride * (low if stride > 0 else high - 1)
-        return " + ".join([f"({self.near} ? {' + '.join(terms)} : {safe})", *last])
+        name = self.new("o")
+        self._line_before_loop(f"int64_t {name} = {self.near} ? {' + '.join(terms)} : {safe};")
+        self._line_before_loop(f'__asm__("" : "+r"({name}));')  # else gcc reads under the condition again
+        return " + ".join([name, *last])
 
     def buffer_index(self, current, loops=None):
         """Where a buffer of a row holds the current element; `loops`: only so many of the loops are counted."""
@@ -406,15 +409,6 @@ class Values:
         if kind:
             terms = [f"({kind}){term}" if term.isidentifier() else f"({kind})({term})" for term in terms]
         return " + ".join(terms) or "0"
-
-
-def _range_inside(bound, loop):
-    """(begin, end) of the iterations of a loop in which a bound holds, if it is that of a step per iteration; else None."""
-    strides = dict(bound.place.expanded())
-    step, constant = strides.get(loop.last), bound.place.constant
-    if step not in (1, -1) or not all(axis in loop.axes for axis in strides):
-        return None
-    return (-constant, bound.size - constant) if step == 1 else (constant - bound.size + 1, constant + 1)
 
 
 def _unsigned(place):

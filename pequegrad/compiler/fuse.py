@@ -151,13 +151,17 @@ def fuse(graph):
     """The graph with its groups as loop nodes. Groups of one node stay as they are: the runtime has a kernel for them."""
     known = functools.cache(can_fuse)
     graph = recomputed(with_partial_reductions(graph), known)
-    grouping = Grouping(graph, known)
-    groups = {}
-    for group in dict.fromkeys(grouping.group.values()):
-        first = group.members[0]
-        if len(group.members) > 1 or first.spec.primitive.form == "partial" or grouping.bears(first):
-            groups[group] = plan_of(group, grouping)
-    return _rebuilt(graph, grouping, groups)
+    unsuited, more = set(), True
+    while more:  # until no plan would rather not have one of its members
+        grouping = Grouping(graph, lambda node: node not in unsuited and known(node))
+        plans = {}
+        for group in dict.fromkeys(grouping.group.values()):
+            first = group.members[0]
+            if len(group.members) > 1 or first.spec.primitive.form == "partial" or grouping.bears(first):
+                plans[group] = plan_of(group, grouping)
+        more = {node for plan in plans.values() for node in plan.unsuited}
+        unsuited |= more
+    return _rebuilt(graph, grouping, plans)
 
 
 def _rebuilt(graph, grouping, plans):

@@ -20,6 +20,7 @@ LONGEST_TILE = 1 << 15  # bytes of a row
 SHORT = 32  # elements of a row up to which several rows are computed side by side
 SHORT_SUM = 128  # the same for kernels that only reduce
 SIDE_BY_SIDE = 16  # rows for which that pays
+SEGMENTS = 8  # parts into which a loop is cut for the sake of joins
 CHEAP = 6  # cost up to which a value is computed again rather than kept for a later pass
 
 
@@ -303,6 +304,50 @@ def _find_passes(plan):
     plan.turned = _turned_reads(plan)
     plan.turned_results = _turned_results(plan)
     plan.blocked = bool(plan.turned_results) or (bool(plan.turned) and _is_elementwise(plan))
+    _find_cuts(plan)
+
+
+def _find_cuts(plan):
+    """Where innermost loops are cut, so that joins read one operand in each part; and joins that are better left to the runtime.
+
+    Those are the ones that would be read under conditions that differ from element to element, and those of elements that
+    do not follow each other in memory. plan.cuts: last loop of a pass -> iterations at which a part begins; plan.unsuited: joins.
+    """
+    plan.cuts, plan.unsuited = {}, set()
+    for (node, _), read in plan.reads.items():
+        inner = plan.inner_of[node]
+        if not inner or not isinstance(read, Inlined) or not read.bounds:
+            continue
+        loops = plan.inner[inner]
+        loop, cuts = loops[-1], plan.cuts.setdefault(loops[-1], set())
+        strides = [Access(array, index).strides.get(loop.last, 0) for array, index in read.arrays]
+        fits, more = plan.columns or max(map(abs, strides), default=0) <= 1, set()
+        for bound in read.bounds:
+            inside = range_inside(bound, loop)
+            more.update(n for n in inside or () if 0 < n < loop.size)
+            fits &= inside is not None or (not plan.columns and is_of_rows(plan, bound.own or bound, loops))
+        if fits and len(cuts | more) < SEGMENTS:
+            cuts |= more
+        else:
+            plan.unsuited.add(node)
+
+
+def range_inside(bound, loop):
+    """(begin, end) of the iterations of a loop in which a Bound holds, if it is that of a step per iteration; else None."""
+    strides = dict(bound.place.expanded())
+    step, constant = strides.get(loop.last), bound.place.constant
+    if step not in (1, -1) or not all(axis in loop.axes for axis in strides):
+        return None
+    return (-constant, bound.size - constant) if step == 1 else (constant - bound.size + 1, constant + 1)
+
+
+def is_of_rows(plan, bound, loops):
+    """True if a Bound holds for all elements of the last of these loops over a row, or for none."""
+    strides = dict(bound.place.expanded())
+    if any(axis in strides for axis in loops[-1].axes):
+        return False
+    pairs = [pair for loop in (*plan.rows, *loops) for pair in zip(loop.axes, loop.axes[1:])]
+    return all(strides.get(outer, 0) == strides.get(inner, 0) * inner.size for outer, inner in pairs)
 
 
 def _turned_reads(plan):
