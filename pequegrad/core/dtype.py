@@ -52,6 +52,15 @@ class DtypeNamespace:
 
 
 dt = DtypeNamespace()
+
+# Python's numbers: the dtype they stand for, and whether it gives way to the dtype of what they meet
+PYTHON_TYPES = {
+    bool: (dt.bool_, False),
+    int: (dt.int32, True),
+    float: (dt.float32, True),
+    complex: (dt.complex64, True),
+}
+_PYTHON = (int, float, complex)
 CODES = {np.dtype(name): code for code, name in enumerate(NAMES) if name != "bfloat16"}
 
 
@@ -70,12 +79,8 @@ def canonical(dtype):
 
     Raises DtypeError for what pequegrad has no tensors of.
     """
-    if dtype is float:  # Python's own types stand for the 32-bit default, as in JAX
-        return dt.float32
-    if dtype is int:
-        return dt.int32
-    if dtype is complex:
-        return dt.complex64
+    if any(dtype is kind for kind in _PYTHON):  # Python's own types stand for the default, as in JAX
+        return PYTHON_TYPES[dtype][0]
     if isinstance(dtype, str) and dtype == "bfloat16":
         return dt.bfloat16
     try:
@@ -143,6 +148,30 @@ def _above(name):
 _ABOVE = {name: _above(name) for name in _SUCCESSORS}
 _WEAK_DEFAULT = {"int": "int32", "float": "float32", "complex": "complex64"}
 _cache = {}
+
+
+def default_int():
+    """int32, or int64 if 64-bit numbers are the default."""
+    return PYTHON_TYPES[int][0]
+
+
+def default_float():
+    """float32, or float64 if 64-bit numbers are the default."""
+    return PYTHON_TYPES[float][0]
+
+
+def default_complex():
+    """complex64, or complex128 if 64-bit numbers are the default."""
+    return PYTHON_TYPES[complex][0]
+
+
+def set_default_bits(bits):
+    """Makes 32 or 64 bits the width of Python's numbers, and of what has no dtype of its own (means of integers ...)."""
+    names = ("int32", "float32", "complex64") if bits == 32 else ("int64", "float64", "complex128")
+    for kind, name in zip(_PYTHON, names):
+        PYTHON_TYPES[kind] = np.dtype(name), True
+        _WEAK_DEFAULT[kind.__name__] = name
+    _cache.clear()
 
 
 def _vertex(dtype, weak_type):

@@ -5,6 +5,7 @@ applications), its inputs, and, once computed, its value. Nodes never change wha
 Creation numbers are a topological order of the graph: a node is always newer than its inputs.
 """
 
+import contextlib
 import itertools
 import threading
 from operator import attrgetter
@@ -178,15 +179,31 @@ class GradientFrame:
         state.flags_mask = self.outer_mask
 
 
+TRACKED = 1  # its history may be asked for by grads()
+LINEAR = 2  # depends on a tangent placeholder: has no value, only a transpose
+ARRAY = 4  # made by jax_api, or computed with such: its handle is an Array, see core.tensor.wrap
+
+
 class _State(threading.local):
     frame = None  # innermost open Frame
     flags_mask = ~0  # without TRACKED under no_grad()
     masks = ()  # outer flags_masks of no_grad(), a linked list
     gradient_frames = 0  # open GradientFrames
     open = 0  # frames of both kinds that are open; not 0 also where code runs as if there were none
+    arguments = TRACKED  # flags of the arguments of functions that are traced: with ARRAY under transforms of jax_api
 
 
 state = _State()
+
+
+@contextlib.contextmanager
+def face(arrays):
+    """While this is open, functions that are traced get Arrays of jax_api as arguments, or (False) Tensors."""
+    before, state.arguments = state.arguments, TRACKED | (ARRAY if arrays else 0)
+    try:
+        yield
+    finally:
+        state.arguments = before
 
 
 def check_readable_frame(node):
@@ -201,9 +218,6 @@ def check_readable_frame(node):
 
 
 # ---- nodes -----------------------------------------------------------------------------------------
-
-TRACKED = 1  # its history may be asked for by grads()
-LINEAR = 2  # depends on a tangent placeholder: has no value, only a transpose
 
 MAX_PENDING = 1000  # longest chain of uncomputed nodes before values are computed on the way
 
@@ -415,17 +429,19 @@ def is_constant(node):
 _constants = {}
 
 
-def scalar_constant(number, dtype, device, weak_type=False):
+def scalar_constant(number, dtype, device, weak_type=False, flags=0):
     """The node of a Python number as a 0-d array. Kept in a table: numbers recur in programs."""
-    key = number, type(number), dtype, device, weak_type
-    node = _constants.get(key)
+    kind = type(number)
     # 0.0 and -0.0 are equal keys but different numbers; so are complex numbers with such parts
-    if node is None or number == 0 or (type(number) is complex and not (number.real and number.imag)):
+    told_apart = repr(number) if kind is complex or (kind is float and number == 0) else number
+    key = told_apart, kind, dtype, device, weak_type, flags
+    node = _constants.get(key)
+    if node is None:
         from ..runtime import library
 
         aval = make_aval((), dtype, device, weak_type)
         value = library.array_from_number(number, dtype, device)
-        node = _bare(Spec(constant, {"value": number}, (), aval), value, 0)
+        node = _bare(Spec(constant, {"value": number}, (), aval), value, flags)
         if len(_constants) > 4096:
             _constants.clear()
         _constants[key] = node

@@ -11,7 +11,7 @@ from . import dtype as dtypes
 from .device import device as devices
 from .errors import DtypeError, OutOfMemoryError, ShapeError
 from .evaluate import evaluate, no_value
-from .node import TRACKED, Node, leaf, make_aval, numbers, state
+from .node import ARRAY, TRACKED, Node, leaf, make_aval, numbers, state
 
 _new = object.__new__
 
@@ -31,8 +31,7 @@ class Tensor:
     """
 
     __slots__ = ("_node", "_rebound", "__weakref__")
-    __array_priority__ = 1000  # ndarray + Tensor is a Tensor
-    __array_ufunc__ = None
+    __array_priority__ = 1000  # ndarray + Tensor is a Tensor; np.sin(tensor) is an ndarray
 
     def __init__(self, data, dtype=None, device=None):
         place = devices.cpu if device is None else devices(device)
@@ -220,23 +219,37 @@ class Tensor:
         return _from_numpy, (self.numpy(), self.dtype.name, str(self.device).lower(), bool(self._node.flags & TRACKED))
 
 
+_array_class = Tensor
+
+
+def set_array_class(cls):
+    """jax_api says what handles on nodes with the flag ARRAY are."""
+    global _array_class
+    _array_class = cls
+
+
+def class_of(flags):
+    """What handles on a node with these flags are: Tensors, or Arrays of jax_api."""
+    return _array_class if flags & ARRAY else Tensor
+
+
 def wrap(node):
     """A new handle on `node`."""
-    tensor = _new(Tensor)
+    tensor = _new(_array_class if node.flags & ARRAY else Tensor)
     tensor._node = node
     return tensor
 
 
 def tensors_of(values, specs, flags, cut):
     """New tensors that hold `values` (DeviceArrays); specs: of leaves (core.node.array). What jit returns, in one loop."""
-    tensors = []
+    tensors, kind = [], class_of(flags)
     for value, spec, number in zip(values, specs, numbers):
         node = _new(Node)
         node.spec, node.aval, node.inputs = spec, spec.aval, ()
         node.value, node.number, node.flags = value, number, flags
         node.depth, node.cut = 0, cut
         node.frame = node.replacement = None
-        tensor = _new(Tensor)
+        tensor = _new(kind)
         tensor._node = node
         tensors.append(tensor)
     return tensors

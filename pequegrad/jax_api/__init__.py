@@ -1,87 +1,29 @@
-"""`import pequegrad.jax_api as jnp`: NumPy-like functions and JAX's transforms, on untracked arrays.
+"""JAX's interface. `import pequegrad.jax_api as jnp` has the functions of jax.numpy and the transforms; `import pequegrad.jax_api as jax`
+has the shape of the package jax: jax.numpy, jax.lax, jax.random, ...
 
-The part of jax.numpy that pequegrad.nn is built on; names that are here work, the others are absent.
+A name that is here works as JAX 0.10's does; one that cannot work is absent. Submodules are imported when they are first used.
 """
 
-from ..core.dtype import dt as _dt
-from ..core.tensor import Tensor as Array
-from ..ops.arithmetic import (
-    abs,
-    add,
-    arctan2,
-    astype,
-    cbrt,
-    ceil,
-    clip,
-    cos,
-    cosh,
-    divide,
-    equal,
-    exp,
-    exp2,
-    expm1,
-    floor,
-    floor_divide,
-    greater,
-    greater_equal,
-    isfinite,
-    isnan,
-    less,
-    less_equal,
-    log,
-    log1p,
-    logical_not,
-    maximum,
-    minimum,
-    multiply,
-    negative,
-    not_equal,
-    power,
-    remainder,
-    round,
-    sign,
-    sin,
-    sinh,
-    sqrt,
-    subtract,
-    tan,
-    tanh,
-    trunc,
-    where,
-)  # fmt: skip
-from ..ops.arithmetic import acos as arccos
-from ..ops.arithmetic import asin as arcsin
-from ..ops.arithmetic import atan as arctan
-from ..ops.creation import arange, eye, full, full_like, linspace, ones, ones_like, zeros, zeros_like
-from ..ops.indexing import take_along_axis
-from ..ops.linalg import dot, matmul, outer, tensordot
-from ..ops.reductions import all, any, argmax, argmin, max, mean, min, prod, std, sum, var
-from ..ops.shape import (
-    broadcast_to,
-    concatenate,
-    expand_dims,
-    flip,
-    moveaxis,
-    reshape,
-    split,
-    squeeze,
-    stack,
-    swapaxes,
-    transpose,
-)  # fmt: skip
-from ..transforms.gradients import grad, jvp, value_and_grad, vjp
-from ..transforms.jit import jit
-from ..transforms.vmap import vmap
-from . import nn
-from .arrays import array, asarray
+import importlib
 
-bool_, int8, int16, int32, int64 = _dt.bool_, _dt.int8, _dt.int16, _dt.int32, _dt.int64
-uint8, uint16, uint32, uint64 = _dt.uint8, _dt.uint16, _dt.uint32, _dt.uint64
-float16, float32, float64 = _dt.float16, _dt.float32, _dt.float64
-complex64, complex128 = _dt.complex64, _dt.complex128
+from .array import Array
+from .configuration import config
+from .jitting import jit
+from .numpy import *  # noqa: F403  the names of jax.numpy
+from .transforms import grad, jvp, value_and_grad, vjp, vmap
+
+__all__ = [name for name in globals() if not name.startswith("_") and name != "importlib"]
 
 
 def __getattr__(name):
-    if name == "bfloat16":
-        return _dt.bfloat16
-    raise AttributeError(f"module 'pequegrad.jax_api' has no attribute {name!r}")
+    from . import numpy
+
+    if not name.startswith("_"):
+        try:
+            return importlib.import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{__name__}.{name}":
+                raise
+        if hasattr(numpy, name):  # bfloat16 ...
+            return getattr(numpy, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

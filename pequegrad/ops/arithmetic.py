@@ -38,6 +38,11 @@ def new_handle(function):
 
 def promoted(*operands):
     """The operands as tensors of their common dtype, on one device. Python numbers take it at no cost."""
+    first = operands[0]
+    if isinstance(first, Tensor) and all(
+        isinstance(x, Tensor) and x._node.aval.weak_pair == first._node.aval.weak_pair for x in operands
+    ):
+        return list(operands)  # all are tensors and have it
     place = next((x.device for x in operands if isinstance(x, Tensor)), None)
     operands = [x if type(x) in NUMBERS else as_tensor(x, place) for x in operands]
     pairs = [NUMBERS[type(x)] if type(x) in NUMBERS else x._node.aval.weak_pair for x in operands]
@@ -318,8 +323,8 @@ def astype(x, dtype):
 # ---- operators ---------------------------------------------------------------------------------------
 
 
-def operator(primitive, general, floating_only=False):
-    """The method of Tensor for `x op y`: two tensors, or a tensor and a number of a fitting type, at full speed.
+def operator(primitive, general, floating_only=False, cls=Tensor):
+    """The method of Tensor (or `cls`) for `x op y`: two tensors, or a tensor and a number of a fitting type, at full speed.
 
     Everything else (promotion, arrays, traced functions, errors, integers if floating_only) goes through `general`.
     This is the one place where a node is made without its constructor: it saves a fifth of an operation's time.
@@ -329,11 +334,11 @@ def operator(primitive, general, floating_only=False):
     def method(self, other):
         x = self._node
         kind = type(other)
-        if kind is Tensor:
+        if kind is cls:
             y = other._node
         elif kind is float or kind is int:
             y = scalars.get((other, kind, x.aval))
-            if y is None or other == 0:  # 0.0 and -0.0 are equal keys
+            if y is None or (kind is float and other == 0):  # 0.0 and -0.0 are equal keys
                 y = _scalar_like(other, kind, x.aval)
                 if y is None:
                     return general(self, other)
@@ -345,7 +350,7 @@ def operator(primitive, general, floating_only=False):
         spec, frame = specs.get((x.aval, y.aval)), state.frame
         if spec is None or x.frame is not frame or (floating_only and x.aval.dtype.kind not in "fc"):
             return general(self, other)
-        if y.frame is not frame and kind is Tensor:
+        if y.frame is not frame and kind is cls:
             return general(self, other)
         depth = x.depth if x.depth > y.depth else y.depth
         if depth >= MAX_PENDING:
@@ -355,7 +360,7 @@ def operator(primitive, general, floating_only=False):
             node.spec, node.aval, node.inputs, node.value = spec, spec.aval, (x, y), None
             node.number, node.flags, node.depth = next_number(), (x.flags | y.flags) & state.flags_mask, depth + 1
             node.frame, node.cut, node.replacement = frame, None, None
-        tensor = new(Tensor)
+        tensor = new(cls)
         tensor._node = node
         return tensor
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..core import dtype as dtypes
 from ..core.device import device as devices
+from ..core.dtype import PYTHON_TYPES as NUMBERS
 from ..core.dtype import dt
 from ..core.errors import ArgumentError, DtypeError, PequegradError, ShapeError
 from ..core.node import scalar_constant
@@ -14,14 +15,6 @@ from ..primitives.control import identity as alias
 from ..primitives.elementwise import add, complex_, convert_to, eq, ge, mul
 from ..primitives.mathematical import exp
 from ..primitives.shape import broadcast_in_dim, iota
-
-# Python's numbers: the dtype they stand for, and whether it gives way to the dtype of what they meet
-NUMBERS = {
-    bool: (dt.bool_, False),
-    int: (dt.int32, True),
-    float: (dt.float32, True),
-    complex: (dt.complex64, True),
-}
 
 
 def as_tensor(x, device=None):

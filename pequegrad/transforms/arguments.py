@@ -20,11 +20,26 @@ TRACED = object()  # stands for a traced leaf among those that are not
 # ---- leaves ------------------------------------------------------------------------------------------
 
 
-def as_tensors(leaves):
-    """The leaves as Tensors; None for each that is neither a tensor nor a number or NumPy array."""
+def as_tensors(leaves, arrays=False):
+    """The leaves as Tensors; None for each that is neither a tensor nor a number or NumPy array. arrays: by the rules of jax_api."""
+    if arrays:
+        return [x if isinstance(x, Tensor) else _foreign(x) for x in leaves]
     place = next((x.device for x in leaves if type(x) is Tensor), devices.cpu)
     wide = any(getattr(x, "dtype", None) in _WIDE for x in leaves)  # floats beside float64 keep their digits
     return [x if type(x) is Tensor else _as_tensor(x, place, wide) for x in leaves]
+
+
+def _no_arrays(x):
+    raise AssertionError("jax_api has not been imported")
+
+
+_foreign = _no_arrays
+
+
+def set_array_conversion(function):
+    """jax_api says how arguments of its transforms become arrays; the function gives None for what cannot."""
+    global _foreign
+    _foreign = function
 
 
 _WIDE = {np.dtype("float64"), np.dtype("complex128")}  # a set: compared with a dtype, None would be float64
@@ -63,16 +78,16 @@ def from_abstract(x):
 # ---- a quick way to the leaves -----------------------------------------------------------------------
 
 
-def quick_nodes(args):
+def quick_nodes(args, arrays=False):
     """(structure, nodes of the leaves): the structure is hashable, the order of the leaves its own (see order_of_leaves).
 
     Containers of one level, the common case, are opened without optree. The nodes are None if a leaf cannot be traced.
     """
     leaves, structure = _opened(args)
-    nodes = _nodes(leaves)
+    nodes = _nodes(leaves, arrays)
     if nodes is None:
         leaves, structure = flatten_tensors(args)
-        nodes = _nodes(leaves)
+        nodes = _nodes(leaves, arrays)
     return structure, nodes
 
 
@@ -92,11 +107,11 @@ def _opened(args):
     return leaves, tuple(structure)
 
 
-def _nodes(leaves):
+def _nodes(leaves, arrays):
     try:
         return [x._node for x in leaves]
     except AttributeError:
-        tensors = as_tensors(leaves)
+        tensors = as_tensors(leaves, arrays)
         return None if any(x is None for x in tensors) else [x._node for x in tensors]
 
 
@@ -120,10 +135,10 @@ def order_of_leaves(args, structure):
 # ---- keys --------------------------------------------------------------------------------------------
 
 
-def argument_key(name, leaves, structure, static):
+def argument_key(name, leaves, structure, static, arrays=False):
     """(key, traced leaves as Tensors, all leaves with TRACED in place of those); static: name or position -> value."""
     traced, kinds, others = [], [], []
-    for x, tensor in zip(leaves, as_tensors(leaves)):
+    for x, tensor in zip(leaves, as_tensors(leaves, arrays)):
         if tensor is None:
             kinds.append(_static_leaf(x, name))
             others.append(x)

@@ -10,7 +10,7 @@ from ..core.device import device as devices
 from ..core.errors import ArgumentError
 from ..core.evaluate import evaluate
 from ..core.locks import stateful
-from ..core.node import TRACKED, Cut, array, history_of, leaf, same_aval, state
+from ..core.node import ARRAY, TRACKED, Cut, array, history_of, leaf, same_aval, state
 from ..core.tensor import Tensor, tensors_of
 from ..primitives.calls import call
 from ..runtime import library
@@ -34,6 +34,7 @@ class Entry:
         self.captured = [(handle, handle._node.aval) for handle in (*self.closure.constants, *self.state)]
         self.handles = [handle for handle, _ in self.captured]
         self.specs = [array.spec(node.aval) for node in graph.outputs]
+        self.flags = ARRAY & state.arguments  # of the results
         self.program, self.layouts, self.runs = None, None, 0
         self.straight = None  # see straight.py
         self.always_current = not (self.guards or self.modules or self.captured or graph.aliases)
@@ -87,9 +88,9 @@ class Entry:
                 pointers.append(node.value.pointer)
         if sources:
             cut = Cut(self.reason, history_of(nodes) if deep else sources)
-            flags = TRACKED & state.flags_mask
+            flags = (TRACKED & state.flags_mask) | self.flags
         else:
-            cut, flags = None, 0
+            cut, flags = None, self.flags
         if self.program is None or len(pointers) < len(nodes):
             pointers = self._prepared(nodes)
         self.runs += 1

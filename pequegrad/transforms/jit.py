@@ -6,7 +6,7 @@ import weakref
 
 from ..core.errors import ArgumentError, user_line
 from ..core.locks import stateful
-from ..core.node import state
+from ..core.node import face, state
 from ..core.tensor import Tensor
 from .arguments import TRACED, argument_key, differences, from_abstract, leaf_owners, order_of_leaves, quick_nodes
 from .check import run_checked
@@ -52,6 +52,8 @@ class jit:
     >>> f(Tensor([1.0, 2.0]), Tensor([3.0, 4.0])).numpy()
     array(11., dtype=float32)
     """
+
+    arrays = False  # True in jax_api: arguments become its arrays
 
     def __init__(
         self,
@@ -139,7 +141,7 @@ class jit:
                 nodes.append(node)
                 key.append(node.aval)
         except AttributeError:
-            structure, nodes = quick_nodes(args)
+            structure, nodes = quick_nodes(args, self.arrays)
             if nodes is None:
                 return self._call(args, kwargs)
             key = [structure, *[node.aval for node in nodes]]
@@ -185,7 +187,7 @@ class jit:
             if donated is None:
                 entry.straight = straight_call(entry)
             return
-        structure, nodes = quick_nodes(args)
+        structure, nodes = quick_nodes(args, self.arrays)
         if nodes is not None:
             avals = [node.aval for node in nodes]
             self.known[structure, *avals] = entries, order_of_leaves(args, structure), donated
@@ -242,7 +244,7 @@ class jit:
             args = tuple(None if i in static_args else a for i, a in enumerate(args))
             kwargs = {k: v for k, v in kwargs.items() if k not in static_args}
         leaves, structure = flatten((args, kwargs))
-        key, traced, others = argument_key(self.name, leaves, structure, static_args)
+        key, traced, others = argument_key(self.name, leaves, structure, static_args, self.arrays)
         return key, traced, (structure, others, static_args)
 
     # ---- tracing and compiling -------------------------------------------------------------------------
@@ -257,9 +259,9 @@ class jit:
             return self.function(*args, **kwargs, **{k: v for k, v in static_args.items() if type(k) is str})
 
         avals = [leaf._node.aval for leaf in leaves]
-        with watching(self._note_line) if self.check else contextlib.nullcontext():
+        with watching(self._note_line) if self.check else contextlib.nullcontext(), face(self.arrays):
             graph, out_structure, frame = trace("jit", self.name, avals, call, leaf_owners(self.function, structure))
-        entry = Entry(self.name, graph, out_structure, frame)
+            entry = Entry(self.name, graph, out_structure, frame)
         self.traces += 1
         if self.traces >= 3 and entry.is_final():
             self._report(key)

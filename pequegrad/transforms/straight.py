@@ -9,7 +9,7 @@ import functools
 from weakref import ref
 
 from ..core.node import TRACKED, Cut, Node, history_of, next_number, state
-from ..core.tensor import Tensor
+from ..core.tensor import class_of
 from ..runtime import library
 
 _MOST = 8  # arguments, and results
@@ -47,7 +47,7 @@ def _maker(n_args, n_results, container):
         made=each(_RESULT, results, ""), built=built[container],
     )  # fmt: skip
     namespace = {
-        "TRACKED": TRACKED, "Cut": Cut, "Node": Node, "Tensor": Tensor, "DeviceArray": library.DeviceArray,
+        "TRACKED": TRACKED, "Cut": Cut, "Node": Node, "class_of": class_of, "DeviceArray": library.DeviceArray,
         "history_of": history_of, "library": library, "next_number": next_number, "new": object.__new__, "ref": ref,
         "state": state,
     }  # fmt: skip
@@ -60,6 +60,7 @@ def make(entry, avals):
     {avals}, = avals
     {specs}, = entry.specs
     reason, program, new_outputs = entry.reason, entry.program, library.ffi.new
+    own_flags, kind = entry.flags, class_of(entry.flags)
     outputs_type, address = program._outputs, program.pointer
     run, left, until = library.lib.pg_program_run, 1, 1
 
@@ -81,9 +82,9 @@ def make(entry, avals):
             sources = history_of(({nodes},)) if {deep} else [{sources}]
             cut = new(Cut)
             cut.reason, cut.sources = reason, sources
-            flags = TRACKED & state.flags_mask
+            flags = (TRACKED & state.flags_mask) | own_flags
         else:
-            cut, flags = None, 0
+            cut, flags = None, own_flags
         outputs = new_outputs(outputs_type)
         status = run(address, pointers, outputs)
         if status:
@@ -101,6 +102,6 @@ _RESULT = """        value = new(DeviceArray)
         node.value, node.number, node.flags = value, next_number(), flags
         node.depth, node.cut = 0, cut
         node.frame = node.replacement = None
-        tensor{i} = new(Tensor)
+        tensor{i} = new(kind)
         tensor{i}._node = node
 """

@@ -4,7 +4,7 @@ from ..core.device import device as devices
 from ..core.errors import ArgumentError
 from ..core.graph import GraphTrace
 from ..core.locks import stateful
-from ..core.node import TRACKED, Frame, placeholder_node, same_aval, state
+from ..core.node import Frame, placeholder_node, same_aval, state
 from ..core.tensor import Tensor, wrap
 from .tree import flatten
 
@@ -18,7 +18,7 @@ def trace(transform, name, avals, call, names=(), axes=()):
     frame = Frame(transform, name)
     frame.axes.update(axes)
     with stateful, frame:
-        frame.arguments = placeholders = [placeholder_node(aval, TRACKED) for aval in avals]
+        frame.arguments = placeholders = [placeholder_node(aval, state.arguments) for aval in avals]
         for node, argument in zip(placeholders, names):
             frame.argument_names[node] = argument
         result = call([wrap(node) for node in placeholders])

@@ -1,10 +1,10 @@
 """jax.nn: activations and softmax."""
 
-from ..ops.arithmetic import sigmoid
-from ..ops.indexing import one_hot
-from ..ops.nn import gelu as _gelu
-from ..ops.nn import relu, silu
-from ..ops.reductions import log_softmax, logsumexp, softmax
+from ...ops.arithmetic import sigmoid
+from ...ops.indexing import one_hot
+from ...ops.nn import gelu as _gelu
+from ...ops.nn import relu, silu
+from ...ops.reductions import log_softmax, logsumexp, softmax
 
 
 def gelu(x, approximate=True):

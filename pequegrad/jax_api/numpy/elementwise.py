@@ -1,0 +1,3 @@
+"""Elementwise functions (ufuncs) of jax.numpy."""
+
+__all__ = []

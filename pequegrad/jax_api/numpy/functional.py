@@ -1,0 +1,3 @@
+"""vectorize, apply_along_axis, piecewise, select, and windows of signals."""
+
+__all__ = []

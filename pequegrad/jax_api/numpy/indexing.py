@@ -1,0 +1,3 @@
+"""take, put, where, nonzero, indices, and their kin."""
+
+__all__ = []

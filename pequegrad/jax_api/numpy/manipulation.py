@@ -1,0 +1,3 @@
+"""Shapes, joining, splitting, padding, repeating."""
+
+__all__ = []

@@ -1,0 +1,3 @@
+"""Sums, means, extrema and their nan-ignoring forms."""
+
+__all__ = []

@@ -1,0 +1,3 @@
+"""Sorting, searching, sets."""
+
+__all__ = []

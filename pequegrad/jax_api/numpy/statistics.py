@@ -1,0 +1,3 @@
+"""Histograms, quantiles, correlation, interpolation, polynomials."""
+
+__all__ = []

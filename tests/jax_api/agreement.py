@@ -1,0 +1,130 @@
+"""Runs the same call on pequegrad.jax_api and on JAX, and compares value, dtype, weak type, shape, or the error.
+
+    agree("numpy.sin", x)                        eager, under jit, its gradient, and under vmap
+    agree("numpy.clip", x, 0.0, max=1.0, modes=("eager", "jit"))
+
+The arguments are NumPy arrays, numbers, and what else the function takes; floating arrays are differentiated.
+"""
+
+import functools
+
+import jax
+import numpy as np
+
+import pequegrad.jax_api as pj
+
+EAGER, JIT, GRAD, VMAP = MODES = ("eager", "jit", "grad", "vmap")
+
+
+def find(root, path):
+    """The object that `path` ("numpy.linalg.norm") names in pequegrad.jax_api or in jax."""
+    return functools.reduce(getattr, path.split("."), root)
+
+
+def agree(path, *args, modes=MODES, rtol=None, atol=None, exact=False, **kwargs):
+    """Asserts that the function at `path` does the same in both libraries, in each of the modes.
+
+    Arrays among the positional arguments are traced, all else is static. rtol, atol: of values; default a few ulp of the
+    result's dtype. exact: equal bits. modes: "grad" is left out if no argument or no result is floating.
+    """
+    arrays = [i for i, a in enumerate(args) if isinstance(a, np.ndarray)]
+    ours, theirs = (functools.partial(_call, find(root, path), args, arrays, kwargs) for root in (pj, jax))
+    given = [args[i] for i in arrays]
+    for mode in modes:
+        runners = {EAGER: _eager, JIT: _jit, GRAD: _grad, VMAP: _vmap}
+        if mode != EAGER and not arrays:
+            continue
+        if mode == GRAD and not any(a.dtype.kind in "fc" for a in given):
+            continue
+        expected, error = _result(runners[mode], jax, theirs, given)
+        found, own_error = _result(runners[mode], pj, ours, given)
+        what = f"{path} ({mode})"
+        if error is not None:
+            assert own_error is not None, (
+                f"{what}: JAX raises {type(error).__name__}: {error}; pequegrad returns {found}"
+            )
+            assert _same_kind(own_error, error), f"{what}: JAX raises {error!r}, pequegrad {own_error!r}"
+            continue
+        if own_error is not None:
+            raise AssertionError(f"{what}: pequegrad raises {own_error!r}; JAX returns {expected}") from own_error
+        same(found, expected, what, rtol, atol, exact)
+
+
+def _call(function, args, positions, kwargs, *arrays):
+    args = list(args)
+    for i, a in zip(positions, arrays):
+        args[i] = a
+    return function(*args, **kwargs)
+
+
+def _eager(root, function, arrays):
+    return function(*map(root.numpy.asarray, arrays))
+
+
+def _jit(root, function, arrays):
+    return root.jit(function)(*map(root.numpy.asarray, arrays))
+
+
+def _vmap(root, function, arrays):
+    return root.vmap(function)(*[root.numpy.asarray(np.stack([a, a[..., ::-1] if a.ndim else a])) for a in arrays])
+
+
+def _grad(root, function, arrays):
+    floating = tuple(i for i, a in enumerate(arrays) if a.dtype.kind == "f")
+
+    def total(*arrays):
+        leaves = [x for x in jax.tree_util.tree_leaves(function(*arrays)) if _is_floating(x)]
+        if not leaves:
+            return root.numpy.sum(arrays[floating[0]] * 0)
+        # a weight for each element, so that a permutation of the result shows
+        sums = [root.numpy.sum(root.numpy.real(x) * _weights(root, x)) for x in leaves]
+        return functools.reduce(lambda a, b: a + b, sums)
+
+    return root.grad(total, argnums=floating)(*map(root.numpy.asarray, arrays)) if floating else ()
+
+
+def _weights(root, x):
+    return root.numpy.asarray(np.cos(np.arange(x.size).reshape(x.shape) + 1.0).astype(np.float32))
+
+
+def _is_floating(x):
+    return hasattr(x, "dtype") and np.dtype(x.dtype).kind in "fcV"
+
+
+def _result(runner, root, function, arrays):
+    """(value, None) or (None, error)"""
+    try:
+        return runner(root, function, arrays), None
+    except Exception as error:  # whatever it is, the other library must raise one of its kind
+        return None, error
+
+
+def _same_kind(own, other):
+    """True if the errors share a built-in class that says more than Exception."""
+    shared = set(type(own).__mro__) & set(type(other).__mro__) - {Exception, BaseException, object}
+    return bool(shared)
+
+
+def same(found, expected, what="", rtol=None, atol=None, exact=False):
+    """Asserts that two pytrees of arrays have one structure, and leaves of one shape, dtype, weak type and (nearly) value."""
+    ours, theirs = jax.tree_util.tree_leaves(found), jax.tree_util.tree_leaves(expected)
+    assert len(ours) == len(theirs), f"{what}: {len(ours)} leaves, JAX has {len(theirs)}"
+    for a, b in zip(ours, theirs):
+        if not hasattr(b, "dtype"):
+            assert a == b, f"{what}: {a!r}, JAX has {b!r}"
+            continue
+        assert a.shape == b.shape, f"{what}: shape {a.shape}, JAX has {b.shape}"
+        assert np.dtype(a.dtype) == np.dtype(b.dtype), f"{what}: dtype {a.dtype}, JAX has {b.dtype}"
+        own_weak, weak = getattr(a, "weak_type", False), getattr(b, "weak_type", False)
+        assert own_weak == weak, f"{what}: weak_type {own_weak}, JAX has {weak}"
+        x, y = np.asarray(a), np.asarray(b)
+        if exact or x.dtype.kind in "biu":
+            np.testing.assert_array_equal(x, y, err_msg=what)
+            continue
+        eps = 2.0**-7 if x.dtype.name == "bfloat16" else float(np.finfo(x.dtype).eps)
+        if x.dtype.kind == "V" or x.dtype.itemsize == 2:
+            x, y = x.astype(np.float32), y.astype(np.float32)
+        scale = np.max(np.abs(y[np.isfinite(y)]), initial=0.0)
+        np.testing.assert_allclose(
+            x, y, rtol=16 * eps if rtol is None else rtol, atol=4 * eps * scale if atol is None else atol, err_msg=what
+        )
