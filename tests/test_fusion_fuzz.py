@@ -320,6 +320,14 @@ def test_groups_do_not_wait_for_each_other(tensor):
         assert_same(found.numpy(), expected.numpy(), "jit")
 
 
+def test_a_tile_that_two_passes_read_is_filled_in_both(smaller, tensor, rng):
+    def f(x):
+        x = x - x.sum(2, keepdims=True)
+        return (x * x).sum(2)
+
+    agrees(f, tensor(rng.normal(size=(3, 13, 5)).astype("f4")))
+
+
 def test_row_values_of_kernels_that_turn_operands_are_written(tensor, rng):
     def f(x, y):
         chosen = x > 0
