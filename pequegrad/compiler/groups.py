@@ -89,8 +89,8 @@ class Grouping:
     def __init__(self, graph, can_fuse):
         self.nodes = graph.nodes
         self.position = {node: i for i, node in enumerate(graph.nodes)}
-        self.free = _free_nodes(graph, can_fuse)
-        self.borne = _borne_nodes(graph, can_fuse, self.free)
+        self.free = _free_nodes(graph, can_fuse)  # what kernels compute where they read it;
+        self.borne = _borne_nodes(graph, can_fuse, self.free)  # of it what joins do for themselves
         self.free |= self.borne
         self.members = {node for node in graph.nodes if can_fuse(node) and node not in self.free}
         self.readers = {}  # node -> all nodes that have it as input
