@@ -12,7 +12,7 @@ class ShapedArray:
 
     __slots__ = ("dtype", "shape", "weak_type")
 
-    def __init__(self, shape, dtype, weak_type=False):
+    def __init__(self, shape, dtype, weak_type=False, *, sharding=None):
         self.shape, self.dtype, self.weak_type = tuple(shape), dtypes.canonical(dtype), bool(weak_type)
 
     @property
@@ -38,13 +38,30 @@ class ShapedArray:
             self.weak_type if weak_type is None else weak_type,
         )
 
-    def str_short(self, short_dtypes=False):
+    @property
+    def vma(self):
+        """The manual mesh axes over which it varies: none."""
+        return frozenset()
+
+    def strip_weak_type(self):
+        """This one, not weakly typed."""
+        return self.update(weak_type=False)
+
+    def str_short(self, short_dtypes=False, mesh_axis_types=False):
         """ "float32[2,3]", or "f32[2,3]"."""
         name = self.dtype.name
         if short_dtypes:
             for long, short in (("bfloat", "bf"), ("float", "f"), ("uint", "u"), ("int", "i"), ("complex", "c")):
                 name = name.replace(long, short)
         return f"{name}[{','.join(map(str, self.shape))}]"
+
+    def __str__(self):
+        return ("~" if self.weak_type else "") + self.str_short()
+
+    def __len__(self):
+        if not self.shape:
+            raise TypeError("A 0-d array has no length.")
+        return self.shape[0]
 
     def __repr__(self):
         return f"ShapedArray({self.str_short()}{', weak_type=True' if self.weak_type else ''})"
@@ -60,13 +77,10 @@ class ShapedArray:
         return hash((self.shape, self.dtype, self.weak_type))
 
 
-class SingleDeviceSharding:
-    """The sharding of an array that lies on one device."""
+class Sharding:
+    """How arrays lie on devices: here on one, whatever a sharding says of axes."""
 
     __slots__ = ("_device", "memory_kind")
-
-    def __init__(self, device, *, memory_kind=None):
-        self._device, self.memory_kind = device, memory_kind or "device"
 
     @property
     def device_set(self):
@@ -74,6 +88,7 @@ class SingleDeviceSharding:
         return {self._device}
 
     addressable_devices = device_set
+    has_addressable_devices = property(lambda self: True, doc="True: there is one process.")
     num_devices = property(lambda self: 1, doc="1")
     is_fully_addressable = property(lambda self: True, doc="True: there is one process.")
     is_fully_replicated = property(lambda self: True, doc="True: there is one device.")
@@ -91,6 +106,15 @@ class SingleDeviceSharding:
     def is_equivalent_to(self, other, ndim):
         """True if arrays lie alike under both."""
         return self.device_set == other.device_set
+
+
+class SingleDeviceSharding(Sharding):
+    """The sharding of an array that lies on one device."""
+
+    __slots__ = ()
+
+    def __init__(self, device, *, memory_kind=None):
+        self._device, self.memory_kind = device, memory_kind or "device"
 
     def with_memory_kind(self, kind):
         """The same with another kind of memory."""
@@ -118,4 +142,4 @@ class Shard(NamedTuple):
     data: Any
 
 
-__all__ = ["Shard", "ShapedArray", "SingleDeviceSharding"]
+__all__ = ["Shard", "ShapedArray", "Sharding", "SingleDeviceSharding"]

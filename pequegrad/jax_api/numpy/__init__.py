@@ -63,6 +63,7 @@ from ...ops.shape import (
     transpose,
 )  # fmt: skip
 from ..array import Array as ndarray
+from .array_api import __array_api_version__, __array_namespace_info__
 from .creation import *  # noqa: F403
 from .data_types import *  # noqa: F403
 from .elementwise import *  # noqa: F403

@@ -202,13 +202,21 @@ def shape_tuple(shape, name="shape"):
 
 def filled(shape, value, dtype, place, weak_type=False, tensors=False):
     """A number everywhere; an Array, or a Tensor if `tensors`."""
-    if type(value) is complex:
+    if type(value) is complex or not _fits(value, dtype):
         x = convert_to(number(value, place), dtype, weak_type)
     else:
-        if dtype.kind == "b" or (is_integer(dtype) and type(value) is float):
-            value = np.asarray(value).astype(dtype).item()
         x = wrap(scalar_constant(value, dtype, place, weak_type, 0 if tensors else ARRAY))
     return broadcast_in_dim(x, shape=shape, axes=())
+
+
+def _fits(value, dtype):
+    """True for a number that a dtype represents or rounds; what does not fit is converted by the runtime, and wraps around."""
+    if dtype.kind == "b":
+        return type(value) is bool
+    if is_integer(dtype):
+        limits = np.iinfo(dtype)
+        return type(value) is not float and limits.min <= value <= limits.max
+    return True
 
 
 def full(shape, fill_value, dtype=None, *, device=None, out_sharding=None):
@@ -223,7 +231,6 @@ def _full(name, shape, value, dtype, device):
     if type(value) in SCALARS:
         kind, weak = dtypes.PYTHON_TYPES[type(value)]
         if dtype is None or (type(value) is not complex or is_complex(dtype)):
-            number(value, place)  # OverflowError if it fits no array
             return filled(shape, value, dtype or kind, place, weak and dtype is None)
         raise TypeError(f"{name}: {value} does not fit dtype {dtype}.")
     value = as_array(value, name)
