@@ -50,6 +50,9 @@ def both(expression, rtol=None, exact=False):
         return
     if own_error is not None:
         raise AssertionError(f"{expression}: pequegrad raises {own_error!r}, JAX gives {expected!r}") from own_error
+    if isinstance(expected, type):
+        assert found == expected, f"{expression}: {found}, JAX has {expected}"
+        return
     same(found, expected, expression, rtol, exact=exact)
     ours, theirs = ({w for w in s if w in (UserWarning, FutureWarning, DeprecationWarning)} for s in (own_seen, seen))
     assert ours == theirs, f"{expression}: JAX warns {theirs}, pequegrad {ours}"

@@ -231,7 +231,7 @@ def _full(name, shape, value, dtype, device):
     if type(value) in SCALARS:
         kind, weak = dtypes.PYTHON_TYPES[type(value)]
         if dtype is None or (type(value) is not complex or is_complex(dtype)):
-            return filled(shape, value, dtype or kind, place, weak and dtype is None)
+            return filled(shape, value, dtype or kind, place, weak and dtype is device is None)
         raise TypeError(f"{name}: {value} does not fit dtype {dtype}.")
     value = as_array(value, name)
     value = value if dtype is None else convert_to(value, dtype, False)
@@ -300,6 +300,8 @@ def _like(name, like, value, dtype, shape, device):
 
 def arange(start, stop=None, step=None, dtype=None, *, device=None, out_sharding=None):
     """start, start + step, ... below stop; arange(n) counts from 0. The numbers must be known while a function is traced."""
+    if start is None:
+        raise TypeError("arange requires a number to count to, got None.")
     names = ("stop" if stop is None and step is None else "start", "stop", "step")
     given = [_known(v, name) for v, name in zip((start, stop, step), names)]
     found = (
@@ -312,8 +314,6 @@ def arange(start, stop=None, step=None, dtype=None, *, device=None, out_sharding
     start, stop, step = given
     if any(isinstance(v, complex) for v in given):
         raise ValueError("Passing complex start/stop/step to jnp.arange is not supported: use linspace.")
-    if start is None:
-        raise TypeError("arange requires a number to count to, got None.")
     if stop is None:
         start, stop = 0, start
     size = max(0, math.ceil(stop - start if step is None else (stop - start) / step))
@@ -411,6 +411,7 @@ def identity(n, dtype=None):
 
 def tri(N, M=None, k=0, dtype=None):
     """Ones on and below the k-th diagonal of an (N, M) array of zeros; M = N unless given."""
+    dtype = dtypes.dt.float32 if dtype is None else dtype  # whatever jax_enable_x64 says, as in JAX
     return _diagonals("tri", a.greater_equal, N, M, k, dtype, None)
 
 
