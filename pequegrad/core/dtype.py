@@ -7,7 +7,7 @@ dtype('float32')
 
 import numpy as np
 
-from .errors import DtypeError
+from .errors import DtypeError, PromotionError
 
 # name -> code in runtime/include/pequegrad.h; the order is that of the header.
 NAMES = (
@@ -53,6 +53,24 @@ class DtypeNamespace:
 
 dt = DtypeNamespace()
 
+class KeyDtype:
+    """The dtype of random keys (`key.dtype` in jax_api), 64 bits each: no number, but indexed, joined, selected and compared."""
+
+    name, kind, itemsize = "key<fry>", "K", 8
+    stored = np.dtype("uint64")  # what the runtime takes keys for: in memory two uint32, the first word first
+
+    def __repr__(self):
+        return self.name
+
+    def __eq__(self, other):
+        return type(other) is KeyDtype
+
+    def __hash__(self):
+        return hash(KeyDtype)
+
+
+key_dtype = KeyDtype()
+
 # Python's numbers: the dtype they stand for, and whether it gives way to the dtype of what they meet
 PYTHON_TYPES = {
     bool: (dt.bool_, False),
@@ -62,6 +80,7 @@ PYTHON_TYPES = {
 }
 _PYTHON = (int, float, complex)
 CODES = {np.dtype(name): code for code, name in enumerate(NAMES) if name != "bfloat16"}
+CODES[key_dtype] = CODES[key_dtype.stored]
 
 
 def code(dtype):
@@ -83,6 +102,8 @@ def canonical(dtype):
         return PYTHON_TYPES[dtype][0]
     if isinstance(dtype, str) and dtype == "bfloat16":
         return dt.bfloat16
+    if type(dtype) is KeyDtype:
+        return dtype
     try:
         found = np.dtype(dtype).newbyteorder("=")
     except TypeError:
@@ -145,7 +166,7 @@ _SUCCESSORS = {
     "int8": ("int16",), "int16": ("int32",), "int32": ("int64",), "int64": ("float",),
     "float": ("bfloat16", "float16", "complex"), "bfloat16": ("float32",), "float16": ("float32",),
     "float32": ("float64", "complex64"), "float64": ("complex128",),
-    "complex": ("complex64",), "complex64": ("complex128",), "complex128": (),
+    "complex": ("complex64",), "complex64": ("complex128",), "complex128": (), key_dtype.name: (),
 }  # fmt: skip
 
 
@@ -188,6 +209,19 @@ def set_default_bits(bits):
     _cache.clear()
 
 
+_STRICT = {
+    "bool": ("bool",), "int": ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"),
+    "float": ("float16", "bfloat16", "float32", "float64"), "complex": ("complex64", "complex128"),
+}  # fmt: skip
+
+
+def set_promotion(mode):
+    """ "standard": the lattice above. "strict": only Python's numbers are promoted, to dtypes of their kind."""
+    for name in _ABOVE:
+        _ABOVE[name] = _above(name) if mode == "standard" else {name, *_STRICT.get(name, ())}
+    _cache.clear()
+
+
 def _vertex(dtype, weak_type):
     if not weak_type or dtype.kind == "b":
         return dtype.name
@@ -200,6 +234,13 @@ def promote(*operands):
     if result is None:
         vertices = {_vertex(dtype, weak) for dtype, weak in operands}
         common = set.intersection(*(_ABOVE[v] for v in vertices))
+        if not common:
+            if key_dtype.name in vertices:
+                raise DtypeError(f"Random keys and numbers have no common dtype: {', '.join(d.name for d, _ in operands)}.")
+            raise PromotionError(
+                f"Dtypes {', '.join(sorted(vertices))} meet, and jax_numpy_dtype_promotion is 'strict'.",
+                fix="convert one of the operands: x.astype(dtype).",
+            )
         least = next(v for v in common if _ABOVE[v] >= common)  # the bound that all others lie above
         weak = least in _WEAK_DEFAULT
         if len(set(operands)) == 1:
@@ -209,5 +250,5 @@ def promote(*operands):
             name = max(kind, key=lambda d: d.itemsize).name if kind else _WEAK_DEFAULT[least]
         else:
             name = least
-        result = _cache[operands] = (canonical(name), weak)
+        result = _cache[operands] = (key_dtype if name == key_dtype.name else canonical(name), weak)
     return result

@@ -1,4 +1,5 @@
-"""Every error pequegrad raises. Each derives from the built-in that fits and from PequegradError.
+"""Every error pequegrad raises. Each derives from PequegradError and from the built-ins that fit: where NumPy raises ValueError and
+JAX TypeError for the same mistake, from both.
 
 A message says what went wrong, where in the user's code, from which values, and how to fix it.
 """
@@ -36,8 +37,12 @@ class PequegradError(Exception):
         super().__init__("\n".join(lines))
 
 
-class ShapeError(PequegradError, ValueError):
+class ShapeError(PequegradError, ValueError, TypeError):
     """Shapes or axes that do not fit an operation."""
+
+
+class BroadcastError(ShapeError, TypeError):
+    """Operands whose shapes do not broadcast with one another. NumPy calls that a ValueError, JAX a TypeError."""
 
 
 class IndexingError(PequegradError, IndexError):
@@ -52,7 +57,11 @@ class DtypeError(PequegradError, TypeError):
     """An unknown dtype, or one that an operation does not work on."""
 
 
-class ArgumentError(PequegradError, TypeError):
+class PromotionError(PequegradError, ValueError):
+    """Operands of dtypes that are not promoted to one (strict promotion)."""
+
+
+class ArgumentError(PequegradError, TypeError, ValueError):
     """An argument of the wrong kind or value."""
 
 
@@ -98,6 +107,10 @@ class UnexpectedTracerError(TracerError):
 
 class AxisNameError(PequegradError, NameError):
     """A collective names an axis that no enclosing vmap has."""
+
+
+class MappingError(PequegradError, NotImplementedError):
+    """A function that vmap cannot map."""
 
 
 class GradientError(PequegradError, ValueError):

@@ -8,7 +8,6 @@ Creation numbers are a topological order of the graph: a node is always newer th
 import contextlib
 import itertools
 import threading
-from math import copysign
 from operator import attrgetter
 from weakref import WeakValueDictionary
 from weakref import ref as reference
@@ -434,17 +433,10 @@ def scalar_constant(number, dtype, device, weak_type=False, flags=0):
     """The node of a Python number as a 0-d array. Kept in a table: numbers recur in programs."""
     kind = type(number)
     # 0.0 and -0.0 are equal keys but different numbers; so are complex numbers with such parts
-    key = (
-        copysign(1.0, number) if kind is float and not number else number,
-        kind,
-        not number,
-        dtype,
-        device,
-        weak_type,
-        flags,
-    )
+    told_apart = repr(number) if kind is complex or (kind is float and number == 0) else number
+    key = told_apart, kind, dtype, device, weak_type, flags
     node = _constants.get(key)
-    if node is None or (kind is complex and not (number.real and number.imag)):
+    if node is None:
         from ..runtime import library
 
         aval = make_aval((), dtype, device, weak_type)

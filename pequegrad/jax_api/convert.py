@@ -14,8 +14,8 @@ from ..core.device import device as devices
 from ..core.dtype import PYTHON_TYPES
 from ..core.node import ARRAY, constant, leaf, make_aval, scalar_constant
 from ..core.tensor import Tensor, wrap
+from ..ops.creation import set_array_conversion
 from ..runtime import library
-from ..transforms.arguments import set_array_conversion
 from .configuration import config
 
 _NARROW = {name: np.dtype(name[:-2] + "32") for name in ("int64", "uint64", "float64")}

@@ -38,6 +38,11 @@ def new_handle(function):
 
 def promoted(*operands):
     """The operands as tensors of their common dtype, on one device. Python numbers take it at no cost."""
+    first = operands[0]
+    if isinstance(first, Tensor) and all(
+        isinstance(x, Tensor) and x._node.aval.weak_pair == first._node.aval.weak_pair for x in operands
+    ):
+        return list(operands)  # all are tensors and have it
     place = next((x.device for x in operands if isinstance(x, Tensor)), None)
     operands = [x if type(x) in NUMBERS else as_tensor(x, place) for x in operands]
     pairs = [NUMBERS[type(x)] if type(x) in NUMBERS else x._node.aval.weak_pair for x in operands]
@@ -343,7 +348,7 @@ def operator(primitive, general, floating_only=False, cls=Tensor, accepts=None):
             y = other._node
         elif kind is float or kind is int:
             y = scalars.get((other, kind, x.aval))
-            if y is None or other == 0:  # 0.0 and -0.0 are equal keys
+            if y is None or (kind is float and other == 0):  # 0.0 and -0.0 are equal keys
                 try:
                     y = _scalar_like(other, kind, x.aval)
                 except ArgumentError:  # an int that does not fit: a matter of the face

@@ -9,7 +9,7 @@ from ..core.device import device as devices
 from ..core.dtype import PYTHON_TYPES as NUMBERS
 from ..core.dtype import default_float, default_int, dt
 from ..core.errors import ArgumentError, DtypeError, PequegradError, ShapeError
-from ..core.node import scalar_constant
+from ..core.node import ARRAY, scalar_constant, state
 from ..core.tensor import Tensor, tensor_from_numpy, wrap
 from ..primitives.control import identity as alias
 from ..primitives.elementwise import add, complex_, convert_to, eq, ge, mul
@@ -21,6 +21,8 @@ def as_tensor(x, device=None):
     """`x` as a Tensor: tensors as they are, Python numbers weakly typed, NumPy arrays copied, lists as Tensor(x)."""
     if isinstance(x, Tensor):
         return x
+    if state.arguments & ARRAY and (found := foreign(x)) is not None:
+        return found
     place = devices.cpu if device is None else devices(device)
     if type(x) in NUMBERS:
         dtype, weak = NUMBERS[type(x)]
@@ -37,6 +39,20 @@ def as_tensor(x, device=None):
     raise ArgumentError(
         f"Cannot make a tensor from {type(x).__name__}.", fix="pass a tensor, an array, a number or a list."
     )
+
+
+def foreign(x):
+    """What is not a Tensor as an Array, by the rules of jax_api; None for what cannot be one."""
+    return _conversion(x)
+
+
+def set_array_conversion(function):
+    """jax_api says what `foreign` does."""
+    global _conversion
+    _conversion = function
+
+
+_conversion = None
 
 
 def _holds_tensors(x):

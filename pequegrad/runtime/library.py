@@ -223,7 +223,7 @@ def array_from_number(number, dtype, device):
     """A 0-d array. Raises ArgumentError for an int that does not fit the dtype."""
     try:
         with np.errstate(over="ignore"):
-            data = np.asarray(number, dtype)
+            data = np.asarray(number, getattr(dtype, "stored", dtype))  # random keys have a dtype of their own
     except OverflowError:
         raise ArgumentError(
             f"{number} does not fit dtype {dtype}.", fix="convert the array to a wider dtype first: x.astype(dt.int64)."

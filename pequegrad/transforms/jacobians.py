@@ -24,7 +24,7 @@ def jacfwd(function, argnums=0, has_aux=False, holomorphic=False):
         chosen, several, call = _chosen("jacfwd", function, args, kwargs, argnums, has_aux)
         leaves, structure = _leaves("jacfwd", chosen, holomorphic)
         outs, push, *aux = linearize(call, *chosen, has_aux=has_aux)
-        columns = vmap(lambda *v: push(*structure.unflatten(list(v))), out_axes=-1)(*_basis(leaves))
+        columns = vmap(lambda *v: push(*structure.unflatten(list(v))), out_axes=-1)(*basis(leaves))
         outs, out_structure = flatten(columns)
         trees = []
         for column in outs:  # (*result shape, all elements of the arguments)
@@ -57,7 +57,7 @@ def jacrev(function, argnums=0, has_aux=False, holomorphic=False, allow_int=Fals
         for r in results:
             if r.dtype.kind == "c" and not holomorphic:
                 raise DtypeError("jacrev: the result is complex.", fix="use jacrev(f, holomorphic=True), or jacfwd.")
-        rows = vmap(lambda *cts: pull(out_structure.unflatten(list(cts))))(*_basis(results))
+        rows = vmap(lambda *cts: pull(out_structure.unflatten(list(cts))))(*basis(results))
         leaves, structure = flatten(rows)
         trees, begin = [], 0
         for r in results:
@@ -124,7 +124,7 @@ def _leaves(what, chosen, holomorphic):
     return leaves, structure
 
 
-def _basis(leaves):
+def basis(leaves):
     """For each leaf the directions that are 1 at one element of all leaves: shape (all elements, *leaf shape)."""
     total, begin, found = sum(x.size for x in leaves), 0, []
     for x in leaves:
