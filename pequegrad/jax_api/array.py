@@ -20,7 +20,7 @@ from ..primitives.representation import bitcast_convert
 from ..primitives.representation import copy as copied
 from ..runtime import library
 from . import at
-from .convert import SCALARS, convertible, from_numpy, place_of, requested
+from .convert import SCALARS, convertible, from_numpy, number, place_of, requested
 
 
 class Array(Tensor):
@@ -358,10 +358,22 @@ def _other(x, name):
     return NotImplemented
 
 
+def _wrapped(x, dtype):
+    """The int x as the dtype of an Array that it meets takes it: modulo its range."""
+    bits = 8 * dtype.itemsize
+    low = 0 if dtype.kind == "u" else -1 << bits - 1
+    if low <= x < low + (1 << bits):
+        return x
+    number(x)  # OverflowError if it fits no Array
+    return (x - low) % (1 << bits) + low
+
+
 def _forward(name, general):
     @functools.wraps(general)
     def method(self, other):
         other = _other(other, name)
+        if type(other) is int and self._node.aval.dtype.kind in "iu":
+            other = _wrapped(other, self._node.aval.dtype)
         return NotImplemented if other is NotImplemented else general(self, other)
 
     return method
@@ -371,6 +383,8 @@ def _reflected(name, general):
     @functools.wraps(general)
     def method(self, other):
         other = _other(other, name)
+        if type(other) is int and self._node.aval.dtype.kind in "iu":
+            other = _wrapped(other, self._node.aval.dtype)
         return NotImplemented if other is NotImplemented else general(other, self)
 
     return method

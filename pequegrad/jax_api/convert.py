@@ -26,7 +26,7 @@ SCALARS = (bool, int, float, complex)
 def canonical(dtype):
     """The dtype that arrays get where `dtype` is asked for: its 32-bit form unless jax_enable_x64 is on."""
     dtype = dtypes.canonical(dtype)
-    return dtype if dtypes.default_int() is dtypes.dt.int64 else _NARROW.get(dtype.name, dtype)
+    return dtype if dtypes.default_int().itemsize == 8 else _NARROW.get(dtype.name, dtype)
 
 
 def requested(dtype, name):

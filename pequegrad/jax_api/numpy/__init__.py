@@ -3,6 +3,7 @@
 import importlib
 
 from ..array import Array as ndarray
+from .array_api import __array_api_version__, __array_namespace_info__
 from .comparisons import *  # noqa: F403
 from .creation import *  # noqa: F403
 from .cumulative import *  # noqa: F403
