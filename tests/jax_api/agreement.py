@@ -80,7 +80,12 @@ def _grad(root, function, arrays):
         sums = [root.numpy.sum(x.real * _weights(root, x)) for x in leaves]
         return functools.reduce(lambda a, b: a + b, sums)
 
-    return root.grad(total, argnums=floating)(*map(root.numpy.asarray, arrays)) if floating else ()
+    if not floating:
+        return ()
+    gradient = root.grad(total, argnums=floating)
+    if root is jax:  # one compilation instead of one for each of its operations
+        gradient = jax.jit(gradient)
+    return gradient(*map(root.numpy.asarray, arrays))
 
 
 def _weights(root, x):
