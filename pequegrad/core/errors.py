@@ -45,11 +45,11 @@ class IndexingError(PequegradError, IndexError):
     """An index out of range, or of a form that arrays do not take."""
 
 
-class DtypeError(PequegradError, TypeError):
+class DtypeError(PequegradError, ValueError, TypeError):
     """An unknown dtype, or one that an operation does not work on."""
 
 
-class ArgumentError(PequegradError, TypeError, ValueError):
+class ArgumentError(PequegradError, ValueError, TypeError):
     """An argument of the wrong kind or value."""
 
 

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 
+from ...core.tensor import Tensor
 from ...ops.arithmetic import astype
 from ...ops.arithmetic import where as choice
 from ...primitives import elementwise as e
@@ -65,7 +66,7 @@ def vectorize(pyfunc, *, excluded=frozenset(), signature=None):
                 full[i] = x
             return pyfunc(*full, **{**kwargs, **dict(zip(named, values[len(positions) :]))})
 
-        arrays = [asarray(given[k]) for k in mapped]
+        arrays = [x if isinstance(x := given[k], Tensor) else asarray(x) for k in mapped]
         return _mapped(call, arrays, [inputs[k] for k in mapped], None if axes is None else axes[1])
 
     return wrapped

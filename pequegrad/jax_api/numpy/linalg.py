@@ -5,7 +5,8 @@ import operator
 
 import numpy as np
 
-from ...core.dtype import default_float, dt, is_complex, is_inexact, real_of
+from ...core.dtype import default_float, default_int, dt, is_complex, is_inexact, real_of
+from ...core.errors import ShapeError
 from ...ops import decompositions as d
 from ...ops import linalg as products
 from ...ops import systems
@@ -40,7 +41,7 @@ def _inexact(name, *args):
 def _matrices(name, a, square=False):
     (a,) = _inexact(name, a)
     if a.ndim < 2 or (square and a.shape[-1] != a.shape[-2]):
-        raise ValueError(f"{name}: {a.shape} is not a shape of {'square ' * square}matrices")
+        raise ShapeError(f"{name}: {a.shape} is not a shape of {'square ' * square}matrices.")
     return a
 
 
@@ -163,12 +164,12 @@ def lstsq(a, b, rcond=None, *, numpy_resid=False):
     m, n = a.shape
     epsilon = _epsilon(a.dtype)
     if not a.size:
-        values, rank, x = filled(a, (0,), 0), filled(a, (), 0, dt.int32), filled(a, (n, b.shape[1]), 0)
+        values, rank, x = filled(a, (0,), 0), filled(a, (), 0, default_int()), filled(a, (n, b.shape[1]), 0)
     else:
         rcond = epsilon * max(n, m) if rcond is None else choice(as_array(rcond) < 0, epsilon, rcond)
         u, values, vh = d.svd(a, False)
         used = (values > 0) & (values >= rcond * values[0])
-        rank = total(used)
+        rank = total(used, dtype=default_int())
         inverses = choice(used, 1 / choice(used, values, 1), 0)
         x = _adjoint(vh) @ (e.convert_to(expand_dims(inverses, 1), a.dtype) * (_adjoint(u) @ b))
     if numpy_resid and (m <= n or int(rank) < n):
@@ -260,7 +261,7 @@ def matrix_rank(M, rtol=None, *, hermitian=False, tol=None):
     values = svd(M, False, False, hermitian)
     if rtol is None:
         rtol = largest(values, -1) * (max(M.shape[-2:]) * _epsilon(M.dtype))
-    return total(values > expand_dims(as_array(rtol, "matrix_rank", 1), -1), -1)
+    return total(values > expand_dims(as_array(rtol, "matrix_rank", 1), -1), -1, dtype=default_int())
 
 
 def cond(x, p=None):
