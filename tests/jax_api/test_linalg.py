@@ -149,12 +149,10 @@ def reproduced(monkeypatch):
             return (u[..., :k] * s[..., None, :].astype(u.dtype)) @ vh[..., :k, :], s, jnp.abs(u[..., :k])
         values, vectors = found
         if name == "eigh":
-            return (
-                (vectors * values[..., None, :].astype(x.dtype))
-                @ (jnp.matrix_transpose(vectors.real) - 1j * jnp.matrix_transpose(vectors.imag)).astype(x.dtype),
-                values,
-                jnp.abs(vectors),
-            )
+            rows = jnp.matrix_transpose(vectors.real)
+            if x.dtype == np.complex64:
+                rows = rows - 1j * jnp.matrix_transpose(vectors.imag)
+            return (vectors * values[..., None, :].astype(x.dtype)) @ rows, values, jnp.abs(vectors)
         order = jnp.argsort(values.real)
         return x @ vectors - vectors * values[..., None, :], values[order], jnp.abs(vectors)[:, order]
 

@@ -289,4 +289,3 @@ def test_x64():
     with pj.config.temporarily("jax_enable_x64", True):
         assert pj.numpy.tril_indices(3)[0].dtype == np.int64
         assert pj.numpy.concatenate([V.astype(np.float64), V]).dtype == np.float64
-        assert pj.numpy.trace(pj.numpy.asarray(INTS)).dtype == np.int64

@@ -14,8 +14,8 @@ from ..transforms import vmap
 from .arguments import axis_index, filled
 from .manipulation import expand_dims, squeeze
 
-_NAMES = r"\(\s*(?:\w+(?:\s*,\s*\w+)*)?\s*,?\s*\)"
-_SIGNATURE = re.compile(rf"\s*{_NAMES}(?:\s*,\s*{_NAMES})*\s*->\s*{_NAMES}(?:\s*,\s*{_NAMES})*\s*")
+_NAMES = r"\((?:\w+(?:,\w+)*)?\)"
+_SIGNATURE = re.compile(rf"{_NAMES}(?:,{_NAMES})*->{_NAMES}(?:,{_NAMES})*")
 
 
 def _axes_of_signature(signature):
