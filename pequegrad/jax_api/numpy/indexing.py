@@ -176,8 +176,9 @@ def nonzero(a, *, size=None, fill_value=None):
     flat = astype(searchsorted(counted, numbers, "right"), default_int())
     out, rest = [], flat
     for n in reversed(a.shape):
-        rest, index = divmod(rest, n)
-        out.append(index)
+        above = e.div(rest, n)
+        out.append(e.sub(rest, e.mul(above, n)))
+        rest = above
     out.reverse()
     if fill_value is not None:
         fills = fill_value if isinstance(fill_value, tuple) else (fill_value,) * a.ndim

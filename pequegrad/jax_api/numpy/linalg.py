@@ -216,13 +216,14 @@ def tensorsolve(a, b, axes=None):
 def det(a):
     """The determinants of square matrices."""
     a = _matrices("det", a, square=True)
-    at = lambda i, j: a[..., i, j]
-    if a.shape[-1] == 2:
-        return at(0, 0) * at(1, 1) - at(0, 1) * at(1, 0)
-    if a.shape[-1] == 3:
-        even = at(0, 0) * at(1, 1) * at(2, 2) + at(0, 1) * at(1, 2) * at(2, 0) + at(0, 2) * at(1, 0) * at(2, 1)
-        return even - at(0, 2) * at(1, 1) * at(2, 0) - at(0, 0) * at(1, 2) * at(2, 1) - at(0, 1) * at(1, 0) * at(2, 2)
-    return systems.det(a)
+    n = a.shape[-1]
+    if n not in (2, 3):
+        return systems.det(a)
+    m = [[a[..., i, j] for j in range(n)] for i in range(n)]
+    if n == 2:
+        return m[0][0] * m[1][1] - m[0][1] * m[1][0]
+    even = m[0][0] * m[1][1] * m[2][2] + m[0][1] * m[1][2] * m[2][0] + m[0][2] * m[1][0] * m[2][1]
+    return even - m[0][2] * m[1][1] * m[2][0] - m[0][0] * m[1][2] * m[2][1] - m[0][1] * m[1][0] * m[2][2]
 
 
 def slogdet(a, *, method=None):
