@@ -10,5 +10,6 @@ from .products import *  # noqa: F403
 from .reductions import *  # noqa: F403
 from .shapes import *  # noqa: F403
 from .slicing import *  # noqa: F403
+from .solving import *  # noqa: F403
 from .sorting import *  # noqa: F403
 from .types import *  # noqa: F403

@@ -201,9 +201,11 @@ def ormqr(a, taus, c, *, left=True, transpose=False):
 
 @shapes_as_types
 def symmetric_product(a_matrix, c_matrix, *, alpha=1.0, beta=0.0, symmetrize_output=False):
-    """alpha A A^T + beta C; of the result the lower triangle counts, unless symmetrize_output."""
+    """alpha A A^T + beta C; with symmetrize_output of C the lower triangle counts, else that of the result does."""
     a, c = _matrix("symmetric_product", a_matrix), _matrix("symmetric_product", c_matrix, 1)
     check_same_dtypes("symmetric_product", a, c)
+    if symmetrize_output:
+        c = e.add(m.lower_triangle(c), m.transposed(m.lower_triangle(c, -1)))
     return e.add(e.mul(_product(a, m.transposed(a)), alpha), e.mul(c, beta))
 
 
