@@ -69,6 +69,10 @@ class ArgumentError(PequegradError, ValueError, TypeError):
     """An argument of the wrong kind or value."""
 
 
+class MisfitError(ShapeError, ArgumentError):
+    """Shapes that do not fit a function: a TypeError where JAX raises one, and a ValueError as everywhere else."""
+
+
 class DeviceError(PequegradError, RuntimeError):
     """A device that is not there, or that failed."""
 
