@@ -5,11 +5,13 @@ import importlib
 
 import numpy as np
 
+from ..core.dtype import dt, key_dtype
 from ..core.tensor import Tensor, set_array_class
 from ..ops import arithmetic as a
 from ..ops import indexing
 from ..ops.methods import _GENERAL, _OPERATORS
 from ..primitives import elementwise as p
+from ..primitives.representation import bitcast_convert
 from .convert import SCALARS, convertible, from_numpy
 
 
@@ -29,6 +31,8 @@ class Array(Tensor):
         weak = ", weak_type=True" if node.aval.weak_type else ""
         if node.value is None and node.frame is not None:
             return f"Traced<{node.frame.transform}>[{node.aval}{weak}]"
+        if node.aval.dtype == key_dtype:
+            return f"Array({node.aval.shape}, dtype={node.aval.dtype}) overlaying:\n{_words(self)}"
         value = self._read("repr()")
         text = np.array2string(value, separator=", ", prefix="Array(")
         if not value.size:
@@ -38,13 +42,22 @@ class Array(Tensor):
     def __str__(self):
         if self._node.value is None and self._node.frame is not None:
             return repr(self)
-        return str(self._read("str()"))
+        return repr(self) if self.dtype == key_dtype else str(self._read("str()"))
 
     def __format__(self, spec):
         if self._node.value is None and self._node.frame is not None:
             return format(str(self), spec)
+        if self.dtype == key_dtype:
+            return format(str(self), spec)
         value = self._read("format()")
         return format(value[()] if value.ndim == 0 else value, spec)
+
+    def _read(self, reader):
+        if self.dtype == key_dtype:
+            raise TypeError(
+                f"{reader}: random keys are no numbers. Use jax.random.key_data(key) for the words of which they are made."
+            )
+        return super()._read(reader)
 
     # ---- what it refuses ---------------------------------------------------------------------------------
 
@@ -62,11 +75,21 @@ class Array(Tensor):
         return self
 
     def __reduce__(self):
+        if self.dtype == key_dtype:
+            return _unpickled_keys, (_words(self).numpy(),)
         return _unpickled, (self.numpy(), self.weak_type)
 
 
 def _unpickled(data, weak_type):
     return from_numpy(data, weak_type=weak_type, dtype=data.dtype)
+
+
+def _unpickled_keys(words):
+    return bitcast_convert(from_numpy(words), dtype=key_dtype)
+
+
+def _words(keys):
+    return bitcast_convert(keys, dtype=dt.uint32)
 
 
 set_array_class(Array)
