@@ -1,4 +1,5 @@
-"""Every error pequegrad raises. Each derives from the built-in that fits and from PequegradError.
+"""Every error pequegrad raises. Each derives from PequegradError and from the built-ins that fit: where NumPy raises ValueError and
+JAX TypeError for the same mistake, from both.
 
 A message says what went wrong, where in the user's code, from which values, and how to fix it.
 """
@@ -36,7 +37,7 @@ class PequegradError(Exception):
         super().__init__("\n".join(lines))
 
 
-class ShapeError(PequegradError, ValueError):
+class ShapeError(PequegradError, ValueError, TypeError):
     """Shapes or axes that do not fit an operation."""
 
 
@@ -52,7 +53,7 @@ class PromotionError(PequegradError, ValueError):
     """Operands of dtypes that are not promoted to one (strict promotion)."""
 
 
-class ArgumentError(PequegradError, TypeError):
+class ArgumentError(PequegradError, TypeError, ValueError):
     """An argument of the wrong kind or value."""
 
 
@@ -106,6 +107,10 @@ class MappingError(PequegradError, NotImplementedError):
 
 class GradientError(PequegradError, ValueError):
     """A derivative that does not exist or can no longer be computed."""
+
+
+class ForwardModeError(GradientError, TypeError):
+    """Forward mode through a function of which only the reverse mode is known."""
 
 
 class GradientCheckError(PequegradError, AssertionError):
