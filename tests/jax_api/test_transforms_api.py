@@ -54,7 +54,7 @@ def table(**cases):
     return pytest.mark.parametrize("case", cases.values(), ids=cases.keys())
 
 
-GRAD = dict(
+GRAD = dict(  # noqa: C408
     simple=lambda m, n, x, w: m.grad(lambda x: (n.sin(x) * x).sum())(x),
     of_number=lambda m, n, x, w: m.grad(lambda x: x * x * x)(2.0),
     of_numpy=lambda m, n, x, w: m.grad(lambda x: (x * x).sum())(X),
@@ -103,7 +103,7 @@ def test_grad(case):
     check(case)
 
 
-JVP = dict(
+JVP = dict(  # noqa: C408
     simple=lambda m, n, x, w: m.jvp(n.sin, (x,), (x,)),
     lists=lambda m, n, x, w: m.jvp(lambda x, y: x * y, [x, x], [x, x]),
     not_tuples=lambda m, n, x, w: m.jvp(n.sin, 1.0, 1.0),
@@ -143,7 +143,7 @@ def test_jvp_vjp_linearize(case):
     check(case)
 
 
-JACOBIANS = dict(
+JACOBIANS = dict(  # noqa: C408
     jacfwd=lambda m, n, x, w: m.jacfwd(lambda x: w @ n.sin(x))(x),
     jacrev=lambda m, n, x, w: m.jacrev(lambda x: w @ n.sin(x))(x),
     jacobian=lambda m, n, x, w: m.jacobian(lambda x, y: x * y, argnums=(0, 1))(x, x),
@@ -170,7 +170,7 @@ def test_jacobians(case):
     check(case)
 
 
-VMAP = dict(
+VMAP = dict(  # noqa: C408
     simple=lambda m, n, x, w: m.vmap(lambda r: r.sum())(w),
     axes=lambda m, n, x, w: m.vmap(lambda r, y: r * y, in_axes=(1, None), out_axes=1)(w, 2.0),
     negative_axis=lambda m, n, x, w: m.vmap(lambda r: r * 2, in_axes=-1, out_axes=-1)(w),
@@ -209,7 +209,7 @@ def test_vmap(case):
     check(case)
 
 
-JIT = dict(
+JIT = dict(  # noqa: C408
     simple=lambda m, n, x, w: m.jit(lambda x, y: {"b": x * y, "a": (y, None)})(x, 2.0),
     static_number=lambda m, n, x, w: m.jit(lambda x, k: sum(x * i for i in range(k)), static_argnums=1)(x, 3),
     static_name=lambda m, n, x, w: m.jit(lambda x, k: x * len(k), static_argnames="k")(x, k="four"),
@@ -365,7 +365,7 @@ def _named_nondiff(m, n):
     return f
 
 
-CUSTOM = dict(
+CUSTOM = dict(  # noqa: C408
     jvp=lambda m, n, x, w: m.jvp(lambda x: _clip_jvp(m, n)(x, 1.0), (x,), (x,)),
     jvp_grad=lambda m, n, x, w: m.grad(lambda x: _clip_jvp(m, n)(x, 1.0).sum())(x),
     jvp_jit_vmap=lambda m, n, x, w: m.jit(m.vmap(m.grad(lambda x: _clip_jvp(m, n)(x, 1.0))))(x),
@@ -455,7 +455,7 @@ def _net(m, n, **options):
     return block
 
 
-POLICIES = dict(
+POLICIES = dict(  # noqa: C408
     none=lambda m: None,
     everything=lambda m: m.checkpoint_policies.everything_saveable,
     nothing=lambda m: m.checkpoint_policies.nothing_saveable,
@@ -477,7 +477,7 @@ def test_checkpoint(policy):
     check(lambda m, n, x, w: m.grad(lambda x: _net(m, n, policy=POLICIES[policy](m))(x).sum())(x))
 
 
-CHECKPOINT = dict(
+CHECKPOINT = dict(  # noqa: C408
     static_argnums=lambda m, n, x, w: m.grad(lambda x: _net(m, n, static_argnums=1)(x, 3).sum())(x),
     static_argnames=lambda m, n, x, w: m.grad(lambda x: _net(m, n, static_argnames="k")(x, 3).sum())(x),
     prevent_cse=lambda m, n, x, w: m.jit(m.grad(lambda x: _net(m, n, prevent_cse=False)(x).sum()))(x),
@@ -500,7 +500,7 @@ def test_print_saved_residuals(capsys):
 
 SPEC = jax.ShapeDtypeStruct((3,), np.float32)
 
-CALLBACKS = dict(
+CALLBACKS = dict(  # noqa: C408
     pure=lambda m, n, x, w: m.jit(lambda x: m.pure_callback(lambda x: np.sin(np.asarray(x)), SPEC, x))(x),
     pure_eager=lambda m, n, x, w: m.pure_callback(lambda x, *, k: {"a": np.asarray(x) * k}, {"a": SPEC}, x, k=2.0),
     pure_wide=lambda m, n, x, w: m.pure_callback(lambda x: np.asarray(x), jax.ShapeDtypeStruct((3,), np.float64), x),
