@@ -230,7 +230,7 @@ JIT = dict(  # noqa: C408
     donated_by_name=lambda m, n, x, w: m.jit(lambda x, y: x + y, donate_argnames="y")(x, n.asarray(X + 1)),
     bool_of_traced=lambda m, n, x, w: m.jit(lambda x: x if x[0] > 0 else -x)(x),
     float_of_traced=lambda m, n, x, w: m.jit(lambda x: float(x[0]))(x),
-    range_of_traced=lambda m, n, x, w: m.jit(lambda k: [i for i in range(k)])(3),
+    range_of_traced=lambda m, n, x, w: m.jit(lambda k: list(range(k)))(3),
     array_of_traced=lambda m, n, x, w: m.jit(lambda x: np.asarray(x))(x),
     keep_unused_inline=lambda m, n, x, w: m.jit(lambda x, y: x * 2, keep_unused=True, inline=True)(x, w),
     numpy_result=lambda m, n, x, w: m.jit(lambda: np.ones(2))(),
