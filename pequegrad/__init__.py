@@ -165,7 +165,7 @@ _LATER = {
     "ops.einsum": "einsum",
     "ops.gamma": (
         "bessel_i0e bessel_i1e betainc clz digamma igamma igamma_grad_a igammac lgamma nextafter polygamma "
-        "population_count zeta"
+        "population_count random_gamma_grad zeta"
     ),
     "ops.image": "interpolate pixel_shuffle pixel_unshuffle resize",
     "ops.integers": "gcd lcm",

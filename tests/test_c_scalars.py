@@ -21,7 +21,7 @@ COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge", "is_finite")
 TERNARY = ("select", "clamp", "betainc")
 BINARY = (
     "add sub mul div rem max min eq ne lt le gt ge and or xor shift_left shift_right_logical shift_right_arithmetic "
-    "pow atan2 nextafter igamma igammac igamma_grad_a zeta"
+    "pow atan2 nextafter igamma igammac igamma_grad_a random_gamma_grad zeta"
 ).split()
 LIBM = (*_UNARY, *_BINARY, *_CALLED)
 SPECIAL = (
@@ -31,6 +31,7 @@ SPECIAL = (
     "igamma",
     "igammac",
     "igamma_grad_a",
+    "random_gamma_grad",
     "betainc",
     "zeta",
     "bessel_i0e",

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 import pequegrad as pg
-from pequegrad.compiler import c, c_lanes, c_reductions, c_values, fuse, groups, loops, recompute
+from pequegrad.compiler import c, c_lanes, c_reductions, c_values, epilogues, fuse, groups, loops, recompute
 
 RUNS = 6  # of the twins, with different errors
 
@@ -139,6 +139,7 @@ SMALLER = {
     groups: {"SMALL": 8, "ROWS": 2},
     fuse: {"SMALL": 8, "ROWS": 2, "CHUNK": 4, "CHUNKS": 7},
     recompute: {"SMALL": 8},
+    epilogues: {"LARGE": 1},
     loops: {"SHORT": 5, "SHORT_SUM": 9, "SIDE_BY_SIDE": 3, "CHEAP": 2},
     c: {"BLOCK": 4, "BLOCK_ROWS": 3, "LANES": 4, "TILE": 4, "STACK": 128},
     c_lanes: {"BLOCK_ROWS": 3, "LANES": 4},

@@ -118,6 +118,9 @@ def test_incomplete_gamma_is_accurate(device, rng, dtype):
     h = mpmath.mpf(10) ** -20
     slope = lambda a, x: (lower(a * (1 + h), x) - lower(a * (1 - h), x)) / (2 * a * h)
     check(run_kernel(device, "igamma_grad_a", a[:30], x[:30]), exactly(slope, a[:30], x[:30]), dtype)
+    density = lambda a, x: mpmath.exp((a - 1) * mpmath.log(x) - x - mpmath.loggamma(a))
+    variate = lambda a, x: -slope(a, x) / density(a, x)
+    check(run_kernel(device, "random_gamma_grad", a[:30], x[:30]), exactly(variate, a[:30], x[:30]), dtype)
 
 
 def test_incomplete_gamma_of_large_numbers(device, rng):

@@ -19,8 +19,8 @@ STACK = 1 << 14  # most bytes of a row's buffers on the stack
 class Code(Lanes):
     """The function for a plan, and how to run it.
 
-    lines: of its body. units, grain, scratch: see docs/compiler.md. aliases: per result the index of the operand
-    whose memory it may take, or -1.
+    lines: of its body. units, grain, scratch: see docs/compiler.md. per_unit: rows of a unit. aliases: per result the index
+    of the operand whose memory it may take, or -1.
     """
 
     def __init__(self, plan):
@@ -40,6 +40,7 @@ class Code(Lanes):
         work = sum(0.25 * cost_of(node) for node in plan.members) + 0.5 * len(plan.inputs) + len(plan.results)
         self.row_cost = self.elements * work * 0.25 + 4  # nanoseconds, roughly
         self.tile = TILE if TILE * self.elements * len(plan.turned) <= TILES else TILE // 4
+        self.per_unit = 1
         if plan.chunks is not None:
             whole = plan.n_rows if not plan.flat else self.elements
             self.units, self.per_unit = plan.chunks, -(-whole // plan.chunks)
@@ -276,6 +277,9 @@ class Code(Lanes):
     def _aliases(self):
         """For each result the operand that it may overwrite: read at the same place, and not later than it is written."""
         plan, taken, found = self.plan, set(), []
+        candidates = dict.fromkeys(plan.inputs)
+        if plan.product is not None:
+            candidates = {plan.product.node} if plan.product.may_be_overwritten else {}
         for node in plan.results:
             choice = -1
             levels = [current.level for current in plan.passes if node in current.results]
@@ -288,7 +292,7 @@ class Code(Lanes):
                         for read, at in reads
                     )
                     fits = array.aval.size == node.aval.size and array.aval.dtype.itemsize == node.aval.dtype.itemsize
-                    if k not in taken and reads and same and fits:
+                    if array in candidates and k not in taken and reads and same and fits:
                         choice = k
                         taken.add(k)
                         break

@@ -29,7 +29,7 @@ _FUNCTIONS = {
         ("floor ceil round trunc sqrt rsqrt is_finite", FLOAT),
         ("exp exp2 expm1 log log1p cbrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc", FLOAT),
         ("pow atan2 nextafter logistic erf_inv lgamma digamma polygamma", FLOAT),
-        ("igamma igammac igamma_grad_a betainc zeta bessel_i0e bessel_i1e", FLOAT),
+        ("igamma igammac igamma_grad_a random_gamma_grad betainc zeta bessel_i0e bessel_i1e", FLOAT),
     )
     for name in names.split()
 }

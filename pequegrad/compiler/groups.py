@@ -80,7 +80,8 @@ class Grouping:
         self.members = {node for node in graph.nodes if can_fuse(node) and node not in self.free}
         self.readers = {}  # node -> all nodes that have it as input
         self.uses = {}  # fusable node -> (reader, position of the operand, views between), readers fusable
-        self.kept = {*graph.outputs, *graph.effects}  # what must be in memory
+        self.results = {*graph.outputs, *graph.effects}
+        self.kept = set(self.results)  # what must be in memory
         self.group = {}  # node -> Group
         for node in graph.nodes:
             for position, source in enumerate(node.inputs):
@@ -138,6 +139,20 @@ class Grouping:
     def leaves(self, node, members):
         """True if something besides `members` needs the value of a member."""
         return node in self.kept or any(reader not in members for reader, _, _ in self.uses.get(node, ()))
+
+    def is_needed_outside(self, node, members):
+        """True if something besides `members` reads `node` or a view of it, or if it is a result."""
+        stack = [node]
+        while stack:
+            current = stack.pop()
+            if current in self.results:
+                return True
+            for reader in self.readers.get(current, ()):
+                if self.is_view(reader):
+                    stack.append(reader)
+                elif reader not in members:
+                    return True
+        return False
 
     def add(self, node, group):
         group.members.append(node)

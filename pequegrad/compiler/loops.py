@@ -92,9 +92,11 @@ class Pass:
 class Plan:
     """All that code for a group must do, in order. Built by plan_of."""
 
+    product = None  # epilogues.Product, if one of the inputs is computed while the kernel runs
 
-def plan_of(group, grouping):
-    """The Plan of a group: its members in order, operands, loops and passes."""
+
+def plan_of(group, grouping, row_axes=frozenset()):
+    """The Plan of a group: its members in order, operands, loops and passes. row_axes: for rows where any axes will do."""
     plan = Plan()
     plan.members = sorted(group.members, key=grouping.position.__getitem__)
     plan.group = group
@@ -112,7 +114,7 @@ def plan_of(group, grouping):
         elif isinstance(read, Inlined):
             plan.accesses += [Access(node, index) for node, index in read.arrays]
     plan.inputs = list(dict.fromkeys(access.node for access in plan.accesses if not is_number(access.node)))
-    _find_loops(plan)
+    _find_loops(plan, row_axes)
     _find_passes(plan)
     return plan
 
@@ -145,7 +147,7 @@ def is_number(node):
 # ---- loops -------------------------------------------------------------------------------------------
 
 
-def _find_loops(plan):
+def _find_loops(plan, row_axes):
     group = plan.group
     partials = [node for node in plan.members if node.spec.primitive.form == "partial"]
     accesses = plan.accesses + list(plan.writes.values())
@@ -155,7 +157,8 @@ def _find_loops(plan):
     if main is not None:
         place = {axis: i for i, axis in enumerate(axes)}
         axes.sort(key=lambda axis: (-abs(main.strides.get(axis, 1 << 60)), place[axis]))
-    rows = rows_of(group)
+    plan.has_reductions = any(node.spec.primitive.form == "reduction" for node in plan.members)
+    rows = rows_of(group) or row_axes
     iotas = [  # counted like an access, so that merged loops count them right
         dict(place.expanded()) for read in plan.reads.values() if isinstance(read, Inlined) for place in read.counts
     ]
@@ -170,8 +173,7 @@ def _find_loops(plan):
         plan.rows = _merged([axis for axis in axes if axis in rows], fit)
     else:
         loops = _merged(axes, fit)
-        has_rows = not any(node.spec.primitive.form == "reduction" for node in plan.members)
-        plan.rows = loops[:-1] if has_rows else []
+        plan.rows = [] if plan.has_reductions else loops[:-1]
         rows = {axis for loop in plan.rows for axis in loop.axes}
     plan.row_axes = set(rows)
     inner_sets = {}
@@ -181,10 +183,9 @@ def _find_loops(plan):
             inner_sets[inner] = _merged([axis for axis in axes if axis in inner], fit)
     plan.inner = inner_sets
     plan.n_rows = math.prod(loop.size for loop in plan.rows)
-    has_reduction = any(node.spec.primitive.form == "reduction" for node in plan.members)
     # one long loop: its range is what the threads share
     plan.flat = (
-        not plan.rows and not has_reduction and len(inner_sets) == 1 and len(next(iter(inner_sets.values()))) == 1
+        not plan.rows and not plan.has_reductions and len(inner_sets) == 1 and len(next(iter(inner_sets.values()))) == 1
     )
 
 

@@ -53,6 +53,24 @@ class DtypeNamespace:
 
 dt = DtypeNamespace()
 
+class KeyDtype:
+    """The dtype of random keys (`key.dtype` in jax_api), 64 bits each: no number, but indexed, joined, selected and compared."""
+
+    name, kind, itemsize = "key<fry>", "K", 8
+    stored = np.dtype("uint64")  # what the runtime takes keys for: in memory two uint32, the first word first
+
+    def __repr__(self):
+        return self.name
+
+    def __eq__(self, other):
+        return type(other) is KeyDtype
+
+    def __hash__(self):
+        return hash(KeyDtype)
+
+
+key_dtype = KeyDtype()
+
 # Python's numbers: the dtype they stand for, and whether it gives way to the dtype of what they meet
 PYTHON_TYPES = {
     bool: (dt.bool_, False),
@@ -62,6 +80,7 @@ PYTHON_TYPES = {
 }
 _PYTHON = (int, float, complex)
 CODES = {np.dtype(name): code for code, name in enumerate(NAMES) if name != "bfloat16"}
+CODES[key_dtype] = CODES[key_dtype.stored]
 
 
 def code(dtype):
@@ -83,6 +102,8 @@ def canonical(dtype):
         return PYTHON_TYPES[dtype][0]
     if isinstance(dtype, str) and dtype == "bfloat16":
         return dt.bfloat16
+    if type(dtype) is KeyDtype:
+        return dtype
     try:
         found = np.dtype(dtype).newbyteorder("=")
     except TypeError:
@@ -121,6 +142,20 @@ def is_integer(dtype):
     return dtype.kind in "iu"
 
 
+def inexact_of(dtype):
+    """The floating dtype that bool and integers become: float32, or float64 for 64 bits if those are the default."""
+    if is_inexact(dtype):
+        return dtype
+    return default_float() if dtype.itemsize == 8 else dt.float32
+
+
+def summed_dtype(dtype):
+    """The dtype in which bool and integers are summed: theirs, or the default width if that is larger."""
+    if dtype.kind != "b" and not (is_integer(dtype) and dtype.itemsize < default_int().itemsize):
+        return dtype
+    return np.dtype(f"u{default_int().name}") if dtype.kind == "u" else default_int()
+
+
 # ---- promotion -------------------------------------------------------------------------------------
 
 # Direct successors in JAX's type promotion lattice; "int", "float" and "complex" are the weak (Python) types.
@@ -131,7 +166,7 @@ _SUCCESSORS = {
     "int8": ("int16",), "int16": ("int32",), "int32": ("int64",), "int64": ("float",),
     "float": ("bfloat16", "float16", "complex"), "bfloat16": ("float32",), "float16": ("float32",),
     "float32": ("float64", "complex64"), "float64": ("complex128",),
-    "complex": ("complex64",), "complex64": ("complex128",), "complex128": (),
+    "complex": ("complex64",), "complex64": ("complex128",), "complex128": (), key_dtype.name: (),
 }  # fmt: skip
 
 
@@ -200,6 +235,8 @@ def promote(*operands):
         vertices = {_vertex(dtype, weak) for dtype, weak in operands}
         common = set.intersection(*(_ABOVE[v] for v in vertices))
         if not common:
+            if key_dtype.name in vertices:
+                raise DtypeError(f"Random keys and numbers have no common dtype: {', '.join(d.name for d, _ in operands)}.")
             raise PromotionError(
                 f"Dtypes {', '.join(sorted(vertices))} meet, and jax_numpy_dtype_promotion is 'strict'.",
                 fix="convert one of the operands: x.astype(dtype).",
@@ -213,5 +250,5 @@ def promote(*operands):
             name = max(kind, key=lambda d: d.itemsize).name if kind else _WEAK_DEFAULT[least]
         else:
             name = least
-        result = _cache[operands] = (canonical(name), weak)
+        result = _cache[operands] = (key_dtype if name == key_dtype.name else canonical(name), weak)
     return result

@@ -41,8 +41,16 @@ class ShapeError(PequegradError, ValueError, TypeError):
     """Shapes or axes that do not fit an operation."""
 
 
+class BroadcastError(ShapeError, TypeError):
+    """Operands whose shapes do not broadcast with one another. NumPy calls that a ValueError, JAX a TypeError."""
+
+
 class IndexingError(PequegradError, IndexError):
     """An index out of range, or of a form that arrays do not take."""
+
+
+class IndexShapeError(IndexingError, ShapeError):
+    """Index arrays whose shapes do not fit each other."""
 
 
 class DtypeError(PequegradError, TypeError):

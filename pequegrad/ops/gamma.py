@@ -58,6 +58,11 @@ def igamma_grad_a(a, x):
     return p.igamma_grad_a(*promoted_floats(a, x))
 
 
+def random_gamma_grad(a, x):
+    """The derivative with respect to a of a gamma variate x, where igamma(a, x) is held (Figurnov et al., 2018), elementwise."""
+    return p.random_gamma_grad(*promoted_floats(a, x))
+
+
 def betainc(a, b, x):
     """The regularised incomplete beta function, elementwise: the integral of t^(a - 1) (1 - t)^(b - 1) / B(a, b) from 0 to x.
 
@@ -86,5 +91,6 @@ def bessel_i1e(x):
 
 __all__ = [
     "population_count", "clz", "nextafter", "lgamma", "digamma", "polygamma", "igamma", "igammac", "igamma_grad_a",
+    "random_gamma_grad",
     "betainc", "zeta", "bessel_i0e", "bessel_i1e",
 ]  # fmt: skip

@@ -14,6 +14,9 @@
                                              the result has that axis, too
     lower(*avals, **params)                  (kernel name, integer parameters) for the runtime
     access(index, *avals, **params)          views: the index of the element of x that is at `index` of the result
+    epilogue(*avals, **params)               (kernel, number of rows) if the runtime has a kernel that computes the result a
+                                             panel of rows at a time and calls generated code for each; else None. Its
+                                             param `dtype` is that of the result, in which float32 stands for more digits
     flops(*avals, **params)                  arithmetic operations, for reports; default: one per element of the result
     effects(**params)                        True if it must run although nothing reads its results
     made(node)                               called with each new node
@@ -49,6 +52,7 @@ class Primitive:
         self.made = _take_effect if hasattr(rules, "effects") else getattr(rules, "made", None)
         self.holds_graphs = getattr(rules, "holds_graphs", False)
         self.form = getattr(rules, "form", None)  # what the compiler may fuse: elementwise, reduction, view, iota
+        self.epilogue = getattr(rules, "epilogue", None)
         self.commutative = getattr(rules, "commutative", False)  # operands may change places
         self.transient = getattr(rules, "transient", False)  # its params hold objects made for one call
         self.forwards = getattr(rules, "forwards", False)

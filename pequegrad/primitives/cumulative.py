@@ -4,7 +4,7 @@ Element i of the result combines elements 0 to i, and nan stays from where it fi
 the size of the operand: a tangent obeys a linear recurrence whose coefficients are known from the values.
 """
 
-from ..core.dtype import is_complex, is_float
+from ..core.dtype import is_float
 from ..core.errors import DtypeError, ShapeError
 from .base import PRIMITIVES, is_linear, number, primitive
 from .elementwise import add, and_, complex_normal, convert_to, div, eq, gt, mul, not_, select, sub
@@ -19,8 +19,8 @@ def shifted(x, axis, reverse, fill):
 
 
 class Cumulative:
-    accepts = staticmethod(lambda dtype: True)
-    accepted = "any dtype"
+    accepts = staticmethod(lambda dtype: dtype.kind != "K")
+    accepted = "bool or a number dtype"
 
     def __init_subclass__(cls):
         name = cls.__name__
@@ -83,7 +83,7 @@ class cumprod(Cumulative):
 class CumulativeExtremum(Cumulative):
     """The derivative is shared equally among the elements so far that attain the extremum, as in reduce_max."""
 
-    accepts = staticmethod(lambda dtype: not is_complex(dtype))
+    accepts = staticmethod(lambda dtype: dtype.kind not in "cK")
     accepted = "a dtype with an order"
 
     def jvp(primals, tangents, out, *, axis, reverse):

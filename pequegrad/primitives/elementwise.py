@@ -7,7 +7,7 @@ not linear states its `derivative`: one partial derivative per operand.
 import numpy as np
 
 from ..core.dtype import complex_of, dt, is_complex, is_float, is_inexact, is_integer, real_of
-from ..core.errors import DtypeError, ShapeError
+from ..core.errors import BroadcastError, DtypeError
 from .base import PRIMITIVES, is_linear, number, primitive
 from .shape import broadcast_in_dim, expand_leading, unbroadcast
 
@@ -23,7 +23,7 @@ def broadcast_shapes(name, *avals):
                 shape = np.broadcast_shapes(shape, aval.shape)
             except ValueError:
                 described = " and ".join(str(list(a.shape)) for a in avals)
-                raise ShapeError(
+                raise BroadcastError(
                     f"{name}: shapes {described} do not broadcast.",
                     fix="sizes must be equal or 1, aligned at the last axis; reshape or expand_dims one of them.",
                 ) from None
@@ -143,7 +143,7 @@ class Inexact(Floating):
 
 
 class Numeric(Same):
-    accepts = staticmethod(lambda dtype: dtype.kind != "b")
+    accepts = staticmethod(lambda dtype: dtype.kind not in "bK")
     accepted = "a number dtype"
 
     def samples(rng):
@@ -151,7 +151,7 @@ class Numeric(Same):
 
 
 class Ordered(Same):
-    accepts = staticmethod(lambda dtype: not is_complex(dtype))
+    accepts = staticmethod(lambda dtype: dtype.kind not in "cK")
     accepted = "a dtype with an order"
 
 
@@ -251,6 +251,8 @@ class convert(Elementwise):
     linear = "together"
 
     def infer(x, *, dtype, weak_type):
+        if "K" in (x.dtype.kind, dtype.kind):
+            raise DtypeError(f"{x} does not become {dtype.name}: random keys are no numbers.")
         return x.update(dtype=dtype, weak_type=weak_type)
 
     def jvp(primals, tangents, out, *, dtype, weak_type):
@@ -352,6 +354,9 @@ class Binary(Same):
 
 class Arithmetic(Binary):
     """Takes complex numbers, too."""
+
+    accepts = staticmethod(lambda dtype: dtype.kind != "K")
+    accepted = "bool or a number dtype"
 
     def samples(rng):
         yield from Binary.samples(rng)

@@ -2,7 +2,7 @@
 
 import math
 
-from ..core.dtype import dt, is_complex, is_integer
+from ..core.dtype import dt, is_integer
 from ..core.errors import DtypeError, ShapeError
 from .base import primitive
 from .elementwise import complex_normal, conversion_of, convert_to, div, eq, mul
@@ -37,7 +37,9 @@ class Reduction:
         cls.batch = lambda inputs, batched, *, axes: PRIMITIVES[name](inputs[0], axes=tuple(a + 1 for a in axes))
         cls.lower = lambda x, *, axes: (name, axes)
 
-    accepts = staticmethod(lambda dtype: True)
+    accepts = staticmethod(lambda dtype: dtype.kind != "K")
+    accepted = "bool or a number dtype"
+    fix = None
 
     def samples(rng):
         yield (rng.normal(size=(2, 3, 4)),), {"axes": (1,)}
@@ -64,7 +66,7 @@ class reduce_sum(Reduction):
 class Extremum(Reduction):
     """The derivative is shared equally among the elements that attain the extremum, as in JAX."""
 
-    accepts = staticmethod(lambda dtype: not is_complex(dtype))
+    accepts = staticmethod(lambda dtype: dtype.kind not in "cK")
     accepted = "a dtype with an order"
     fix = conversion_of(dt.complex64)
 
@@ -161,7 +163,7 @@ class Position:
                 raise ShapeError(
                     f"{name}: {axis} is not an axis of {x}.", fix=f"use an axis between 0 and {x.ndim - 1}."
                 )
-            if is_complex(x.dtype):
+            if x.dtype.kind in "cK":
                 raise DtypeError(f"{name} takes a dtype with an order, got {x}.", fix=conversion_of(x.dtype))
             if not x.shape[axis]:
                 raise ShapeError(f"{name}: axis {axis} of {x} is empty: nothing has a position there.")

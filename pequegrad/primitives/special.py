@@ -142,6 +142,19 @@ class igamma_grad_a(IncompleteGamma):
 
 
 @primitive
+class random_gamma_grad(IncompleteGamma):
+    """The derivative with respect to a of a gamma variate x, where igamma(a, x) is held; it has no derivative itself"""
+
+    without_derivative = (0, 1)
+
+    def derivative(a, x, out):
+        return (
+            lambda: _without_derivative("random_gamma_grad", "a"),
+            lambda: _without_derivative("random_gamma_grad", "x"),
+        )
+
+
+@primitive
 class betainc(Floating):
     """The regularised incomplete beta function of a, b and x; as in JAX it has a derivative with respect to x only"""
 

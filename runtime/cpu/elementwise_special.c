@@ -31,13 +31,14 @@
 SPECIAL_KERNEL(igamma, 2, TWO)
 SPECIAL_KERNEL(igammac, 2, TWO)
 SPECIAL_KERNEL(igamma_grad_a, 2, TWO)
+SPECIAL_KERNEL(random_gamma_grad, 2, TWO)
 SPECIAL_KERNEL(betainc, 3, THREE)
 SPECIAL_KERNEL(zeta, 2, TWO)
 SPECIAL_KERNEL(bessel_i0e, 1, FIRST)
 SPECIAL_KERNEL(bessel_i1e, 1, FIRST)
 
 const pg_kernel pg_cpu_elementwise_special_kernels[] = {
-    KERNEL_ENTRY(igamma) KERNEL_ENTRY(igammac) KERNEL_ENTRY(igamma_grad_a) KERNEL_ENTRY(betainc)
-    KERNEL_ENTRY(zeta) KERNEL_ENTRY(bessel_i0e) KERNEL_ENTRY(bessel_i1e)
+    KERNEL_ENTRY(igamma) KERNEL_ENTRY(igammac) KERNEL_ENTRY(igamma_grad_a)
+    KERNEL_ENTRY(random_gamma_grad) KERNEL_ENTRY(betainc) KERNEL_ENTRY(zeta) KERNEL_ENTRY(bessel_i0e) KERNEL_ENTRY(bessel_i1e)
     {0},
 };

@@ -175,6 +175,30 @@ PG_FN double pg_igammac(double a, double x)
     return front == 0 ? 0 : front * a * pg_gamma_tail(a, x, 1, 0, 0);
 }
 
+/* log(x) - digamma(a) */
+PG_FN double pg_gamma_centre(double a, double x)
+{
+    if (a < 10) return log(x) - pg_digamma_float64(a);
+    double z = 1 / (a * a), ratio = x / a; /* log(x / a) + log(a) - digamma(a) */
+    double centre = ratio > 0.5 && ratio < 2 ? log1p((x - a) / a) : log(ratio);
+    return centre + 0.5 / a +
+           z * (1. / 12 -
+                z * (1. / 120 -
+                     z * (1. / 252 - z * (1. / 240 - z * (1. / 132 - z * (691. / 32760))))));
+}
+
+/* The derivative of igamma with respect to a for x <= 1, divided by x^a / gamma(a + 1): from the series in pg_gamma_rest */
+PG_FN double pg_gamma_slope(double a, double x)
+{
+    double factor = 1, sum = 0, slope = 0;
+    for (int n = 1; n < 30; n++) {
+        factor *= -x / n;
+        sum += factor / (a + n);
+        slope += factor * n / ((a + n) * (a + n));
+    }
+    return (log(x) - pg_digamma_float64(a + 1)) * (1 + a * sum) + slope;
+}
+
 /* The derivative of igamma with respect to a: the integral of (log(t) - digamma(a)) t^(a - 1) exp(-t) / gamma(a) over
  * 0 < t < x. Over all t it is 0, so that the side of x can be chosen on which the logarithm keeps its sign. */
 PG_FN double pg_igamma_grad_a(double a, double x)
@@ -182,29 +206,25 @@ PG_FN double pg_igamma_grad_a(double a, double x)
     double edge = pg_gamma_edge(a, x, 0, 0);
     if (edge != -1) return a == 0 ? NAN : edge;
     if (x <= 1) { /* from the series in pg_gamma_rest */
-        double factor = 1, sum = 0, slope = 0;
-        for (int n = 1; n < 30; n++) {
-            factor *= -x / n;
-            sum += factor / (a + n);
-            slope += factor * n / ((a + n) * (a + n));
-        }
-        double logarithm = log(x), shift = a <= 1.5 ? pg_lgamma1p(a) : pg_lgamma_float64(a + 1);
-        return exp(a * logarithm - shift) *
-               ((logarithm - pg_digamma_float64(a + 1)) * (1 + a * sum) + slope);
+        double shift = a <= 1.5 ? pg_lgamma1p(a) : pg_lgamma_float64(a + 1);
+        return exp(a * log(x) - shift) * pg_gamma_slope(a, x);
     }
-    double centre = log(x) - pg_digamma_float64(a < 10 ? a : 10);
-    if (a >= 10) { /* log(x / a) + log(a) - digamma(a) */
-        double z = 1 / (a * a), ratio = x / a;
-        centre = ratio > 0.5 && ratio < 2 ? log1p((x - a) / a) : log(ratio);
-        centre += 0.5 / a +
-                  z * (1. / 12 -
-                       z * (1. / 120 -
-                            z * (1. / 252 - z * (1. / 240 - z * (1. / 132 - z * (691. / 32760))))));
-    }
-    double front = pg_gamma_front(a, x);
+    double front = pg_gamma_front(a, x), centre = pg_gamma_centre(a, x);
     if (front == 0) return 0;
     int side = centre < 0 ? -1 : 1;
     return -side * front * a * pg_gamma_tail(a, x, side, 1, centre);
+}
+
+/* The derivative with respect to a of a gamma variate x whose igamma(a, x) is held: -igamma_grad_a divided by the density
+ * x^(a - 1) exp(-x) / gamma(a), without what they share */
+PG_FN double pg_random_gamma_grad(double a, double x)
+{
+    double edge = pg_gamma_edge(a, x, 0, NAN);
+    if (edge != -1) return edge;
+    if (x <= 1) return -pg_gamma_slope(a, x) * exp(x) * x / a;
+    double centre = pg_gamma_centre(a, x);
+    int side = centre < 0 ? -1 : 1;
+    return side * x * pg_gamma_tail(a, x, side, 1, centre);
 }
 
 /* ---- the incomplete beta function -------------------------------------------------------------- */
@@ -378,6 +398,7 @@ PG_FN double pg_bessel_i1e(double x)
 PG_SPECIAL_2(igamma, pg_igamma)
 PG_SPECIAL_2(igammac, pg_igammac)
 PG_SPECIAL_2(igamma_grad_a, pg_igamma_grad_a)
+PG_SPECIAL_2(random_gamma_grad, pg_random_gamma_grad)
 PG_SPECIAL_3(betainc, pg_betainc)
 PG_SPECIAL_2(zeta, pg_hurwitz_zeta)
 PG_SPECIAL_1(bessel_i0e, pg_bessel_i0e)

@@ -274,7 +274,7 @@ NAMES = {
     "float": "floor ceil round trunc exp exp2 expm1 log log1p sqrt rsqrt cbrt sin cos tan asin acos atan sinh cosh tanh asinh"
     " acosh atanh logistic erf erfc erf_inv lgamma digamma neg abs sign copy alias bessel_i0e bessel_i1e",
     "integer": "not popcount clz",
-    "floats": "pow atan2 nextafter add sub mul div rem max min igamma igammac igamma_grad_a zeta",
+    "floats": "pow atan2 nextafter add sub mul div rem max min igamma igammac igamma_grad_a random_gamma_grad zeta",
     "integers": "and or xor shift_left shift_right_arithmetic shift_right_logical",
     "compare": "eq ne lt le gt ge",
     "reduce": "reduce_sum reduce_prod reduce_max reduce_min",
@@ -332,7 +332,7 @@ VALID = {
     "polygamma": ([f], [f], [2]), "betainc": ([f, (F32,), f], [f], []),
     "real": ([(C64, 2, 3)], [f], []), "imag": ([(C128, 2, 3)], [(F64, 2, 3)], []),
     "conj": ([(C64, 2, 3)], [(C64, 2, 3)], []), "complex": ([f, (F32, 3)], [(C64, 2, 3)], []),
-    "random_bits": ([(U32, 3, 2)], [(U64, 3, 5)], []),
+    "random_bits": ([(U32, 3, 2), (U32, 3)], [(U64, 3, 5)], [1]),
 }  # fmt: skip
 
 

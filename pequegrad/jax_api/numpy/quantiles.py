@@ -1,0 +1,3 @@
+"""Polynomials, given by their coefficients, the highest power first."""
+
+__all__ = []
