@@ -125,6 +125,10 @@ class GradientError(PequegradError, ValueError):
     """A derivative that does not exist or can no longer be computed."""
 
 
+class ForwardModeError(GradientError, TypeError):
+    """Forward mode through a function of which only the reverse mode is known."""
+
+
 class GradientCheckError(PequegradError, AssertionError):
     """check_grads found a derivative that is not that of the function."""
 
