@@ -18,7 +18,6 @@ from .manipulation import *  # noqa: F403
 from .padding import *  # noqa: F403
 from .polynomials import *  # noqa: F403
 from .products import *  # noqa: F403
-from .promotion import *  # noqa: F403
 from .quantiles import *  # noqa: F403
 from .reductions import *  # noqa: F403
 from .sets import *  # noqa: F403
