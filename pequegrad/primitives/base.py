@@ -51,7 +51,7 @@ class Primitive:
         self.vjp = getattr(rules, "vjp", None)
         self.made = _take_effect if hasattr(rules, "effects") else getattr(rules, "made", None)
         self.holds_graphs = getattr(rules, "holds_graphs", False)
-        self.form = getattr(rules, "form", None)  # what the compiler may fuse: elementwise, reduction, view, iota
+        self.form = getattr(rules, "form", None)  # what the compiler may fuse: docs/compiler.md
         self.epilogue = getattr(rules, "epilogue", None)
         self.commutative = getattr(rules, "commutative", False)  # operands may change places
         self.transient = getattr(rules, "transient", False)  # its params hold objects made for one call

@@ -50,6 +50,22 @@ def agree(path, *args, modes=MODES, rtol=None, atol=None, exact=False, **kwargs)
         same(found, expected, what, rtol, atol, exact)
 
 
+def table(cases, all_modes=False):
+    """A decorator for a test of (name, args, kwargs, modes): one run for each (name, args) or (name, args, kwargs) of `cases`.
+
+    The first case of each name runs in all modes, the others eagerly; with all_modes all run in all.
+    """
+    import pytest
+
+    rows, seen = [], set()
+    for name, args, *kwargs in cases:
+        kwargs = kwargs[0] if kwargs else {}
+        label = "-".join(str(v)[:12] for v in (name, *args[1:], *kwargs.items()))
+        rows.append(pytest.param(name, args, kwargs, MODES if all_modes or name not in seen else (EAGER,), id=label))
+        seen.add(name)
+    return pytest.mark.parametrize("name, args, kwargs, modes", rows)
+
+
 def _call(function, args, positions, kwargs, *arrays):
     args = list(args)
     for i, a in zip(positions, arrays):
@@ -80,7 +96,12 @@ def _grad(root, function, arrays):
         sums = [root.numpy.sum(x.real * _weights(root, x)) for x in leaves]
         return functools.reduce(lambda a, b: a + b, sums)
 
-    return root.grad(total, argnums=floating)(*map(root.numpy.asarray, arrays)) if floating else ()
+    if not floating:
+        return ()
+    gradient = root.grad(total, argnums=floating)
+    if root is jax:  # one compilation instead of one for each of its operations
+        gradient = jax.jit(gradient)
+    return gradient(*map(root.numpy.asarray, arrays))
 
 
 def _weights(root, x):

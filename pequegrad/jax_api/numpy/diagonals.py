@@ -5,6 +5,7 @@ import operator
 import numpy as np
 
 from ...core.dtype import dt
+from ...core.errors import ShapeError
 from ...ops import matrices
 from ...ops.arithmetic import astype
 from ...ops.at import At
@@ -24,7 +25,7 @@ def _axes(x, axis1, axis2, name):
         raise ValueError(f"{name} needs an array with at least two axes")
     first, second = axis_index(axis1, x.ndim), axis_index(axis2, x.ndim)
     if first == second:
-        raise ValueError(f"{name}: axis1 and axis2 cannot be the same")
+        raise ShapeError(f"{name}: axis1 and axis2 cannot be the same.")
     return first, second
 
 

@@ -9,7 +9,7 @@ import operator
 import numpy as np
 
 from ...core.dtype import default_int, dt, is_integer, promote
-from ...core.errors import IndexingError
+from ...core.errors import DtypeError, IndexingError
 from ...ops import rearrange
 from ...ops import shape as o
 from ...ops.arithmetic import astype, clip, divmod, promoted, remainder
@@ -30,7 +30,7 @@ from .manipulation import moveaxis, ravel
 
 def _indices(indices, name):
     if not is_integer(indices.dtype):
-        raise TypeError(f"{name}: indices must be integers, got {indices.dtype}")
+        raise DtypeError(f"{name}: indices must be integers, got {indices.dtype}.")
     return indices
 
 
@@ -125,7 +125,8 @@ def choose(a, choices, out=None, mode="raise"):
         mode = "clip"
     if mode not in ("clip", "wrap"):
         raise ValueError(f"choose: mode={mode!r} is not 'raise', 'wrap' or 'clip'")
-    return rearrange.choose(a, choices, mode)
+    found = rearrange.choose(a, choices, mode)
+    return e.convert_to(found, found.dtype)  # not weakly typed
 
 
 def select(condlist, choicelist, default=0):
@@ -148,8 +149,6 @@ def where(condition, x=None, y=None, /, *, size=None, fill_value=None):
     """x where the condition is true, else y; all broadcast. With the condition alone: nonzero(condition)."""
     if x is None and y is None:
         return nonzero(condition, size=size, fill_value=fill_value)
-    if x is None or y is None:
-        raise ValueError("where: give both x and y, or none of them")
     if size is not None or fill_value is not None:
         raise ValueError("where: size and fill_value belong to the form without x and y")
     condition = as_array(condition, "where")
@@ -177,8 +176,9 @@ def nonzero(a, *, size=None, fill_value=None):
     flat = astype(searchsorted(counted, numbers, "right"), default_int())
     out, rest = [], flat
     for n in reversed(a.shape):
-        rest, index = divmod(rest, n)
-        out.append(index)
+        above = e.div(rest, n)
+        out.append(e.sub(rest, e.mul(above, n)))
+        rest = above
     out.reverse()
     if fill_value is not None:
         fills = fill_value if isinstance(fill_value, tuple) else (fill_value,) * a.ndim
@@ -346,7 +346,6 @@ def unravel_index(indices, shape):
     Negative positions count from the end; those out of range become the nearest.
     """
     rest = as_array(indices, "unravel_index")
-    _indices(rest, "unravel_index")
     sizes, found = int_tuple(shape), []
     for n in reversed(sizes):
         rest, index = divmod(rest, as_array(n))

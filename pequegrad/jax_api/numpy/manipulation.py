@@ -202,9 +202,7 @@ def roll(a, shift, axis=None):
     axes = axis_tuple(axis, a.ndim)
     if isinstance(shift, Tensor) and shift._node.value is None:
         return _rolled_dynamically(a, shift, axes)
-    shifts = concrete(shift, "roll")
-    if shifts.size and shifts.dtype.kind not in "biu":
-        raise TypeError(f"roll: shifts must be integers, got {shifts.dtype}")
+    shifts = concrete(shift, "roll").astype(np.int64)  # of floats the integer part, as in JAX
     for axis, amount in np.broadcast(axes, shifts):
         a = rearrange.roll(a, int(amount), int(axis))
     return a

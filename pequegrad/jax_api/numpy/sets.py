@@ -17,7 +17,6 @@ from ...ops.rearrange import take
 from ...ops.reductions import any as any_of
 from ...ops.reductions import argmax
 from ...ops.reductions import max as largest
-from ...ops.reductions import min as smallest
 from ...ops.reductions import sum as total
 from ...ops.sorting import _order, searchsorted
 from ...primitives import elementwise as e
@@ -207,12 +206,11 @@ def _chosen(mask, size):
 
 
 def _filled_up(values, there, fill_value):
-    """The values that are not there replaced by fill_value, by default the smallest of the others, or 0."""
+    """The values that are not there replaced by fill_value, by default the first of the others, or 0."""
     if fill_value is None:
         if not values.size:
             return values
-        none = choice(any_of(there), largest(values), 0)
-        fill_value = smallest(choice(there, values, none))
+        fill_value = choice(there[0], values[0], 0)
     return choice(there, values, e.convert_to(as_array(fill_value), values.dtype))
 
 
