@@ -10,6 +10,7 @@ from .cumulative import *  # noqa: F403
 from .data_types import *  # noqa: F403
 from .diagonals import *  # noqa: F403
 from .elementwise import *  # noqa: F403
+from .files import *  # noqa: F403
 from .functional import *  # noqa: F403
 from .grids import *  # noqa: F403
 from .indexing import *  # noqa: F403
