@@ -87,6 +87,12 @@ x.transpose(1, 0); x.transpose((1, 0)); x.transpose(None); x.transpose([1, 0]); 
 x.real; x.imag; jnp.array([1 + 2j]).real; jnp.array([1 + 2j]).imag; 2 in x; 2 in v; 9 in v; round(x); divmod(v, 2); divmod(7, v + 1)
 f"{x[0, 1]:.2f}"; f"{x}"; f"{x:.2f}"; f"{jnp.array(3):03d}"; f"{jnp.array(3):>5}"; str(jnp.array(1.5)); str(v)
 repr(jnp.array(True)); repr(jnp.bfloat16(1.5)); repr(jnp.zeros((0, 3))); repr(jnp.zeros(2000)); repr(jnp.array(1 + 2j)); repr(x)
+x.sum(1); x.sum(axis=0, keepdims=True); x.mean(0); x.max(initial=9.0); x.min(1); x.prod(dtype=int); x.var(ddof=1); x.std(1, ddof=1); x.all(1); x.any()
+x.argmax(1); x.argmin(); x.argsort(descending=True); x.sort(axis=0); x.cumsum(1); x.cumprod(); x.clip(1, 3); x.clip(max=2); x.round(1); x.conj()
+x.conjugate(); x.diagonal(offset=1); x.trace(); x.dot(x.T); x.nonzero(); x.ptp(axis=1); x.repeat(2, axis=1); x.squeeze(); x.swapaxes(0, 1)
+x.take(jnp.array([5, 0])); x.take(1, axis=1); v.searchsorted(2.5, side="right"); v.choose(v[:, None] + v, mode="wrap"); x.argpartition(1)
+v.compress(mask); x.compress(jnp.array([True, False]), axis=0); v.compress(mask, size=4, fill_value=9); x.sum(out=x); x.ravel("F"); x.flatten("F")
+x.reshape(3, 2, order="F"); x.reshape(2, 3, order="A"); x.reshape(4); x.reshape(-1, -1); x.reshape(); x.transpose(0); round(x, 1)
 x.is_fully_addressable; x.is_fully_replicated; x.committed; x.is_deleted(); x.is_ready(); x.block_until_ready(); x.copy_to_host_async()
 x.on_device_size_in_bytes(); x.aval.shape; x.aval.dtype; x.aval.weak_type; jnp.array(1).aval.weak_type; x.aval.str_short(); repr(x.aval)
 x.platform(); x.device_buffer; x.clone(); x.copy(); x.addressable_data(0); x.addressable_shards[0].index; x.global_shards[0].data

@@ -189,3 +189,13 @@ def test_caches_of_jit_follow_the_switch():
     assert [v.dtype.name for v in f(x)] == narrow[0] == ["float32", "int32", "float32"]
     assert wide == (["float32", "int64", "float32"], ["float64", "int64", "float64"])
     assert [v.dtype.name for v in f(1.0)] == narrow[1]
+
+
+def test_files(tmp_path):
+    for x in (jnp.arange(6.0).reshape(2, 3), jnp.bfloat16([1, 2]), jnp.array(True)):
+        jnp.save(tmp_path / "x.npy", x)
+        y = jnp.load(tmp_path / "x.npy")
+        assert type(y) is pj.Array and y.dtype == x.dtype and (y == x).all()
+    jnp.savez(tmp_path / "x.npz", jnp.ones(2), b=jnp.zeros(3))
+    with jnp.load(tmp_path / "x.npz") as found:
+        assert sorted(found) == ["arr_0", "b"] and found["b"].shape == (3,)

@@ -45,6 +45,8 @@ jnp.iscomplexobj(x); jnp.iscomplexobj(1j); jnp.iscomplexobj(jnp.array(1j)); jnp.
 jnp.astype(x, int); jnp.astype(x, "int8", copy=True); jnp.astype(1, float); jnp.astype([1], float); jnp.astype(jnp.array(1), None)
 jnp.astype(jnp.array(1 + 1j), float); jnp.astype(x, "int64"); jnp.astype(x, jnp.int8, device=x.device); jnp.astype(x, x.dtype, copy=True) is x
 jax.grad(lambda a: jnp.astype(a, jnp.bfloat16).sum().astype(jnp.float32))(x); jnp.array_str(x, precision=2); jnp.array_repr(v, max_line_width=20)[:5]
+jnp.shape([1, 2]); jnp.shape(x); jnp.ndim(3); jnp.ndim([[1]]); jnp.size(x); jnp.size(x, 0); jnp.size(x, (0, 1)); jnp.size(x, 5); jnp.size(x, (0, 0))
+jnp.iterable(x); jnp.iterable(jnp.array(1)); jnp.iterable(3); jnp.inexact; jnp.number; jnp.integer; jnp.floating; jnp.signedinteger; jnp.dtype
 jnp.newaxis; jnp.pi; jnp.e; jnp.inf; jnp.isscalar(jnp.nan); jnp.euler_gamma; jnp.ComplexWarning; jnp.generic; jnp.object_; jnp.character; jnp.flexible
 jax.dtypes.canonicalize_dtype("float64"); jax.dtypes.canonicalize_dtype(int); jax.dtypes.canonicalize_dtype(jnp.int8); jax.dtypes.bfloat16
 jax.dtypes.float0; jax.dtypes.scalar_type_of(1); jax.dtypes.scalar_type_of(x); jax.dtypes.scalar_type_of(True); jax.dtypes.scalar_type_of(1j)

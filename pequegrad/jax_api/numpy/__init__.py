@@ -10,6 +10,7 @@ from .cumulative import *  # noqa: F403
 from .data_types import *  # noqa: F403
 from .diagonals import *  # noqa: F403
 from .elementwise import *  # noqa: F403
+from .files import *  # noqa: F403
 from .functional import *  # noqa: F403
 from .grids import *  # noqa: F403
 from .indexing import *  # noqa: F403
@@ -19,7 +20,6 @@ from .manipulation import *  # noqa: F403
 from .padding import *  # noqa: F403
 from .polynomials import *  # noqa: F403
 from .products import *  # noqa: F403
-from .promotion import *  # noqa: F403
 from .quantiles import *  # noqa: F403
 from .reductions import *  # noqa: F403
 from .sets import *  # noqa: F403
