@@ -25,7 +25,7 @@ from ...primitives import shape as s
 from ...primitives import sorting
 from ..convert import as_array, as_arrays
 from . import products as p
-from .arguments import axis_tuple, filled
+from .arguments import axis_tuple, filled, value_like
 from .diagonals import diagonal as diagonal_of
 from .diagonals import trace as trace_of
 from .indexing import take_along_axis
@@ -146,7 +146,7 @@ def pinv(a, rtol=None, hermitian=False, *, rcond=None):
     rtol = rcond if rtol is None else rtol
     if 0 in a.shape[-2:]:
         return filled(a, (*a.shape[:-2], a.shape[-1], a.shape[-2]), 0)
-    return systems.pinv(a, None if rtol is None else as_array(rtol, "pinv", 1), hermitian)
+    return systems.pinv(a, None if rtol is None else value_like(rtol, a.real), hermitian)
 
 
 def lstsq(a, b, rcond=None, *, numpy_resid=False):
@@ -166,8 +166,9 @@ def lstsq(a, b, rcond=None, *, numpy_resid=False):
     if not a.size:
         values, rank, x = filled(a, (0,), 0), filled(a, (), 0, default_int()), filled(a, (n, b.shape[1]), 0)
     else:
-        rcond = epsilon * max(n, m) if rcond is None else choice(as_array(rcond) < 0, epsilon, rcond)
         u, values, vh = d.svd(a, False)
+        rcond = value_like(epsilon * max(n, m) if rcond is None else rcond, values)
+        rcond = choice(rcond < 0, epsilon, rcond)
         used = (values > 0) & (values >= rcond * values[0])
         rank = total(used, dtype=default_int())
         inverses = choice(used, 1 / choice(used, values, 1), 0)
@@ -262,7 +263,7 @@ def matrix_rank(M, rtol=None, *, hermitian=False, tol=None):
     values = svd(M, False, False, hermitian)
     if rtol is None:
         rtol = largest(values, -1) * (max(M.shape[-2:]) * _epsilon(M.dtype))
-    return total(values > expand_dims(as_array(rtol, "matrix_rank", 1), -1), -1, dtype=default_int())
+    return total(values > expand_dims(value_like(rtol, values), -1), -1, dtype=default_int())
 
 
 def cond(x, p=None):
