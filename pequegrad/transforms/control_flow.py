@@ -247,8 +247,8 @@ def _traced_with_carry(transform, name, body, carry, structure, rows, init, firs
 
 
 def _weak_as(nodes, values):
-    """The last carry, weak where the body returns weak types: whether a type is weak may change on the way, as in JAX."""
-    weak = [node.aval.weak_type for node in nodes]
+    """The last carry, no longer weak where the body returns types that are not; in jax_api also the reverse, as in JAX."""
+    weak = [node.aval.weak_type and (x.weak_type or _is_strict()) for node, x in zip(nodes, values)]
     return [x if x.weak_type == w else convert(x, dtype=x.dtype, weak_type=w) for x, w in zip(values, weak)]
 
 

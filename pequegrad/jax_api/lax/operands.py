@@ -13,12 +13,11 @@ import numpy as np
 from ...core import dtype as dtypes
 from ...core.dtype import is_float, is_integer
 from ...core.errors import ArgumentError, DtypeError, MisfitError, ShapeError
-from ...core.node import ARRAY
 from ...primitives.base import number
 from ...primitives.elementwise import convert_to
 from ...primitives.shape import broadcast_in_dim
 from ..configuration import config
-from ..convert import as_array, canonical, to_array
+from ..convert import as_array, canonical
 
 # what dtypes a function takes: name for messages -> test
 KINDS = {
@@ -129,9 +128,8 @@ def wrapped_axis(axis, ndim, name):
 
 
 def constant_like(x, value, shape):
-    """`value` everywhere in this shape, in the dtype of x; an Array if x is one."""
-    made = broadcast_in_dim(convert_to(number(value, x), x.dtype), shape=shape, axes=())
-    return to_array(made) if x._node.flags & ARRAY else made
+    """`value` everywhere in this shape, in the dtype of x."""
+    return broadcast_in_dim(convert_to(number(value, x), x.dtype), shape=shape, axes=())
 
 
 def static_number(x):

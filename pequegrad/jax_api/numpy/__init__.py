@@ -14,7 +14,6 @@ from .files import *  # noqa: F403
 from .functional import *  # noqa: F403
 from .grids import *  # noqa: F403
 from .indexing import *  # noqa: F403
-from .inspection import *  # noqa: F403
 from .joining import *  # noqa: F403
 from .manipulation import *  # noqa: F403
 from .padding import *  # noqa: F403
