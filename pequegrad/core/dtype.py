@@ -53,6 +53,7 @@ class DtypeNamespace:
 
 dt = DtypeNamespace()
 
+
 class KeyDtype:
     """The dtype of random keys (`key.dtype` in jax_api), 64 bits each: no number, but indexed, joined, selected and compared."""
 
