@@ -14,7 +14,6 @@ from .convert import as_array
 __all__ = ["checkpoint", "checkpoint_name", "checkpoint_policies", "print_saved_residuals", "remat"]
 
 
-
 class _Deprecated:
     def __repr__(self):
         return "Deprecated"

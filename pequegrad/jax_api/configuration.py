@@ -183,7 +183,6 @@ class Switch:
         return f"jax.{self.__name__}"
 
 
-
 def transfer_guard(new_val):
     """Context manager: transfers between host and device are all allowed, whatever it says: there is one memory."""
     return config.temporarily("jax_transfer_guard", new_val)

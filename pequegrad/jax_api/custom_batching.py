@@ -97,5 +97,3 @@ def sequential_vmap(f):
         return outs, tree_map(lambda _: True, outs)
 
     return mapped
-
-

@@ -15,7 +15,9 @@ class _Session:
     """The trace that is being recorded."""
 
     def __init__(self, folder):
-        self.path = os.path.join(os.fspath(folder), "plugins", "profile", time.strftime("%Y_%m_%d_%H_%M_%S"), "trace.json")
+        self.path = os.path.join(
+            os.fspath(folder), "plugins", "profile", time.strftime("%Y_%m_%d_%H_%M_%S"), "trace.json"
+        )
         self.profile, self.annotations = profile(), []
         self.profile.__enter__()
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.dtype import dt
 from ..core.errors import DtypeError, ShapeError
-from ..core.node import make_aval, scalar_constant
+from ..core.node import ARRAY, make_aval, scalar_constant
 from ..core.tensor import wrap
 from .access import ORIGIN, reshaped
 from .base import is_linear, number, primitive
@@ -425,9 +425,9 @@ def add_batch_axis(x, size):
 
 
 def filled_like(x, value):
-    """`value` in the shape and type, weak or not, of x."""
+    """`value` in the shape and type, weak or not, of x; an Array if x is one."""
     aval = x._node.aval
-    scalar = wrap(scalar_constant(value, aval.dtype, aval.device, aval.weak_type))
+    scalar = wrap(scalar_constant(value, aval.dtype, aval.device, aval.weak_type, x._node.flags & ARRAY))
     return broadcast_in_dim(scalar, shape=aval.shape, axes=()) if aval.shape else scalar
 
 
