@@ -2,6 +2,7 @@
 
 import builtins
 import functools
+import itertools
 import logging
 
 from ..core.errors import ArgumentError
@@ -62,9 +63,9 @@ def log(fmt=None, *args, ordered=False, partitioned=False, skip_format_check=Fal
 
 def _check_format(fmt, args, kwargs):
     """ValueError if the text does not name all arguments (often an f-string was written by mistake); other errors if it names more."""
-    used = set()
+    used, places = set(), itertools.count()
     for name in _fields(fmt):
-        name = name.split(".")[0].split("[")[0] or str(len(used))
+        name = name.split(".")[0].split("[")[0] or str(next(places))
         used.add(name)
         if name.isdigit():
             args[int(name)]  # noqa: B018  IndexError

@@ -425,7 +425,7 @@ def add_batch_axis(x, size):
 
 
 def filled_like(x, value):
-    """`value` in the shape and type, weak or not, of x."""
+    """`value` in the shape and type, weak or not, of x; an Array if x is one."""
     aval = x._node.aval
     scalar = wrap(scalar_constant(value, aval.dtype, aval.device, aval.weak_type, x._node.flags & ARRAY))
     return broadcast_in_dim(scalar, shape=aval.shape, axes=()) if aval.shape else scalar
