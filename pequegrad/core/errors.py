@@ -61,7 +61,7 @@ class PromotionError(PequegradError, ValueError):
     """Operands of dtypes that are not promoted to one (strict promotion)."""
 
 
-class ArgumentError(PequegradError, TypeError, ValueError):
+class ArgumentError(PequegradError, ValueError, TypeError):
     """An argument of the wrong kind or value."""
 
 
