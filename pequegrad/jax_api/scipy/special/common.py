@@ -2,8 +2,9 @@
 
 from ....core.dtype import default_float, dt, is_complex
 from ....ops.arithmetic import astype
+from ...convert import as_array
 from ...custom_derivatives import SymbolicZero, custom_jvp
-from ...numpy.promotion import inexact
+from ...numpy.promotion import inexact, strong
 
 
 def real_inexact(name, *args):
@@ -15,10 +16,8 @@ def real_inexact(name, *args):
 
 
 def strict_floats(name, x):
-    """An Array of float32 or float64; TypeError for any other dtype."""
-    from ... import numpy as jnp
-
-    x = jnp.asarray(x)
+    """An Array of float32 or float64, its dtype not weak; TypeError for any other dtype."""
+    x = strong(as_array(x, name))
     if x.dtype not in (dt.float32, dt.float64):
         raise TypeError(f"{name}: x.dtype={x.dtype} is not supported: it takes float32 and float64.")
     return x
@@ -68,6 +67,7 @@ __all__ = [
     "is_complex",
     "polynomial",
     "real_inexact",
+    "strong",
     "strict_floats",
     "with_derivatives",
 ]

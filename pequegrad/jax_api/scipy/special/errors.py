@@ -9,7 +9,7 @@ from ....core.dtype import complex_of, dt
 from ....primitives.elementwise import convert_to
 from ... import lax
 from ... import numpy as jnp
-from .common import in_wide, inexact, is_complex, polynomial, real_inexact, with_derivatives
+from .common import in_wide, inexact, is_complex, polynomial, real_inexact, strong, with_derivatives
 
 
 def erf(x):
@@ -33,7 +33,7 @@ def erfinv(x):
 def wofz(z):
     """Faddeeva's function exp(-z^2) erfc(-i z), complex."""
     (z,) = inexact("wofz", z)
-    return _wofz(convert_to(z, complex_of(z.dtype), z.weak_type))
+    return _wofz(z if is_complex(z.dtype) else convert_to(z, complex_of(z.dtype)))
 
 
 @with_derivatives(lambda z, out: -2 * z * out + complex(0, 2 / math.sqrt(math.pi)))
@@ -68,7 +68,7 @@ def _wofz_above(z):
 def erfcx(x):
     """exp(x^2) erfc(x)."""
     (x,) = inexact("erfcx", x)
-    return _wofz(1j * x) if is_complex(x.dtype) else _erfcx(x)
+    return _wofz(1j * x) if is_complex(x.dtype) else _erfcx(strong(x))
 
 
 @with_derivatives(lambda x, out: 2 * x * out - 2 / math.sqrt(math.pi))
@@ -127,7 +127,7 @@ _DAWSN = (
 
 def dawsn(x):
     """Dawson's integral: exp(-x^2) times the integral of exp(t^2) from 0 to x."""
-    return _dawsn(*real_inexact("dawsn", x))
+    return _dawsn(strong(*real_inexact("dawsn", x)))
 
 
 @with_derivatives(lambda x, out: 1 - 2 * x * out)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import lax
 from ... import numpy as jnp
-from .common import default_float, inexact, is_complex, real_inexact, with_derivatives
+from .common import default_float, inexact, is_complex, real_inexact, strong, with_derivatives
 
 
 def _of_primitive(name, function, doc, parameters):
@@ -17,7 +17,8 @@ def _of_primitive(name, function, doc, parameters):
     from inspect import Parameter, Signature
 
     def general(*args, **kwargs):
-        return function(*inexact(name, *general.__signature__.bind(*args, **kwargs).args))
+        arrays = inexact(name, *general.__signature__.bind(*args, **kwargs).args)
+        return function(*jnp.broadcast_arrays(*arrays))
 
     general.__name__ = general.__qualname__ = name
     general.__signature__ = Signature([Parameter(p, Parameter.POSITIONAL_OR_KEYWORD) for p in parameters.split()])
@@ -33,7 +34,7 @@ gammaincc = _of_primitive("gammaincc", lax.igammac, "The regularised upper incom
 
 def gammasgn(x):
     """The sign of gamma(x); nan at its poles -1, -2, ..."""
-    (x,) = real_inexact("gammasgn", x)
+    x = strong(*real_inexact("gammasgn", x))
     whole = jnp.floor(x)
     below = x < 0
     negative = (below & (whole % 2 != 0)) | ((x == 0) & jnp.signbit(x))

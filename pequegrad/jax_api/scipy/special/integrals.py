@@ -11,7 +11,7 @@ from ... import lax
 from ... import numpy as jnp
 from ...custom_derivatives import custom_jvp
 from . import tables
-from .common import inexact, polynomial, real_inexact, strict_floats, with_derivatives
+from .common import inexact, polynomial, real_inexact, strict_floats, strong, with_derivatives
 
 
 def _ratio(table, x):
@@ -35,7 +35,7 @@ def _expi(x):
     for i, table in enumerate(others, 1):
         further = jnp.exp(positive) * w * (w * _ratio(table, w) + 1)
         found = jnp.where(positive > 2**i, further, found)
-    found = jnp.where(positive > 0, found, jnp.where(x == 0, -math.inf, math.nan))
+    found = jnp.where(x > 0, found, math.nan)
     return jnp.where(x < 0, -exp1(jnp.where(x < 0, -x, 1)), found)
 
 
@@ -145,7 +145,7 @@ def sici(x):
     (x,) = inexact("sici", x)
     if is_complex(x.dtype):
         raise ValueError(f"Argument `x` to sici must be real-valued. Got dtype {x.dtype}.")
-    return _sici(x)
+    return _sici(strong(x))
 
 
 def _sici_of(x):
@@ -161,7 +161,7 @@ def _sici_of(x):
     f, g = (jnp.where(large < 8, *(_ratio(t, z) for t in rows)) for rows in (tables.SICI_F, tables.SICI_G))
     f, g = f / large, g * z
     f, g = jnp.where(far, 1 / large, f), jnp.where(far, 0, g)
-    wave = jnp.isfinite(large)
+    wave = ~jnp.isinf(large)
     rest_si, rest_ci = (jnp.where(wave, v, 0) for v in (f * cosine + g * sine, f * sine - g * cosine))
     si = jnp.where(near, jnp.where(size == 0, 0, si), math.pi / 2 - rest_si)
     ci = jnp.where(near, jnp.where(size == 0, -math.inf, ci), rest_ci)

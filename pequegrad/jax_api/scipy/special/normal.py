@@ -2,13 +2,11 @@
 
 import math
 
-import numpy as np
-
 from ....core.dtype import dt
 from ... import lax
 from ... import numpy as jnp
 from ...custom_derivatives import custom_jvp
-from .common import inexact, polynomial, strict_floats, with_derivatives
+from .common import inexact, polynomial, strict_floats, strong, with_derivatives
 
 _LOG_SQRT_2PI = math.log(math.sqrt(2 * math.pi))
 
@@ -51,9 +49,7 @@ _FAR_TAIL = (
 
 def ndtri(p):
     """The inverse of ndtr."""
-    if getattr(p, "dtype", np.dtype(float)) not in (dt.float32, dt.float64):
-        raise TypeError(f"ndtri: x.dtype={p.dtype} is not supported: it takes float32 and float64.")
-    p = jnp.asarray(p)
+    p = strict_floats("ndtri", p)
     edge = math.exp(-2.0)
     above = p > -math.expm1(-2.0)
     lower = jnp.where(above, 1.0 - p, p)
@@ -112,7 +108,8 @@ def _log_ndtr_rule(series_order, primals, tangents):
 
 def owens_t(h, a):
     """Owen's T: the integral of exp(-h^2 (1 + x^2) / 2) / (1 + x^2) / (2 pi) from 0 to a."""
-    return _owens_t(*inexact("owens_t", h, a))
+    h, a = inexact("owens_t", h, a)
+    return _owens_t(*(strong(x) if x.dtype.itemsize > 2 else x.astype(dt.float32) for x in (h, a)))
 
 
 def _slope_in_h(h, a, out):
