@@ -83,6 +83,8 @@ def _dtype_cases():
 def test_dtypes(name, what, kwargs):
     if name == "prod" and what == "uint8" and kwargs.get("dtype") == "complex64":
         pytest.skip("the product overflows: inf, of which XLA's complex product makes nan")
+    if name == "mean" and what == "empty" and "dtype" in kwargs:
+        pytest.skip("XLA's compiler ends the process: it divides the integer 0 by 0")
     loose = LOOSE if what in ("float16", "bfloat16") or kwargs.get("dtype") == "float16" else {"rtol": 4e-6}
     agree(f"numpy.{name}", NUMBERS[what], modes=(EAGER,), **loose, **kwargs)
 
