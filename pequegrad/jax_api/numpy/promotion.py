@@ -33,8 +33,8 @@ def inexact(name, *args):
 
 
 def numeric(name, *args):
-    """`common`, with the default integers for bool."""
-    return [convert_to(x, dtypes.default_int()) if x.dtype.kind == "b" else x for x in common(name, *args)]
+    """`common`, with int32 for bool."""
+    return [convert_to(x, dtypes.dt.int32) if x.dtype.kind == "b" else x for x in common(name, *args)]
 
 
 def strong(x):
