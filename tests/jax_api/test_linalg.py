@@ -187,6 +187,10 @@ DECOMPOSED = [
 @pytest.mark.parametrize("name, options, x", DECOMPOSED)
 def test_decompositions(name, options, x, reproduced):
     differentiable = name in ("qr", "eigh") or options.get("full_matrices") is False
+    if (
+        "symmetrize_input" in options
+    ):  # the upper triangle is read as the lower one of a^H: the gradient is the transpose of JAX's
+        differentiable = False
     modes = (
         MODES if FULL and differentiable and x.dtype.kind != "c" else (EAGER, "grad") if differentiable else (EAGER,)
     )
