@@ -77,7 +77,8 @@ def _grad(root, function, arrays):
         if not leaves:
             return root.numpy.sum(arrays[floating[0]] * 0)
         # a weight for each element, so that a permutation of the result shows
-        sums = [root.numpy.sum(root.numpy.real(x) * _weights(root, x)) for x in leaves]
+        parts = [root.numpy.real(x) if np.dtype(x.dtype).kind == "c" else x for x in leaves]
+        sums = [root.numpy.sum(x * _weights(root, x)) for x in parts]
         return functools.reduce(lambda a, b: a + b, sums)
 
     return root.grad(total, argnums=floating)(*map(root.numpy.asarray, arrays)) if floating else ()
