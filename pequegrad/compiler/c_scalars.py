@@ -52,7 +52,9 @@ def register_type(dtype):
     name = dtype.name
     if name in INTEGER:
         return f"{name}_t"
-    return {"bool": "uint8_t", "float64": "double", "key<fry>": "uint64_t", **dict.fromkeys(FLOAT[:3], "float")}.get(name)
+    return {"bool": "uint8_t", "float64": "double", "key<fry>": "uint64_t", **dict.fromkeys(FLOAT[:3], "float")}.get(
+        name
+    )
 
 
 def load_expression(dtype, text):

@@ -31,7 +31,7 @@ generated beside the jvp for elementwise primitives that state partial derivativ
 from ..core.errors import ArgumentError, DeviceMismatchError
 from ..core.evaluate import OUTPUT, evaluate
 from ..core.graph import GraphTrace
-from ..core.node import LINEAR, Node, Spec, constant, scalar_constant, state
+from ..core.node import ARRAY, LINEAR, Node, Spec, constant, scalar_constant, state
 from ..core.tensor import Tensor, wrap
 
 PRIMITIVES = {}  # name -> Primitive, in order of definition
@@ -159,8 +159,9 @@ def _numbers_to_tensors(primitive, operands):
 
 def number(value, like):
     """The Python number `value` as a 0-d Tensor of the dtype and device of `like`."""
-    aval = like._node.aval
-    return wrap(scalar_constant(value, aval.dtype, aval.device, True))
+    node = like._node
+    aval = node.aval
+    return wrap(scalar_constant(value, aval.dtype, aval.device, True, node.flags & ARRAY))
 
 
 def is_linear(x):
