@@ -10,7 +10,7 @@ from ..core.node import face
 from ..transforms import callbacks
 from ..transforms.tree import flatten
 
-__all__ = ["breakpoint", "callback", "inspect_array_sharding", "log", "print"]
+__all__ = ["breakpoint", "callback", "inspect_array_sharding", "log", "print", "visualize_array_sharding"]
 
 
 def callback(callback=None, *args, ordered=False, partitioned=False, **kwargs):
@@ -100,6 +100,17 @@ def breakpoint(*, backend=None, filter_frames=True, num_frames=None, ordered=Fal
 
     callback(enter, **kwargs)
     return token
+
+
+def visualize_array_sharding(arr, **kwargs):
+    """Prints which device holds which part of an array of one or two axes: a box."""
+    if arr.ndim not in (1, 2):
+        raise ValueError("`visualize_array_sharding` only supports 1D and 2D arrays.")
+    label = f"  {arr.device.platform.upper()} {arr.device.id}  "
+    height = 1 if arr.ndim == 1 else 3
+    rows = [label if i == height // 2 else " " * len(label) for i in range(height)]
+    line = "\u2500" * len(label)
+    builtins.print("\n".join([f"\u250c{line}\u2510", *(f"\u2502{row}\u2502" for row in rows), f"\u2514{line}\u2518"]))
 
 
 def inspect_array_sharding(value, *, callback):

@@ -22,8 +22,6 @@ def ravel_pytree(pytree):
     with face(True):
         arrays = [as_array(x, "ravel_pytree") for x in leaves]
         dtype, weak_type = promote(*[x._node.aval.weak_pair for x in arrays])
-        if any(x.dtype != dtype or x.weak_type for x in arrays):
-            weak_type = False
         rows = [convert_to(reshape(x, shape=(x.size,)), dtype, weak_type) for x in arrays]
         vector = concatenate(*rows, axis=0) if len(rows) > 1 else rows[0]
     types, size = [(x.shape, x.dtype) for x in arrays], vector.size

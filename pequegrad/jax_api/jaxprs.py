@@ -257,6 +257,9 @@ def jaxpr_as_fun(closed_jaxpr, *args):
 # ---- the text --------------------------------------------------------------------------------------------
 
 
+_WIDTH = 80  # what fits is one line
+
+
 class _Names(dict):
     """Variable -> a, b, ..., z, aa, ab, ...; in the order in which they are asked for."""
 
@@ -291,6 +294,10 @@ def _lines(jaxpr, names, indent):
     outs = ", ".join(_atom(v, names) for v in jaxpr.outvars) + ("," if len(jaxpr.outvars) == 1 else "")
     if not body:
         yield f"{head}  in ({outs}) }}"
+        return
+    line = f"{head} {'; '.join(map(str.strip, body))} in ({outs}) }}"
+    if len(body) == len(jaxpr.eqns) and len(indent + line) <= _WIDTH:
+        yield line
         return
     yield head
     yield from body

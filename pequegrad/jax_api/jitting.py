@@ -1,6 +1,7 @@
 """jax.jit."""
 
 import functools
+import sys
 import weakref
 from operator import index
 
@@ -17,12 +18,15 @@ __all__ = ["clear_caches", "jit"]
 _functions = weakref.WeakSet()
 
 
-class _Unspecified:
+class _Default:
+    def __init__(self, text):
+        self.text = text
+
     def __repr__(self):
-        return "UnspecifiedValue"
+        return self.text
 
 
-UNSPECIFIED = _Unspecified()
+UNSPECIFIED, _NO_FUNCTION = _Default("UnspecifiedValue"), _Default("<not-specified>")
 
 
 class Jitted(core.jit):
@@ -42,6 +46,14 @@ class Jitted(core.jit):
         with face(True):  # trees as JAX has them
             key, traced, static = super()._key(args, kwargs)
         return (*key, config.jax_enable_x64), traced, static
+
+    def _call(self, args, kwargs):
+        if "pequegrad.jax_api.experimental.checkify" in sys.modules:
+            from .experimental.checkify import collecting
+
+            if collecting():  # what is checked inside is a result of the function that is checkified
+                return self.function(*args, **kwargs)
+        return super()._call(args, kwargs)
 
     # ---- what jax.stages.Wrapped has -----------------------------------------------------------------------
 
@@ -112,7 +124,7 @@ def clear_caches():
     core.clear_caches()
 
 
-def jit(fun=UNSPECIFIED, /, *, in_shardings=UNSPECIFIED, out_shardings=UNSPECIFIED, static_argnums=None, static_argnames=None,
+def jit(fun=_NO_FUNCTION, /, *, in_shardings=UNSPECIFIED, out_shardings=UNSPECIFIED, static_argnums=None, static_argnames=None,
         donate_argnums=None, donate_argnames=None, keep_unused=False, device=None, backend=None, inline=False,
         compiler_options=None):  # fmt: skip
     """A function that is traced once for each kind of arguments and then runs as one program.
@@ -120,7 +132,7 @@ def jit(fun=UNSPECIFIED, /, *, in_shardings=UNSPECIFIED, out_shardings=UNSPECIFI
     Static arguments are Python values (hashable): the function is traced for each of their values. Donated ones are given up by the
     caller: their memory may serve the results. There is one device, so that shardings, device and backend say nothing.
     """
-    if fun is UNSPECIFIED:
+    if fun is _NO_FUNCTION:
         return functools.partial(
             jit, static_argnums=static_argnums, static_argnames=static_argnames, donate_argnums=donate_argnums,
             donate_argnames=donate_argnames, device=device, backend=backend,
