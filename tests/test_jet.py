@@ -92,7 +92,16 @@ def test_all_elementwise_primitives_are_here():
     stated = {
         name for name, p in PRIMITIVES.items() if issubclass(p.rules, Elementwise) and "derivative" in vars(p.rules)
     }
-    special = {"igamma", "igammac", "igamma_grad_a", "random_gamma_grad", "betainc", "zeta", "bessel_i0e", "bessel_i1e"}  # in test_gamma.py
+    special = {
+        "igamma",
+        "igammac",
+        "igamma_grad_a",
+        "random_gamma_grad",
+        "betainc",
+        "zeta",
+        "bessel_i0e",
+        "bessel_i1e",
+    }  # in test_gamma.py
     assert stated <= UNARY.keys() | BINARY.keys() | special | {"integer_pow", "polygamma"}  # these take a parameter
 
 

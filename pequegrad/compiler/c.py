@@ -136,11 +136,15 @@ class Code(Lanes):
         held = {}  # what a tile holds -> its name: reads of the same elements through axes of different names share one
         for key, (read, loops) in self.plan.turned.items():
             places = tuple((loop.size, read.strides.get(loop.last, 0)) for loop in (*self.plan.rows, *loops))
-            if (read.node, read.constant, places) in held:
-                self.tiles[key] = held[read.node, read.constant, places]
+            in_pass = (
+                id(loops) if self.plan.columns and loops[-1].size > LANES else None
+            )  # filled there, block by block
+            what = read.node, read.constant, places, in_pass
+            if what in held:
+                self.tiles[key] = held[what]
                 continue
             kind, name = c_type(read.node.aval.dtype), f"z{len(held)}"
-            self.tiles[key] = held[read.node, read.constant, places] = name
+            self.tiles[key] = held[what] = name
             self.filled.append(key)
             self.line(f"{kind} *const {name} = ({kind} *)(scratch + {self.scratch});")
             count = math.prod(loop.size for loop in loops)
@@ -220,11 +224,12 @@ class Code(Lanes):
         for accumulator in sums.values():
             accumulator.begin(self)
         clauses = "".join(accumulator.clause() for accumulator in sums.values())
-        if not any(loops[-1].last not in self._partial_axes(n) for n in current.partials if n not in sums):
-            self.line(f"#pragma omp simd{clauses}")  # each iteration writes to a place of its own
-        self.open(f"for (int64_t c{k} = {low}; c{k} < {high}; c{k}++)")
-        self._body(current, sums)
-        self.close()
+        for begin, end in self.segments(current, low, high):
+            if not any(loops[-1].last not in self._partial_axes(n) for n in current.partials if n not in sums):
+                self.line(f"#pragma omp simd{clauses}")  # each iteration writes to a place of its own
+            self.open(f"for (int64_t c{k} = {begin}; c{k} < {end}; c{k}++)")
+            self._body(current, sums)
+            self.close()
         for accumulator in sums.values():
             accumulator.end_block(self)
         if blocked:

@@ -1,5 +1,6 @@
 """Graph -> Graph: groups of nodes become `loop` nodes, each one kernel of generated code."""
 
+import functools
 import hashlib
 import math
 
@@ -7,17 +8,19 @@ from ..core.dtype import dt
 from ..core.evaluate import OUTPUT
 from ..core.graph import GraphTrace
 from ..core.node import Spec, detached, is_constant, make_aval, stand_in
+from ..primitives.access import fresh
 from ..primitives.base import output
 from ..primitives.elementwise import convert
 from .c import Code
 from .c_scalars import HALVES, expression, register_type
 from .epilogues import plan_with_product, with_wide_products
-from .groups import ROWS, SMALL, Grouping
+from .groups import ROWS, SMALL, Grouping, accesses
 from .loops import cost_of, plan_of
 from .recompute import recomputed
 
 CHUNKS = 64  # most partial results of one reduction
 CHUNK = 1 << 13  # elements that are worth a partial result
+RUN = 8  # elements of the innermost loop for which it pays to join arrays in a kernel
 
 
 class Kernel:
@@ -72,9 +75,32 @@ def can_fuse(node):
         kernel, params = node.spec.primitive.lower(*node.spec.inputs, **node.spec.params)
         dtypes = [aval.dtype for aval in node.spec.inputs]
         return expression(kernel, params, ["x"] * len(dtypes), dtypes, node.aval.dtype) is not None
+    if form == "join":
+        return _is_joined_in_runs(node)
+    if form == "counted":
+        if accesses(node, fresh(node.aval.shape)) is None:
+            return False
+        kernel, params = node.spec.primitive.lower(*node.spec.inputs, **node.spec.params)
+        return expression(kernel, params, ["x"] * 3, [node.aval.dtype], node.aval.dtype) is not None
     if form == "gather":
         return len(node.spec.params["places"].index_map) == 1
     return form in ("reduction", "partial", "iota")
+
+
+def _is_joined_in_runs(node):
+    """True if the loop that reads the operands of a join goes over many elements."""
+    index = fresh(node.aval.shape)
+    reads = accesses(node, index)
+    if reads is None:
+        return False
+    out = [
+        i
+        for aval in node.spec.inputs
+        if aval.ndim
+        for i, (m, n) in enumerate(zip(aval.shape, node.aval.shape))
+        if m != n
+    ]
+    return math.prod(node.aval.shape[max(out, default=0) :]) >= RUN
 
 
 # ---- reductions that are cut into chunks -------------------------------------------------------------
@@ -129,16 +155,24 @@ def _chunks(node, work):
 
 def fuse(graph):
     """The graph with its groups as loop nodes. Groups of one node stay as they are: the runtime has a kernel for them."""
-    graph = recomputed(with_partial_reductions(with_wide_products(graph)), can_fuse)
-    grouping = Grouping(graph, can_fuse)
-    groups, taken = {}, set()
-    for group in reversed(dict.fromkeys(grouping.group.values())):
-        plan = plan_with_product(group, grouping, taken)
-        if plan is None and (len(group.members) > 1 or group.members[0].spec.primitive.form == "partial"):
-            plan = plan_of(group, grouping)
-        if plan is not None:
-            groups[group] = plan
-    return _rebuilt(graph, grouping, groups)
+    known = functools.cache(can_fuse)
+    graph = recomputed(with_partial_reductions(with_wide_products(graph)), known)
+    unsuited, more = set(), True
+    while more:  # until no plan would rather not have one of its members
+        grouping = Grouping(graph, lambda node: node not in unsuited and known(node))
+        plans, taken = {}, set()
+        for group in reversed(dict.fromkeys(grouping.group.values())):
+            first = group.members[0]
+            plan = plan_with_product(group, grouping, taken)
+            if plan is None and (
+                len(group.members) > 1 or first.spec.primitive.form == "partial" or grouping.bears(first)
+            ):
+                plan = plan_of(group, grouping)
+            if plan is not None:
+                plans[group] = plan
+        more = {node for plan in plans.values() for node in plan.unsuited}
+        unsuited |= more
+    return _rebuilt(graph, grouping, plans)
 
 
 def _rebuilt(graph, grouping, plans):

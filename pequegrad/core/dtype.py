@@ -53,6 +53,7 @@ class DtypeNamespace:
 
 dt = DtypeNamespace()
 
+
 class KeyDtype:
     """The dtype of random keys (`key.dtype` in jax_api), 64 bits each: no number, but indexed, joined, selected and compared."""
 
@@ -236,7 +237,9 @@ def promote(*operands):
         common = set.intersection(*(_ABOVE[v] for v in vertices))
         if not common:
             if key_dtype.name in vertices:
-                raise DtypeError(f"Random keys and numbers have no common dtype: {', '.join(d.name for d, _ in operands)}.")
+                raise DtypeError(
+                    f"Random keys and numbers have no common dtype: {', '.join(d.name for d, _ in operands)}."
+                )
             raise PromotionError(
                 f"Dtypes {', '.join(sorted(vertices))} meet, and jax_numpy_dtype_promotion is 'strict'.",
                 fix="convert one of the operands: x.astype(dtype).",

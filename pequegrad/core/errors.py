@@ -41,6 +41,10 @@ class ShapeError(PequegradError, ValueError, TypeError):
     """Shapes or axes that do not fit an operation."""
 
 
+class AxisError(ShapeError, IndexError):
+    """An axis that an array does not have; as NumPy's, a ValueError and an IndexError."""
+
+
 class BroadcastError(ShapeError, TypeError):
     """Operands whose shapes do not broadcast with one another. NumPy calls that a ValueError, JAX a TypeError."""
 
@@ -63,6 +67,10 @@ class PromotionError(PequegradError, ValueError):
 
 class ArgumentError(PequegradError, ValueError, TypeError):
     """An argument of the wrong kind or value."""
+
+
+class MisfitError(ShapeError, ArgumentError):
+    """Shapes that do not fit a function: a TypeError where JAX raises one, and a ValueError as everywhere else."""
 
 
 class DeviceError(PequegradError, RuntimeError):
@@ -115,6 +123,10 @@ class MappingError(PequegradError, NotImplementedError):
 
 class GradientError(PequegradError, ValueError):
     """A derivative that does not exist or can no longer be computed."""
+
+
+class ForwardModeError(GradientError, TypeError):
+    """Forward mode through a function of which only the reverse mode is known."""
 
 
 class GradientCheckError(PequegradError, AssertionError):

@@ -14,6 +14,14 @@ from .convert import as_array
 __all__ = ["checkpoint", "checkpoint_name", "checkpoint_policies", "print_saved_residuals", "remat"]
 
 
+class _Deprecated:
+    def __repr__(self):
+        return "Deprecated"
+
+
+_DEPRECATED = _Deprecated()
+
+
 # ---- policies: (primitive, *avals, **params) -> bool, as in JAX --------------------------------------------
 
 
@@ -90,14 +98,14 @@ checkpoint_policies = SimpleNamespace(
 # ---- checkpoint ------------------------------------------------------------------------------------------
 
 
-def checkpoint(fun, *, prevent_cse=True, policy=None, static_argnums=(), static_argnames=(), concrete=False):
+def checkpoint(fun, *, prevent_cse=True, policy=None, static_argnums=(), static_argnames=(), concrete=_DEPRECATED):
     """`fun`, of which only the arguments, and what `policy` says, are kept for the backward pass.
 
     prevent_cse says nothing here: recomputation is never merged with the first computation.
     """
     if not callable(fun):
         raise ArgumentError(f"checkpoint takes a function, got {fun!r}.")
-    if concrete:
+    if concrete is not _DEPRECATED:
         raise NotImplementedError("The option concrete of checkpoint is no longer in JAX: use static_argnums.")
     names = {static_argnames} if isinstance(static_argnames, str) else set(static_argnames)
     fixed = {static_argnums} if isinstance(static_argnums, int) else set(static_argnums)
@@ -116,7 +124,7 @@ def checkpoint(fun, *, prevent_cse=True, policy=None, static_argnums=(), static_
     return checkpointed
 
 
-def remat(fun, *, prevent_cse=True, policy=None, static_argnums=(), concrete=False):
+def remat(fun, *, prevent_cse=True, policy=None, static_argnums=(), concrete=_DEPRECATED):
     """checkpoint under its other name."""
     return checkpoint(fun, prevent_cse=prevent_cse, policy=policy, static_argnums=static_argnums, concrete=concrete)
 

@@ -8,6 +8,7 @@ import importlib
 
 import numpy as np
 
+from ..core.dtype import dt, key_dtype
 from ..core.errors import DtypeError, ShapeError
 from ..core.node import TRACKED, leaf, state
 from ..core.tensor import Tensor, set_array_class
@@ -20,7 +21,7 @@ from ..primitives.representation import bitcast_convert
 from ..primitives.representation import copy as copied
 from ..runtime import library
 from . import at
-from .convert import SCALARS, convertible, from_numpy, place_of, requested
+from .convert import SCALARS, convertible, from_numpy, number, place_of, requested
 
 
 class Array(Tensor):
@@ -42,6 +43,8 @@ class Array(Tensor):
             return f"Traced<{node.frame.transform}>[{node.aval}{weak}]"
         if self.is_deleted():
             return f"<deleted Array {node.aval}>"
+        if node.aval.dtype == key_dtype:
+            return f"Array({node.aval.shape}, dtype={node.aval.dtype}) overlaying:\n{_words(self)}"
         value = self._read("repr()")
         text = np.array2string(value, separator=", ", prefix="Array(")
         if not value.size:
@@ -49,13 +52,24 @@ class Array(Tensor):
         return f"Array({text}, dtype={node.aval.dtype.name}{weak})"
 
     def __str__(self):
-        return repr(self) if _is_traced(self) or self.is_deleted() else str(self._read("str()"))
+        if _is_traced(self) or self.is_deleted() or self.dtype == key_dtype:
+            return repr(self)
+        return str(self._read("str()"))
 
     def __format__(self, spec):
         if _is_traced(self):
             return format(str(self), spec)
+        if self.dtype == key_dtype:
+            return format(str(self), spec)
         value = self._read("format()")
         return format(value[()] if value.ndim == 0 else value, spec)
+
+    def _read(self, reader):
+        if self.dtype == key_dtype:
+            raise TypeError(
+                f"{reader}: random keys are no numbers. Use jax.random.key_data(key) for the words of which they are made."
+            )
+        return super()._read(reader)
 
     # ---- what it refuses ---------------------------------------------------------------------------------
 
@@ -74,7 +88,7 @@ class Array(Tensor):
     def __array__(self, dtype=None, context=None, copy=None):
         """A NumPy array on the same memory, which is read-only; a copy if `copy` or another dtype asks for one."""
         self._computed("np.asarray()")
-        on_host = self.device.kind == "cpu"
+        on_host = self.device.kind == "cpu" and self.dtype != key_dtype
         view = library.view_of(self._node.value, self._node.aval) if on_host else self._read("np.asarray()")
         return np.array(view, dtype, copy=copy)
 
@@ -237,6 +251,8 @@ class Array(Tensor):
         return copied
 
     def __reduce__(self):
+        if self.dtype == key_dtype:
+            return _unpickled_keys, (_words(self).numpy(),)
         return _unpickled, (self.numpy(), self.weak_type)
 
     # ---- other forms -------------------------------------------------------------------------------------
@@ -341,6 +357,14 @@ def _viewed(x, dtype):
     return reshape(bitcast_convert(x, dtype=dtype), shape)
 
 
+def _unpickled_keys(words):
+    return bitcast_convert(from_numpy(words), dtype=key_dtype)
+
+
+def _words(keys):
+    return bitcast_convert(keys, dtype=dt.uint32)
+
+
 set_array_class(Array)
 
 
@@ -358,10 +382,22 @@ def _other(x, name):
     return NotImplemented
 
 
+def _wrapped(x, dtype):
+    """The int x as the dtype of an Array that it meets takes it: modulo its range."""
+    bits = 8 * dtype.itemsize
+    low = 0 if dtype.kind == "u" else -1 << bits - 1
+    if low <= x < low + (1 << bits):
+        return x
+    number(x)  # OverflowError if it fits no Array
+    return (x - low) % (1 << bits) + low
+
+
 def _forward(name, general):
     @functools.wraps(general)
     def method(self, other):
         other = _other(other, name)
+        if type(other) is int and self._node.aval.dtype.kind in "iu":
+            other = _wrapped(other, self._node.aval.dtype)
         return NotImplemented if other is NotImplemented else general(self, other)
 
     return method
@@ -371,6 +407,8 @@ def _reflected(name, general):
     @functools.wraps(general)
     def method(self, other):
         other = _other(other, name)
+        if type(other) is int and self._node.aval.dtype.kind in "iu":
+            other = _wrapped(other, self._node.aval.dtype)
         return NotImplemented if other is NotImplemented else general(other, self)
 
     return method

@@ -162,6 +162,13 @@ def _updated(x, index, values, combine, mode, unique, wrap):
     return convert_to(s.reshape_to(out, shape), dtype, weak_type)
 
 
+def _each(func, x):
+    """func of each element of x, in the dtype of x."""
+    from .transforms import vmap
+
+    return convert_to(s.reshape_to(vmap(func)(s.reshape_to(x, (x.size,))), x.shape), x.dtype, x.weak_type)
+
+
 class At:
     """x.at: x.at[index] is what has the methods."""
 
@@ -220,16 +227,26 @@ class IndexedAt:
         return _updated(s.filled_like(self.array, 1), self.index, values, "mul", mode, unique, wrap)
 
     def apply(self, func, *, indices_are_sorted=False, unique_indices=False, mode=None, wrap_negative_indices=True):
-        """x with x[index] = func(x[index]): func takes one element; it is applied once, also for positions that are repeated."""
-        from .transforms import vmap
-
+        """x with x[index] = func(x[index]): func takes one element; where a position is repeated it is applied again."""
         wrap = wrap_negative_indices
         x, index = prepared(self.array, self.index, clamp=True, wrap=wrap)
+        if not unique_indices and any(isinstance(i, Tensor) and i.ndim and i.dtype.kind != "b" for i in index):
+            return self._applied_repeatedly(func, mode, wrap)
         part = indexing.getitem(x, index, "clip", None, wrap)
-        if not part.size:
-            return self.array
-        new = s.reshape_to(vmap(func)(s.reshape_to(part, (part.size,))), part.shape)
-        return _updated(self.array, self.index, convert_to(new, self.array.dtype), "set", mode, unique_indices, wrap)
+        new = _each(func, part) if part.size else part
+        return _updated(self.array, self.index, new, "set", mode, unique_indices, wrap)
+
+    def _applied_repeatedly(self, func, mode, wrap):
+        counts = convert_to(s.filled_like(self.array, 0), np.dtype(np.int32), False)
+        counts = _updated(counts, self.index, 1, "add", mode, False, wrap)
+
+        def step(state):
+            done, x = state
+            return done + 1, arithmetic.where(counts > done, _each(func, x), x)
+
+        from ..transforms.control_flow import while_loop
+
+        return while_loop(lambda state: (counts > state[0]).any(), step, (convertible(np.int32(0)), self.array))[1]
 
 
 def _method(combine, doc):

@@ -156,16 +156,26 @@ def _parsed(name, text):
 config = Config()
 
 
+class _NoDefault:
+    def __repr__(self):
+        return "<no default>"
+
+
+_NO_DEFAULT = _NoDefault()
+
+
 class Switch:
-    """A context manager for a switch: `with switch(value): ...`."""
+    """A context manager for a switch: `with switch(value): ...`; without a value that is True, of a bool."""
 
     def __init__(self, name, default=None):
         self.name, self.default = name, default
         self.__name__ = name.removeprefix("jax_")
         self.__doc__ = f"Context manager: {name} has the value new_val inside."
 
-    def __call__(self, new_val=None):
-        return config.temporarily(self.name, self.default if new_val is None else new_val)
+    def __call__(self, new_val=_NO_DEFAULT):
+        if new_val is _NO_DEFAULT and self.default is None:
+            raise TypeError(f"{self} needs a value.")
+        return config.temporarily(self.name, self.default if new_val is _NO_DEFAULT else new_val)
 
     value = property(lambda self: config.values[self.name], doc="The value now.")
 
@@ -173,10 +183,15 @@ class Switch:
         return f"jax.{self.__name__}"
 
 
+def transfer_guard(new_val):
+    """Context manager: transfers between host and device are all allowed, whatever it says: there is one memory."""
+    return config.temporarily("jax_transfer_guard", new_val)
+
+
 _SWITCHES = """allow_f16_reductions array_garbage_collection_guard debug_infs debug_key_reuse debug_nans default_device
     default_matmul_precision default_prng_impl enable_checks enable_custom_prng enable_x64 explain_cache_misses legacy_prng_key
     log_compiles no_execution no_tracing numpy_dtype_promotion numpy_rank_promotion remove_size_one_mesh_axis_from_type
-    softmax_custom_jvp thread_guard threefry_partitionable transfer_guard transfer_guard_device_to_device
+    softmax_custom_jvp thread_guard threefry_partitionable transfer_guard_device_to_device
     transfer_guard_device_to_host transfer_guard_host_to_device check_tracer_leaks""".split()
 
 for _name in _SWITCHES:
@@ -236,4 +251,4 @@ def _from_environment():
 
 _from_environment()
 
-__all__ = list(_SWITCHES) + ["checking_leaks", "config", "disable_jit"]
+__all__ = list(_SWITCHES) + ["checking_leaks", "config", "disable_jit", "transfer_guard"]

@@ -14,7 +14,7 @@ from ..core.device import device as devices
 from ..core.dtype import PYTHON_TYPES
 from ..core.node import ARRAY, constant, leaf, make_aval, scalar_constant
 from ..core.tensor import Tensor, wrap
-from ..ops.creation import set_array_conversion
+from ..ops.creation import as_tensor, set_array_conversion
 from ..runtime import library
 from .configuration import config
 
@@ -26,7 +26,7 @@ SCALARS = (bool, int, float, complex)
 def canonical(dtype):
     """The dtype that arrays get where `dtype` is asked for: its 32-bit form unless jax_enable_x64 is on."""
     dtype = dtypes.canonical(dtype)
-    return dtype if dtypes.default_int() is dtypes.dt.int64 else _NARROW.get(dtype.name, dtype)
+    return dtype if dtypes.default_int().itemsize == 8 else _NARROW.get(dtype.name, dtype)
 
 
 def requested(dtype, name):
@@ -126,8 +126,9 @@ def operand(x, name="the function", position=0):
 
 
 def as_arrays(name, *args):
-    """as_array of each argument, in their order."""
-    return [as_array(x, name, i) for i, x in enumerate(args)]
+    """as_array of each argument, in their order; beside Tensors numbers become Tensors."""
+    plain = any(isinstance(x, Tensor) and not x._node.flags & ARRAY for x in args)
+    return [as_tensor(x) if plain and type(x) in SCALARS else as_array(x, name, i) for i, x in enumerate(args)]
 
 
 set_array_conversion(convertible)

@@ -1,6 +1,8 @@
 """jax.debug: prints, callbacks and breakpoints inside of traced functions."""
 
 import builtins
+import functools
+import itertools
 import logging
 
 from ..core.errors import ArgumentError
@@ -11,8 +13,13 @@ from ..transforms.tree import flatten
 __all__ = ["breakpoint", "callback", "inspect_array_sharding", "log", "print"]
 
 
-def callback(callback, *args, ordered=False, partitioned=False, **kwargs):
-    """Calls callback(*args, **kwargs) with the values of the arguments whenever this point of a program is run."""
+def callback(callback=None, *args, ordered=False, partitioned=False, **kwargs):
+    """Calls callback(*args, **kwargs) with the values of the arguments whenever this point of a program is run.
+
+    Without a callback: this function with the options, a decorator.
+    """
+    if callback is None:
+        return functools.partial(_callback, *args, ordered=ordered, partitioned=partitioned, **kwargs)
     if not callable(callback):
         raise TypeError(
             f"first argument to jax.debug.callback must be callable, but got an object of type {type(callback)}"
@@ -21,8 +28,18 @@ def callback(callback, *args, ordered=False, partitioned=False, **kwargs):
         callbacks.debug_callback(callback, *args, **kwargs)
 
 
-def print(fmt, *args, ordered=False, partitioned=False, skip_format_check=False, _use_logging=False, **kwargs):
-    """Prints fmt.format(*args, **kwargs) with the values of the arguments whenever this point of a program is run."""
+_callback = callback
+
+
+def print(fmt=None, *args, ordered=False, partitioned=False, skip_format_check=False, _use_logging=False, **kwargs):
+    """Prints fmt.format(*args, **kwargs) with the values of the arguments whenever this point of a program is run.
+
+    Without fmt: this function with the options.
+    """
+    if fmt is None:
+        return functools.partial(
+            print, *args, ordered=ordered, skip_format_check=skip_format_check, _use_logging=_use_logging
+        )
     if not isinstance(fmt, str):
         raise TypeError(f"first argument to jax.debug.print must be a string, but got an object of type {type(fmt)}")
     if not skip_format_check:
@@ -39,16 +56,16 @@ def print(fmt, *args, ordered=False, partitioned=False, skip_format_check=False,
     callback(show, *args, **kwargs)
 
 
-def log(fmt, *args, ordered=False, partitioned=False, skip_format_check=False, _use_logging=True, **kwargs):
+def log(fmt=None, *args, ordered=False, partitioned=False, skip_format_check=False, _use_logging=True, **kwargs):
     """As print, to the logger "jax"."""
-    print(fmt, *args, ordered=ordered, skip_format_check=skip_format_check, _use_logging=_use_logging, **kwargs)
+    return print(fmt, *args, ordered=ordered, skip_format_check=skip_format_check, _use_logging=_use_logging, **kwargs)
 
 
 def _check_format(fmt, args, kwargs):
     """ValueError if the text does not name all arguments (often an f-string was written by mistake); other errors if it names more."""
-    used = set()
+    used, places = set(), itertools.count()
     for name in _fields(fmt):
-        name = name.split(".")[0].split("[")[0] or str(len(used))
+        name = name.split(".")[0].split("[")[0] or str(next(places))
         used.add(name)
         if name.isdigit():
             args[int(name)]  # noqa: B018  IndexError

@@ -9,9 +9,10 @@ from ..core.device import device as devices
 from ..core.node import ARRAY, leaf, make_aval
 from ..core.tensor import Tensor, wrap
 from ..primitives.control import to_device
+from ..primitives.elementwise import convert_to
 from ..primitives.representation import copy as copied
 from ..runtime import library
-from .convert import place_of
+from .convert import canonical, place_of
 
 _CPU = 1
 _BFLOAT16 = 4  # DLPack's code of the kind; a dtype is (code, bits, lanes)
@@ -104,7 +105,10 @@ def from_dlpack(external_array, device=None, copy=None):
     except TypeError:  # it does not know of versions
         capsule = external_array.__dlpack__()
     found = _taken(capsule)
-    found = copied(found).eval() if copy else found  # at once: the memory may change from here on
+    if canonical(found.dtype) != found.dtype:
+        found = convert_to(found, canonical(found.dtype)).eval()
+    elif copy:
+        found = copied(found).eval()  # at once: the memory may change from here on
     return found if place is None else to_device(found, place)
 
 

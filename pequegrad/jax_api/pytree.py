@@ -128,6 +128,7 @@ def _is_namedtuple_class(kind):
 
 # ---- registered classes --------------------------------------------------------------------------------
 
+_unflatten = {}  # class -> unflatten
 _registered = {}  # class -> (flatten, function from an object to ((key, child) pairs, metadata), or None)
 
 
@@ -137,6 +138,14 @@ def register(kind, flatten, unflatten, flatten_with_keys=None):
         raise ValueError(f"Duplicate custom PyTreeDef type registration for {kind}.")
     core.register(kind, flatten, unflatten)
     _registered[kind] = flatten, flatten_with_keys
+    _unflatten[kind] = unflatten
+
+
+def unflatten_function(kind):
+    """The function (metadata, children) -> node of a registered class; ValueError for others."""
+    if kind not in _unflatten:
+        raise ValueError(f"{kind} is no registered pytree node.")
+    return _unflatten[kind]
 
 
 _BUILT_IN = (tuple, list, dict, collections.OrderedDict, collections.defaultdict, type(None))

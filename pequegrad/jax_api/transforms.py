@@ -235,6 +235,9 @@ def io_callback(callback, result_shape_dtypes, *args, sharding=None, ordered=Fal
 
 def _canonical_results(tree):
     leaves, structure = flatten_abstract(tree)
+    for x in leaves:
+        if hasattr(x, "dtype") and canonical(x.dtype) != x.dtype:
+            raise ValueError("result_shape_dtypes cannot specify 64-bit types when `jax_enable_x64` is disabled")
     return structure.unflatten([struct_of(abstract_leaf(x)) for x in leaves])
 
 

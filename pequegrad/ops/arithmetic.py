@@ -47,7 +47,7 @@ def promoted(*operands):
     operands = [x if type(x) in NUMBERS else as_tensor(x, place) for x in operands]
     pairs = [NUMBERS[type(x)] if type(x) in NUMBERS else x._node.aval.weak_pair for x in operands]
     dtype, weak = promote(*pairs)
-    if dtype is dt.int64 and dt.int64 not in [d for d, _ in pairs] and _in_32_bits(operands):
+    if dtype == dt.int64 and dt.int64 not in [d for d, _ in pairs] and _in_32_bits(operands):
         dtype = dt.int32
     place = place or next((x.device for x in operands if isinstance(x, Tensor)), devices.cpu)
     return [
@@ -59,7 +59,7 @@ def promoted(*operands):
 def _in_32_bits(operands):
     """True where uint32 and a signed dtype meet in int32, as in JAX, since there are no 64-bit Arrays."""
     arrays = any(isinstance(x, Tensor) and x._node.flags & ARRAY for x in operands)
-    return arrays and default_int() is not dt.int64
+    return arrays and default_int() != dt.int64
 
 
 def floating(x):
@@ -349,7 +349,10 @@ def operator(primitive, general, floating_only=False, cls=Tensor, accepts=None):
         elif kind is float or kind is int:
             y = scalars.get((other, kind, x.aval))
             if y is None or (kind is float and other == 0):  # 0.0 and -0.0 are equal keys
-                y = _scalar_like(other, kind, x.aval)
+                try:
+                    y = _scalar_like(other, kind, x.aval)
+                except ArgumentError:  # an int that does not fit: a matter of the face
+                    y = None
                 if y is None:
                     return general(self, other)
                 if len(scalars) > 4096:

@@ -47,7 +47,7 @@ def argsort(x, axis=-1, descending=False, stable=True, *, dim=None):
 def _order(keys, axis):
     """The positions along `axis` in the order of the keys, the most important one first."""
     positions = p.sort(*keys, p.positions_like(keys[0], axis), axis=axis, num_keys=len(keys))[-1]
-    return e.convert_to(positions, dt.int64) if default_int() is dt.int64 else positions
+    return e.convert_to(positions, dt.int64) if default_int() == dt.int64 else positions
 
 
 def lexsort(keys, axis=-1):

@@ -31,7 +31,7 @@ generated beside the jvp for elementwise primitives that state partial derivativ
 from ..core.errors import ArgumentError, DeviceMismatchError
 from ..core.evaluate import OUTPUT, evaluate
 from ..core.graph import GraphTrace
-from ..core.node import LINEAR, Node, Spec, constant, scalar_constant, state
+from ..core.node import ARRAY, LINEAR, Node, Spec, constant, scalar_constant, state
 from ..core.tensor import Tensor, wrap
 
 PRIMITIVES = {}  # name -> Primitive, in order of definition
@@ -51,7 +51,7 @@ class Primitive:
         self.vjp = getattr(rules, "vjp", None)
         self.made = _take_effect if hasattr(rules, "effects") else getattr(rules, "made", None)
         self.holds_graphs = getattr(rules, "holds_graphs", False)
-        self.form = getattr(rules, "form", None)  # what the compiler may fuse: elementwise, reduction, view, iota
+        self.form = getattr(rules, "form", None)  # what the compiler may fuse: docs/compiler.md
         self.epilogue = getattr(rules, "epilogue", None)
         self.commutative = getattr(rules, "commutative", False)  # operands may change places
         self.transient = getattr(rules, "transient", False)  # its params hold objects made for one call
@@ -159,8 +159,9 @@ def _numbers_to_tensors(primitive, operands):
 
 def number(value, like):
     """The Python number `value` as a 0-d Tensor of the dtype and device of `like`."""
-    aval = like._node.aval
-    return wrap(scalar_constant(value, aval.dtype, aval.device, True))
+    node = like._node
+    aval = node.aval
+    return wrap(scalar_constant(value, aval.dtype, aval.device, True, node.flags & ARRAY))
 
 
 def is_linear(x):

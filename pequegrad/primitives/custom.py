@@ -4,7 +4,7 @@ A mark's operands are the inputs x and the outputs y that the function computed 
 pass the mark through the rule and never look at how y was computed.
 """
 
-from ..core.errors import GradientError
+from ..core.errors import ForwardModeError, GradientError
 from ..core.evaluate import FORWARD
 from .base import is_linear, primitive
 from .held import given, present
@@ -80,7 +80,7 @@ class custom_vjp_mark(Mark):
 
 
 def forward_mode_error(rule):
-    return GradientError(
+    return ForwardModeError(
         f"Forward mode through {rule.name} is not possible: it has a custom_vjp.",
         fix="use reverse mode (grad, vjp), or define the function with custom_jvp.",
     )

@@ -13,7 +13,9 @@ _INT32_MAX = 2**31 - 1
 
 def _require_order(name, x):
     if x.dtype.kind in "cK":
-        raise DtypeError(f"{name}: complex numbers and random keys have no order, got {x}.", fix="use abs(x) or its real part.")
+        raise DtypeError(
+            f"{name}: complex numbers and random keys have no order, got {x}.", fix="use abs(x) or its real part."
+        )
 
 
 def positions_like(like, axis):

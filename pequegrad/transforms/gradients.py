@@ -380,7 +380,7 @@ def linear_transpose(function, *primals):
         place = place_of([*leaves, *flatten(cotangents)[0]])
         avals = [_aval_of(x, place) for x in leaves]
         with GradientFrame():
-            nodes = [placeholder_node(aval, LINEAR | TRACKED) for aval in avals]
+            nodes = [placeholder_node(aval, LINEAR | state.arguments) for aval in avals]
             outs = function(*structure.unflatten([wrap(node) for node in nodes]))
             results, out_structure = flatten(outs)
             given, found_structure = flatten(cotangents)

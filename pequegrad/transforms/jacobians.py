@@ -4,6 +4,8 @@ import functools
 
 from ..core.dtype import dt, is_inexact
 from ..core.errors import ArgumentError, DtypeError
+from ..core.node import ARRAY
+from ..core.tensor import wrap
 from ..ops.creation import as_tensor
 from ..primitives.elementwise import convert_to, eq
 from ..primitives.shape import iota, reshape, slice_axis
@@ -131,6 +133,7 @@ def basis(leaves):
         row = iota(shape=(total, x.size), dtype=dt.int32, axis=0, device=x.device)
         column = iota(shape=(total, x.size), dtype=dt.int32, axis=1, device=x.device)
         ones = convert_to(eq(row, column + begin), x.dtype)
-        found.append(reshape(ones, shape=(total, *x.shape)))
+        ones._node.flags |= x._node.flags & ARRAY
+        found.append(reshape(wrap(ones._node), shape=(total, *x.shape)))
         begin += x.size
     return found

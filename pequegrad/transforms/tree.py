@@ -145,6 +145,8 @@ def spread_nones(tree, structure):
     if tree is None:
         return [None] * structure.num_leaves
     if structure.is_leaf():
+        if isinstance(tree, (tuple, list, dict)):
+            raise ValueError("a container where there is a leaf")
         return [tree]
     parts = structure.one_level().flatten_up_to(tree)
     return [x for part, child in zip(parts, structure.children()) for x in spread_nones(part, child)]

@@ -37,6 +37,22 @@ PG_FN float pg_bits_float(uint32_t bits)
     return x;
 }
 
+/* a where `ones` has all bits, b where it has none. Of a condition compilers would make a branch. */
+PG_FN float pg_choose_float(uint32_t ones, float a, float b)
+{
+    return pg_bits_float((pg_float_bits(a) & ones) | (pg_float_bits(b) & ~ones));
+}
+
+PG_FN double pg_choose_double(uint64_t ones, double a, double b)
+{
+    uint64_t bits, other;
+    memcpy(&bits, &a, sizeof bits);
+    memcpy(&other, &b, sizeof other);
+    bits = (bits & ones) | (other & ~ones);
+    memcpy(&a, &bits, sizeof a);
+    return a;
+}
+
 PG_FN float pg_bfloat16_to_float(uint16_t h) { return pg_bits_float((uint32_t)h << 16); }
 
 /* Nearest, ties to even; a NaN stays one (rounding could turn its fraction into infinity). */
@@ -357,10 +373,11 @@ PG_FN float pg_polygamma_float32(float x, int64_t n)
 PG_FN float pg_digamma_float32(float x) { return (float)pg_digamma_float64((double)x); }
 
 /* Inverse error function after M. Giles, "Approximating the erfinv function" (2012): polynomials in
- * w = -log(1 - x^2). (1 - x)(1 + x) instead of 1 - x^2 keeps w exact near |x| = 1. */
+ * w = -log(1 - x^2). x^2 is rounded, as in XLA, so that normal numbers are JAX's: near |x| = 1 that is worth half an
+ * ulp of x, which the result there shows enlarged. */
 PG_FN float pg_erf_inv_float32(float x)
 {
-    float w = -pg_log_float32((1 - x) * (1 + x));
+    float w = -pg_log_float32(1 - x * x);
     float c = w - 2.5f;
     float p = 2.81022636e-08f;
     p = 3.43273939e-07f + p * c;
@@ -419,7 +436,7 @@ PG_FN double pg_erf_inv_float64(double x)
         7.5995277030017761139e-05,  -0.00021503011930044477347, -0.00013871931833623122026,
         1.0103004648645343977,      4.8499064014085844221};
     if (fabs(x) == 1) return x * INFINITY;
-    double w = -log((1 - x) * (1 + x));
+    double w = -log(1 - x * x);
     if (w < 6.25) return x * pg_polynomial(w - 3.125, central, 23);
     if (w < 16) return x * pg_polynomial(sqrt(w) - 3.25, middle, 19);
     return x * pg_polynomial(sqrt(w) - 5, tail, 17);

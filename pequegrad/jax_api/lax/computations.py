@@ -58,7 +58,9 @@ def elementwise(computation, structure):
     def scalars(xs, ys):
         found, out_structure = flatten(computation(structure.unflatten(xs), structure.unflatten(ys)))
         if out_structure != structure:
-            raise ArgumentError(f"{_name(computation)} returns {out_structure}; the operands have structure {structure}.")
+            raise ArgumentError(
+                f"{_name(computation)} returns {out_structure}; the operands have structure {structure}."
+            )
         return found
 
     mapped = vmap(scalars)
@@ -81,7 +83,8 @@ def fold(apply, xs, axis):
     while (n := xs[0].shape[axis]) > 1:
         half = n // 2
         pairs = [
-            reshape(slice_axis(x, axis, 0, 2 * half), shape=(*x.shape[:axis], half, 2, *x.shape[axis + 1 :])) for x in xs
+            reshape(slice_axis(x, axis, 0, 2 * half), shape=(*x.shape[:axis], half, 2, *x.shape[axis + 1 :]))
+            for x in xs
         ]
         sides = [[_drop(slice_axis(x, axis + 1, i, i + 1), axis + 1) for x in pairs] for i in (0, 1)]
         found = apply(*sides)

@@ -4,12 +4,13 @@ import operator
 
 from ...core.dtype import dt, is_integer
 from ...core.errors import ArgumentError, DtypeError
-from ...core.node import face
+from ...core.node import face, state
 from ...primitives import elementwise as e
 from ...primitives import shape as p
 from ...primitives.base import number
 from ...transforms import control_flow as core
 from ...transforms.tree import flatten
+from ..array import Array
 from ..configuration import config
 from ..convert import as_array
 from ..transforms import arrays_of
@@ -36,12 +37,12 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1, _split_transpos
     _need_function("scan", f)
     init, xs = arrays_of((init, xs))
     length = _length(xs, length)
-    if not isinstance(unroll, bool) and not (isinstance(unroll, int) and unroll > 0):
-        raise ValueError("`unroll` must be a `bool` or a positive `int`.")
+    if not isinstance(unroll, int) or unroll < 0:
+        raise ValueError("`unroll` must be a `bool` or a nonnegative `int`.")
     if config.jax_disable_jit and length:
         return _scan_step_by_step(f, init, xs, length, reverse)
     with face(True):
-        return core.scan(f, init, xs, length=length, reverse=bool(reverse), unroll=(unroll if unroll is not False else 1))
+        return core.scan(f, init, xs, length=length, reverse=bool(reverse), unroll=unroll or 1)
 
 
 def _length(xs, length):
@@ -57,7 +58,9 @@ def _length(xs, length):
             raise ArgumentError(f"lax.scan: the length argument must be an int, got {length!r}.") from None
         sizes.add(length)
     if len(sizes) != 1:
-        what = f"leading axis sizes and length that differ: {sorted(sizes)}" if sizes else "no leaves of xs and no length"
+        what = (
+            f"leading axis sizes and length that differ: {sorted(sizes)}" if sizes else "no leaves of xs and no length"
+        )
         raise ValueError(f"scan got {what}.")
     (found,) = sizes
     if found < 0:
@@ -96,6 +99,11 @@ def fori_loop(lower, upper, body_fun, init_val, *, unroll=None):
     With bounds whose values are known it is a scan, differentiable in both modes; else a while_loop, which cannot unroll.
     """
     _need_function("fori_loop", body_fun)
+    dtypes = {v.dtype for v in (lower, upper) if hasattr(v, "dtype") and not getattr(v, "weak_type", False)}
+    if len(dtypes) > 1:
+        raise DtypeError(
+            f"lower and upper arguments to fori_loop must have equal types, got {lower.dtype}, {upper.dtype}."
+        )
     bounds = [_static(lower), _static(upper)]
     if None not in bounds:
         if config.jax_disable_jit:
@@ -111,16 +119,17 @@ def fori_loop(lower, upper, body_fun, init_val, *, unroll=None):
     if not (is_integer(lower.dtype) and is_integer(upper.dtype)):
         raise DtypeError(f"lower and upper arguments to fori_loop must be integers, got {lower.dtype}, {upper.dtype}.")
     if lower.dtype != upper.dtype:
-        if not (lower.weak_type or upper.weak_type):
-            raise DtypeError(f"lower and upper arguments to fori_loop must have equal types, got {lower.dtype}, {upper.dtype}.")
         wanted = upper.dtype if lower.weak_type else lower.dtype
-        lower, upper = e.convert_to(lower, wanted), e.convert_to(upper, wanted)
+        lower, upper = (e.convert_to(v, wanted, v.weak_type) for v in (lower, upper))
     with face(True):
         return core.fori_loop(lower, upper, body_fun, arrays_of(init_val))
 
 
 def _static(bound):
-    """A bound as an int, if it is a Python or NumPy integer."""
+    """A bound as an int, if its value is known."""
+    if isinstance(bound, Array):
+        known = bound._node.frame is None and (bound._node.value is not None or state.frame is None)
+        return int(bound) if known and is_integer(bound.dtype) and not bound.shape else None
     try:
         return None if hasattr(bound, "_node") else operator.index(bound)
     except TypeError:
@@ -155,7 +164,9 @@ def cond(pred, true_fun, false_fun, *operands, operand=_NOT_GIVEN):
     """
     if operand is not _NOT_GIVEN:
         if operands:
-            raise ArgumentError(f"if 'operand' keyword is passed then no positional operands can be passed, got {operands}.")
+            raise ArgumentError(
+                f"if 'operand' keyword is passed then no positional operands can be passed, got {operands}."
+            )
         operands = (operand,)
     if not callable(true_fun) and len(operands) == 2 and callable(false_fun) and callable(operands[1]):
         first, on_true, second, on_false = true_fun, false_fun, *operands
@@ -184,7 +195,9 @@ def switch(index, branches, *operands, operand=_NOT_GIVEN):
     """branches[index](*operands) for a scalar integer, which is clamped to the range of the branches."""
     if operand is not _NOT_GIVEN:
         if operands:
-            raise ArgumentError(f"if 'operand' keyword is passed then no positional operands can be passed, got {operands}.")
+            raise ArgumentError(
+                f"if 'operand' keyword is passed then no positional operands can be passed, got {operands}."
+            )
         operands = (operand,)
     branches = tuple(branches)
     _need_function("switch", *branches)

@@ -71,7 +71,12 @@ def conv_with_general_padding(lhs, rhs, window_strides, padding, lhs_dilation, r
 
 # ---- the transpose of a convolution ------------------------------------------------------------------------
 
-_LAYOUTS = {2: ("NC", "IO", "NC"), 3: ("NHC", "HIO", "NHC"), 4: ("NHWC", "HWIO", "NHWC"), 5: ("NHWDC", "HWDIO", "NHWDC")}
+_LAYOUTS = {
+    2: ("NC", "IO", "NC"),
+    3: ("NHC", "HIO", "NHC"),
+    4: ("NHWC", "HWIO", "NHWC"),
+    5: ("NHWDC", "HWDIO", "NHWDC"),
+}
 
 
 def conv_transpose(lhs, rhs, strides, padding, rhs_dilation=None, dimension_numbers=None, transpose_kernel=False,
@@ -136,7 +141,9 @@ def conv_general_dilated_patches(lhs, filter_shape, window_strides, padding, lhs
     x = p.transpose(lhs, permutation=tuple(numbers.lhs_spec))
     strides = ints(window_strides)
     lhs_dilation, rhs_dilation = ((1,) * n if d is None else ints(d) for d in (lhs_dilation, rhs_dilation))
-    ranks = [sorted(numbers.rhs_spec[2:]).index(a) for a in numbers.rhs_spec[2:]]  # filter_shape is in the kernel's order
+    ranks = [
+        sorted(numbers.rhs_spec[2:]).index(a) for a in numbers.rhs_spec[2:]
+    ]  # filter_shape is in the kernel's order
     sizes = tuple(window[r] for r in ranks)
     if isinstance(padding, str):
         _check_word(padding)
@@ -211,7 +218,9 @@ def conv_shape_tuple(lhs_shape, rhs_shape, strides, pads, batch_group_count=1):
     if isinstance(pads, str):
         pads = padtype_to_pads(lhs_shape[2:], rhs_shape[2:], strides, pads)
     if len(pads) != len(lhs_shape) - 2:
-        raise ArgumentError(f"Wrong number of explicit pads for convolution: expected {len(lhs_shape) - 2}, got {len(pads)}.")
+        raise ArgumentError(
+            f"Wrong number of explicit pads for convolution: expected {len(lhs_shape) - 2}, got {len(pads)}."
+        )
     if lhs_shape[0] % batch_group_count:
         raise ShapeError(f"batch of {lhs_shape[0]} does not divide into {batch_group_count} groups.")
     space = [output_size(n, k, s, pair, 1, 1) for n, k, s, pair in zip(lhs_shape[2:], rhs_shape[2:], strides, pads)]

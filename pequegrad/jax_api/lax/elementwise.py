@@ -11,7 +11,7 @@ from ...primitives import elementwise as p
 from ...primitives import mathematical as m
 from ...primitives import special as s
 from ...primitives.base import number
-from ..convert import as_array, to_array
+from ..convert import as_array
 from .operands import check_kind, check_same_dtypes, check_shapes, dtype_of, operands_of
 from .types import RoundingMethod, check_accuracy
 
@@ -339,7 +339,9 @@ def reduce_precision(operand, exponent_bits, mantissa_bits):
     operand = as_array(operand, "reduce_precision")
     check_kind("reduce_precision", "floating", operand)
     if exponent_bits < 1 or mantissa_bits < 0:
-        raise ValueError(f"exponent_bits must be positive and mantissa_bits nonnegative: {exponent_bits}, {mantissa_bits}.")
+        raise ValueError(
+            f"exponent_bits must be positive and mantissa_bits nonnegative: {exponent_bits}, {mantissa_bits}."
+        )
     rounded = custom_jvp(lambda x: _rounded(x, exponent_bits, mantissa_bits))
     rounded.defjvp(lambda primals, tangents: (rounded(*primals), tangents[0]))
     return rounded(operand)
@@ -355,7 +357,9 @@ def _rounded(x, exponent_bits, mantissa_bits):
     sign = p.and_(bits, constant(1 << own_exponent + own_mantissa))
     size = p.xor(bits, sign)
     drop = own_mantissa - mantissa_bits
-    if drop > 0:  # to the nearest, halves to even: half a unit less one is added, and one more where the last bit is set
+    if (
+        drop > 0
+    ):  # to the nearest, halves to even: half a unit less one is added, and one more where the last bit is set
         last = p.and_(p.shift_right_logical(size, constant(drop)), constant(1))
         size = p.add(size, p.add(last, constant((1 << drop - 1) - 1)))
         size = p.and_(size, constant((1 << own_exponent + own_mantissa) - (1 << drop)))
@@ -368,8 +372,10 @@ def _rounded(x, exponent_bits, mantissa_bits):
         size = p.select(p.lt(size, constant(smallest)), constant(0), size)
     found = representation.bitcast_convert(p.or_(sign, size), dtype=x.dtype)
     found = p.select(p.ne(x, x), x, found)
-    return p.convert_to(found, x.dtype, x.weak_type) if not x.weak_type else p.convert(
-        found, dtype=x.dtype, weak_type=True
+    return (
+        p.convert_to(found, x.dtype, x.weak_type)
+        if not x.weak_type
+        else p.convert(found, dtype=x.dtype, weak_type=True)
     )
 
 
@@ -386,7 +392,9 @@ def stage(x, /):
 
 
 __all__ = [
-    *_UNARY, *_WITH_ACCURACY, *_BINARY, "betainc", "bitcast_convert_type", "clamp", "conj", "convert_element_type",
-    "dtype", "igamma", "igamma_grad_a", "igammac", "integer_pow", "max", "min", "mul", "mulhi", "nextafter", "polygamma",
-    "pow", "random_gamma_grad", "reciprocal", "reduce_precision", "round", "select", "select_n", "square", "stage", "zeta",
+    "betainc", "bitcast_convert_type", "clamp", "conj", "convert_element_type", "dtype", "igamma", "igamma_grad_a",
+    "igammac", "integer_pow", "max", "min", "mul", "mulhi", "nextafter", "polygamma",
+    "pow", "random_gamma_grad", "reciprocal", "reduce_precision", "round", "select", "select_n", "square",
+    "stage", "zeta",
 ]  # fmt: skip
+__all__ += [name for table in (_UNARY, _WITH_ACCURACY, _BINARY) for name in table]

@@ -12,7 +12,10 @@ import numpy as np
 
 from ...core import dtype as dtypes
 from ...core.dtype import is_float, is_integer
-from ...core.errors import ArgumentError, DtypeError, ShapeError
+from ...core.errors import ArgumentError, DtypeError, MisfitError, ShapeError
+from ...primitives.base import number
+from ...primitives.elementwise import convert_to
+from ...primitives.shape import broadcast_in_dim
 from ..configuration import config
 from ..convert import as_array, canonical
 
@@ -33,15 +36,13 @@ KINDS = {
 }
 
 
-class MisfitError(ShapeError, ArgumentError):
-    """Operands that do not fit a function: a TypeError, as mostly in jax.lax, and a ValueError, as mostly elsewhere."""
-
-
 def check_kind(name, kind, *operands):
     """Raises unless the dtype of each operand is of this kind of KINDS."""
     for i, x in enumerate(operands):
         if not KINDS[kind](x.dtype):
-            raise DtypeError(f"{name} takes {kind} dtypes, got {x._node.aval} at position {i}.", fix="convert it first.")
+            raise DtypeError(
+                f"{name} takes {kind} dtypes, got {x._node.aval} at position {i}.", fix="convert it first."
+            )
 
 
 def check_same_dtypes(name, *operands):
@@ -124,6 +125,11 @@ def wrapped_axis(axis, ndim, name):
     if not -ndim <= found < ndim:
         raise ShapeError(f"{name}: axis {axis} is out of bounds for array of dimension {ndim}.")
     return found % ndim
+
+
+def constant_like(x, value, shape):
+    """`value` everywhere in this shape, in the dtype of x."""
+    return broadcast_in_dim(convert_to(number(value, x), x.dtype), shape=shape, axes=())
 
 
 def static_number(x):

@@ -103,7 +103,9 @@ def batch_matmul(lhs, rhs, precision=None):
 _PLAIN = RaggedDotDimensionNumbers((((1,), (1,)), ((), ())), [0], [0])
 
 
-def ragged_dot(lhs, rhs, group_sizes, precision=None, preferred_element_type=None, group_offset=None, out_sharding=None):
+def ragged_dot(
+    lhs, rhs, group_sizes, precision=None, preferred_element_type=None, group_offset=None, out_sharding=None
+):
     """lhs [m, k] times rhs [g, k, n]: the first group_sizes[0] rows with rhs[0], those that follow with rhs[1], ...: [m, n].
 
     Rows after the last group give zeros.

@@ -16,7 +16,7 @@ from ...transforms.tree import flatten
 from ..convert import as_array
 from . import elementwise as lax
 from .computations import apply_monoid, elementwise, fold, monoid_of, neutral
-from .operands import check_kind, check_same_dtypes, dtype_of, ints, known_axis, misfit, static_number
+from .operands import check_kind, check_same_dtypes, constant_like, dtype_of, ints, known_axis, misfit, static_number
 
 # ---- over axes -----------------------------------------------------------------------------------------
 
@@ -71,7 +71,7 @@ def _folded(combine, x, axes, empty=0):
     """x with some axes combined by a function of two arrays."""
     rows = _rows(x, axes)
     if not rows.shape[-1]:
-        return p.broadcast_in_dim(e.convert_to(number(empty, x), x.dtype), shape=rows.shape[:-1], axes=())
+        return constant_like(x, empty, rows.shape[:-1])
     return fold(lambda a, b: [combine(a[0], b[0])], [rows], rows.ndim - 1)[0]
 
 
@@ -208,7 +208,9 @@ def reduce_window(operand, init_value, computation, window_dimensions, window_st
         check_same_dtypes("reduce_window", x, y)
         if y.shape or x.shape != leaves[0].shape:
             raise ArgumentError("reduce_window: operands must have one shape, and init_values must be scalars.")
-    params = _window_parameters(leaves[0].shape, window_dimensions, window_strides, padding, base_dilation, window_dilation)
+    params = _window_parameters(
+        leaves[0].shape, window_dimensions, window_strides, padding, base_dilation, window_dilation
+    )
     x, y = leaves[0], start[0]
     monoid = monoid_of(computation, x) if len(leaves) == 1 and structure.is_leaf() else None
     try:
@@ -276,7 +278,7 @@ def _laid_out(x, value, window, step, padding, base_dilation, dilation):
     x = p.pad(x, value, low=tuple(low), high=tuple(high), interior=tuple(b - 1 for b in base_dilation))
     places = tuple(output_size(n, k, s, (0, 0), 1, d) for n, k, s, d in zip(x.shape, window, step, dilation))
     if 0 in places:
-        return p.broadcast_in_dim(number(0, x), shape=(*places, *window), axes=())
+        return constant_like(x, 0, (*places, *window))
     return w.windows(x, axes=tuple(range(x.ndim)), window=window, step=step, dilation=dilation)
 
 

@@ -286,7 +286,9 @@ def pad(operand, padding_value, padding_config):
     """The operand with padding_value around it, (before, after, between) per axis; negative ones remove elements."""
     operand, padding_value = as_array(operand, "pad", 0), as_array(padding_value, "pad", 1)
     if operand.dtype != padding_value.dtype:
-        raise DtypeError(f"pad operand and padding_value must be same dtype: {operand.dtype} and {padding_value.dtype}.")
+        raise DtypeError(
+            f"pad operand and padding_value must be same dtype: {operand.dtype} and {padding_value.dtype}."
+        )
     config = [ints(row) for row in padding_config]
     low, high, interior = ([row[i] for row in config] for i in range(3))
     return p.pad(operand, padding_value, low=tuple(low), high=tuple(high), interior=tuple(interior))

@@ -5,7 +5,7 @@ import operator
 import numpy as np
 
 from ...core.dtype import dt, is_integer
-from ...core.errors import ArgumentError, DtypeError, ShapeError
+from ...core.errors import ArgumentError, DtypeError, MisfitError, ShapeError
 from ...core.node import face
 from ...ops import dynamic
 from ...primitives import dynamic as d
@@ -16,7 +16,7 @@ from ...primitives.base import number
 from ...primitives.reduction import reduce_max
 from ...transforms.control_flow import while_loop
 from ..convert import as_array
-from .operands import MisfitError, check_same_dtypes, ints, shapes_as_types, wrapped_axis
+from .operands import check_same_dtypes, ints, shapes_as_types, wrapped_axis
 from .types import GatherDimensionNumbers, GatherScatterMode, ScatterDimensionNumbers
 
 # ---- dynamic slices ----------------------------------------------------------------------------------------
@@ -117,7 +117,9 @@ def dynamic_update_index_in_dim(operand, update, index, axis, *, allow_negative_
 def _indices(name, x):
     x = as_array(x, name, 1)
     if not is_integer(x.dtype) or not x.ndim:
-        raise MisfitError(f"{name}: indices must be integers with an index vector on the last axis, got {x._node.aval}.")
+        raise MisfitError(
+            f"{name}: indices must be integers with an index vector on the last axis, got {x._node.aval}."
+        )
     return x if x.dtype.itemsize >= 4 else e.convert_to(x, dt.int32)
 
 
@@ -177,7 +179,9 @@ def _scatter(name, combine):
             return _scattered(operand, indices, e.neg(updates), dimension_numbers, "add", unique_indices, mode)
         return _scattered(operand, indices, updates, dimension_numbers, combine, unique_indices, mode)
 
-    what = {"set": "replaced by", "add": "added to", "sub": "less", "mul": "times"}.get(combine, f"{combine} of them and")
+    what = {"set": "replaced by", "add": "added to", "sub": "less", "mul": "times"}.get(
+        combine, f"{combine} of them and"
+    )
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"""The operand, where windows at scatter_indices [.., component of the index] are {what} the updates.
 
@@ -197,7 +201,9 @@ def _places(numbers):
 
 def _scattered(operand, indices, updates, numbers, combine, unique, mode):
     mode = "clip" if GatherScatterMode.from_any(mode) is GatherScatterMode.CLIP else "drop"
-    return p.scatter(operand, indices, updates, places=_places(numbers), combine=combine, mode=mode, unique=bool(unique))
+    return p.scatter(
+        operand, indices, updates, places=_places(numbers), combine=combine, mode=mode, unique=bool(unique)
+    )
 
 
 scatter, scatter_add, scatter_sub, scatter_mul, scatter_min, scatter_max = (
@@ -214,7 +220,9 @@ def scatter_apply(operand, scatter_indices, func, dimension_numbers, *, update_s
     """
     operand, indices = as_array(operand, "scatter_apply", 0), _indices("scatter_apply", scatter_indices)
     shape = ints(update_shape) if update_shape else indices.shape[:-1]
-    filled = lambda value, shape: s.broadcast_in_dim(e.convert_to(number(value, indices), dt.int32), shape=shape, axes=())
+    filled = lambda value, shape: s.broadcast_in_dim(
+        e.convert_to(number(value, indices), dt.int32), shape=shape, axes=()
+    )
     blank, ones = filled(0, operand.shape), filled(1, shape)
     count = _scattered(blank, indices, ones, dimension_numbers, "add", unique_indices, mode)
     zero = number(0, count)

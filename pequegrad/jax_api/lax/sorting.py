@@ -8,7 +8,7 @@ from ...primitives import elementwise as e
 from ...primitives import shape as s
 from ...primitives import sorting as p
 from ...primitives.indexing import take_along
-from ..convert import as_array
+from ..convert import as_array, to_array
 from .operands import wrapped_axis
 
 
@@ -72,7 +72,7 @@ def _approximate(name, operand, k, axis, aggregate, largest):
         raise ValueError("operand must be a floating type")
     axis = wrapped_axis(axis, x.ndim, name)
     if not aggregate:  # as many candidates as there are elements
-        return [e.convert_to(x, x.dtype), p.positions_like(x, axis)]
+        return [x, to_array(p.positions_like(x, axis))]
     found, where = top_k(x if largest else e.neg(x), k, axis=axis)
     return [found if largest else e.neg(found), where]
 

@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 
 class Precision(enum.Enum):
@@ -49,9 +49,9 @@ DotAlgorithmPreset = enum.Enum(
     TF32_TF32_F32_X3 F32_F32_F32 F64_F64_F64""",
     module=__name__,
 )
-PrecisionLike = Union[
-    None, str, Precision, tuple[str, str], tuple[Precision, Precision], DotAlgorithm, DotAlgorithmPreset
-]
+PrecisionLike = (
+    str | Precision | tuple[str, str] | tuple[Precision, Precision] | DotAlgorithm | DotAlgorithmPreset | None
+)
 
 
 def check_precision(precision):
@@ -60,7 +60,9 @@ def check_precision(precision):
     for part in parts:
         known = part is None or isinstance(part, (Precision, DotAlgorithm, DotAlgorithmPreset))
         if not known and part not in _PRECISIONS and part not in DotAlgorithmPreset.__members__:
-            raise ValueError(f"Precision argument must be None, a lax.Precision, or a string like 'high', got {part!r}.")
+            raise ValueError(
+                f"Precision argument must be None, a lax.Precision, or a string like 'high', got {part!r}."
+            )
 
 
 DotDimensionNumbers = tuple[tuple[Sequence[int], Sequence[int]], tuple[Sequence[int], Sequence[int]]]
@@ -93,7 +95,7 @@ class ConvDimensionNumbers(NamedTuple):
     out_spec: Sequence[int]
 
 
-ConvGeneralDilatedDimensionNumbers = Union[None, ConvDimensionNumbers, tuple[str, str, str]]
+ConvGeneralDilatedDimensionNumbers = ConvDimensionNumbers | tuple[str, str, str] | None
 
 
 class GatherDimensionNumbers(NamedTuple):

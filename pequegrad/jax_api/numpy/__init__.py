@@ -3,12 +3,14 @@
 import importlib
 
 from ..array import Array as ndarray
+from .array_api import __array_api_version__, __array_namespace_info__
 from .comparisons import *  # noqa: F403
 from .creation import *  # noqa: F403
 from .cumulative import *  # noqa: F403
 from .data_types import *  # noqa: F403
 from .diagonals import *  # noqa: F403
 from .elementwise import *  # noqa: F403
+from .files import *  # noqa: F403
 from .functional import *  # noqa: F403
 from .grids import *  # noqa: F403
 from .indexing import *  # noqa: F403
@@ -17,7 +19,6 @@ from .manipulation import *  # noqa: F403
 from .padding import *  # noqa: F403
 from .polynomials import *  # noqa: F403
 from .products import *  # noqa: F403
-from .promotion import *  # noqa: F403
 from .quantiles import *  # noqa: F403
 from .reductions import *  # noqa: F403
 from .sets import *  # noqa: F403

@@ -8,9 +8,10 @@ import numpy as np
 from ...core import dtype as dtypes
 from ...core.node import ARRAY
 from ...core.tensor import Tensor
-from ...ops.creation import scalar
+from ...ops.creation import as_tensor, scalar
+from ...primitives.elementwise import convert_to
 from ...primitives.shape import broadcast_in_dim
-from ..convert import canonical, to_array
+from ..convert import SCALARS, as_array, canonical, to_array
 
 
 def axis_index(axis, ndim):
@@ -66,6 +67,12 @@ def no_out(out, name):
     """Raises if `out` is given: Arrays do not change."""
     if out is not None:
         raise NotImplementedError(f"The 'out' argument to jnp.{name} is not supported.")
+
+
+def value_like(value, x):
+    """The number or array `value` in the dtype of x; of a number a Tensor if x is one."""
+    value = as_tensor(value, x.device) if type(value) in SCALARS else as_array(value)
+    return convert_to(value, x.dtype)
 
 
 def filled(like, shape, value, dtype=None):

@@ -163,10 +163,8 @@ def where(condition, x=None, y=None, /, *, size=None, fill_value=None):
         return nonzero(as_array(condition, "where"), size=size, fill_value=fill_value)
     if size is not None or fill_value is not None:
         raise ValueError("where: size and fill_value belong to where(condition) alone.")
-    if x is None or y is None:
-        raise ValueError("where: give both x and y, or neither of them.")
     condition = as_array(condition, "where")
-    x, y = common("where", x, y)
+    x, y = common("where", *(operand(v, "where", i) for i, v in ((1, x), (2, y))))
     return e.select(condition if condition.dtype.kind == "b" else e.ne(condition, 0), x, y)
 
 

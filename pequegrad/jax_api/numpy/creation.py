@@ -202,13 +202,21 @@ def shape_tuple(shape, name="shape"):
 
 def filled(shape, value, dtype, place, weak_type=False, tensors=False):
     """A number everywhere; an Array, or a Tensor if `tensors`."""
-    if type(value) is complex:
+    if type(value) is complex or not _fits(value, dtype):
         x = convert_to(number(value, place), dtype, weak_type)
     else:
-        if dtype.kind == "b" or (is_integer(dtype) and type(value) is float):
-            value = np.asarray(value).astype(dtype).item()
         x = wrap(scalar_constant(value, dtype, place, weak_type, 0 if tensors else ARRAY))
     return broadcast_in_dim(x, shape=shape, axes=())
+
+
+def _fits(value, dtype):
+    """True for a number that a dtype represents or rounds; what does not fit is converted by the runtime, and wraps around."""
+    if dtype.kind == "b":
+        return type(value) is bool
+    if is_integer(dtype):
+        limits = np.iinfo(dtype)
+        return type(value) is not float and limits.min <= value <= limits.max
+    return True
 
 
 def full(shape, fill_value, dtype=None, *, device=None, out_sharding=None):
@@ -223,8 +231,7 @@ def _full(name, shape, value, dtype, device):
     if type(value) in SCALARS:
         kind, weak = dtypes.PYTHON_TYPES[type(value)]
         if dtype is None or (type(value) is not complex or is_complex(dtype)):
-            number(value, place)  # OverflowError if it fits no array
-            return filled(shape, value, dtype or kind, place, weak and dtype is None)
+            return filled(shape, value, dtype or kind, place, weak and dtype is device is None)
         raise TypeError(f"{name}: {value} does not fit dtype {dtype}.")
     value = as_array(value, name)
     value = value if dtype is None else convert_to(value, dtype, False)
@@ -293,6 +300,8 @@ def _like(name, like, value, dtype, shape, device):
 
 def arange(start, stop=None, step=None, dtype=None, *, device=None, out_sharding=None):
     """start, start + step, ... below stop; arange(n) counts from 0. The numbers must be known while a function is traced."""
+    if start is None:
+        raise TypeError("arange requires a number to count to, got None.")
     names = ("stop" if stop is None and step is None else "start", "stop", "step")
     given = [_known(v, name) for v, name in zip((start, stop, step), names)]
     found = (
@@ -305,8 +314,6 @@ def arange(start, stop=None, step=None, dtype=None, *, device=None, out_sharding
     start, stop, step = given
     if any(isinstance(v, complex) for v in given):
         raise ValueError("Passing complex start/stop/step to jnp.arange is not supported: use linspace.")
-    if start is None:
-        raise TypeError("arange requires a number to count to, got None.")
     if stop is None:
         start, stop = 0, start
     size = max(0, math.ceil(stop - start if step is None else (stop - start) / step))
@@ -404,6 +411,7 @@ def identity(n, dtype=None):
 
 def tri(N, M=None, k=0, dtype=None):
     """Ones on and below the k-th diagonal of an (N, M) array of zeros; M = N unless given."""
+    dtype = dtypes.dt.float32 if dtype is None else dtype  # whatever jax_enable_x64 says, as in JAX
     return _diagonals("tri", a.greater_equal, N, M, k, dtype, None)
 
 

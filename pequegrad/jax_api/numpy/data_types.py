@@ -44,7 +44,9 @@ class ScalarType(type):
 
 
 def _scalar_type(name):
-    return ScalarType(name, (), {"__module__": "pequegrad.jax_api.numpy", "__doc__": f"Arrays of dtype {name}: {name}(x) makes one."})
+    return ScalarType(
+        name, (), {"__module__": "pequegrad.jax_api.numpy", "__doc__": f"Arrays of dtype {name}: {name}(x) makes one."}
+    )
 
 
 _TYPES = {name: _scalar_type(name) for name in dtypes.NAMES}
@@ -204,7 +206,9 @@ def promote_types(a, b):
     pairs = [
         dtypes.PYTHON_TYPES[x] if any(x is kind for kind in SCALARS) else (dtypes.canonical(x), False) for x in (a, b)
     ]
-    found, _ = dtypes.promote(*pairs)
+    found, weak = dtypes.promote(*pairs)
+    if weak and found.kind != "b":
+        return np.dtype({"i": np.int64, "c": np.complex128}.get(found.kind, np.float64))
     return found if wide else canonical(found)
 
 

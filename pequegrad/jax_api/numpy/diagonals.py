@@ -5,8 +5,8 @@ import operator
 import numpy as np
 
 from ...core.dtype import dt
+from ...core.errors import ShapeError
 from ...ops import matrices
-from ...ops.arithmetic import astype
 from ...ops.at import At
 from ...ops.indexing import getitem
 from ...ops.reductions import sum as total
@@ -14,7 +14,7 @@ from ...primitives import elementwise as e
 from ...primitives import shape as s
 from ...primitives.base import number
 from ..convert import as_array, as_arrays, from_numpy
-from .arguments import axis_index, filled, no_out, requested
+from .arguments import axis_index, filled, no_out, requested, value_like
 from .indexing import nonzero
 from .manipulation import moveaxis, ravel
 
@@ -24,7 +24,7 @@ def _axes(x, axis1, axis2, name):
         raise ValueError(f"{name} needs an array with at least two axes")
     first, second = axis_index(axis1, x.ndim), axis_index(axis2, x.ndim)
     if first == second:
-        raise ValueError(f"{name}: axis1 and axis2 cannot be the same")
+        raise ShapeError(f"{name}: axis1 and axis2 cannot be the same.")
     return first, second
 
 
@@ -42,7 +42,7 @@ def trace(a, offset=0, axis1=0, axis2=1, dtype=None, out=None):
     dtype = None if dtype is None else requested(dtype, "trace")
     a = moveaxis(a, (rows, columns), (-2, -1))
     row, column = (s.iota(shape=a.shape[-2:], dtype=dt.int32, axis=axis, device=a.device) for axis in (0, 1))
-    on_it = e.eq(e.add(row, astype(as_array(offset, "trace", 1), dt.int32)), column)
+    on_it = e.eq(e.add(row, value_like(offset, row)), column)
     return total(e.select(on_it, a, number(0, a)), (-2, -1), dtype=dtype)
 
 

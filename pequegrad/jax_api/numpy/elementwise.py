@@ -246,7 +246,7 @@ def clip(arr=None, /, min=None, max=None):
         )
     for primitive, bound in zip((e.max_, e.min_), bounds):
         if bound is not None:
-            arr = primitive(*general.promoted(bound, arr))
+            arr = primitive(*common("clip", bound, arr))
     return arr
 
 

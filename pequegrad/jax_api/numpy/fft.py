@@ -9,7 +9,7 @@ from ...ops.complex import conj
 from ...primitives.elementwise import convert_to
 from ...primitives.shape import iota
 from ..convert import as_array, canonical, current_device, to_array
-from .arguments import axis_tuple
+from .arguments import axis_tuple, int_tuple
 from .manipulation import roll
 
 
@@ -77,17 +77,21 @@ rfft, rfft2, rfftn = _one_axis("rfft", _HALF), _two_axes("rfft2", _HALF), _all_a
 irfft, irfft2, irfftn = _one_axis("irfft", _REAL), _two_axes("irfft2", _REAL), _all_axes("irfftn", _REAL)
 
 
+_OPPOSITE = {None: "forward", "backward": "forward", "forward": "backward"}
+
+
 def hfft(a, n=None, axis=-1, norm=None):
-    """n times irfft of the conjugate of `a`: the real transform of a signal that is its own conjugate backwards."""
+    """The real transform of a signal that is its own conjugate backwards, of which `a` is the first half."""
     a = as_array(a, "hfft")
-    out = irfft(conj(a) if is_complex(a.dtype) else a, n, axis, norm)
-    return out * (2 * (a.shape[axis] - 1) if n is None else n)
+    a.shape[axis]  # noqa: B018  IndexError
+    return irfft(conj(a) if is_complex(a.dtype) else a, n, axis, _OPPOSITE.get(norm, norm))
 
 
 def ihfft(a, n=None, axis=-1, norm=None):
-    """The conjugate of rfft, divided by n: the inverse of hfft."""
+    """The inverse of hfft."""
     a = as_array(a, "ihfft")
-    return conj(rfft(a, n, axis, norm)) * (1 / (a.shape[axis] if n is None else n))
+    a.shape[axis]  # noqa: B018  IndexError
+    return conj(rfft(a, n, axis, _OPPOSITE.get(norm, norm)))
 
 
 def _frequencies(name, n, d, dtype, device, first, count):
@@ -132,7 +136,7 @@ def ifftshift(x, axes=None):
 
 def _shifted(x, axes, sign, name):
     x = as_array(x, name)
-    axes = tuple(range(x.ndim)) if axes is None else axis_tuple(axes, x.ndim)
+    axes = tuple(range(x.ndim)) if axes is None else int_tuple(axes)
     return roll(x, tuple(sign * (x.shape[a] // 2) for a in axes), axes) if axes else x
 
 

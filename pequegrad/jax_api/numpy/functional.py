@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 
+from ...core.tensor import Tensor
 from ...ops.arithmetic import astype
 from ...ops.arithmetic import where as choice
 from ...primitives import elementwise as e
@@ -13,8 +14,8 @@ from ..transforms import vmap
 from .arguments import axis_index, filled
 from .manipulation import expand_dims, squeeze
 
-_NAMES = r"\(\s*(?:\w+(?:\s*,\s*\w+)*)?\s*,?\s*\)"
-_SIGNATURE = re.compile(rf"\s*{_NAMES}(?:\s*,\s*{_NAMES})*\s*->\s*{_NAMES}(?:\s*,\s*{_NAMES})*\s*")
+_NAMES = r"\((?:\w+(?:,\w+)*)?\)"
+_SIGNATURE = re.compile(rf"{_NAMES}(?:,{_NAMES})*->{_NAMES}(?:,{_NAMES})*")
 
 
 def _axes_of_signature(signature):
@@ -65,7 +66,7 @@ def vectorize(pyfunc, *, excluded=frozenset(), signature=None):
                 full[i] = x
             return pyfunc(*full, **{**kwargs, **dict(zip(named, values[len(positions) :]))})
 
-        arrays = [asarray(given[k]) for k in mapped]
+        arrays = [x if isinstance(x := given[k], Tensor) else asarray(x) for k in mapped]
         return _mapped(call, arrays, [inputs[k] for k in mapped], None if axes is None else axes[1])
 
     return wrapped

@@ -9,7 +9,7 @@ import operator
 import numpy as np
 
 from ...core.dtype import default_int, dt, is_integer, promote
-from ...core.errors import IndexingError
+from ...core.errors import DtypeError, IndexingError
 from ...ops import rearrange
 from ...ops import shape as o
 from ...ops.arithmetic import astype, clip, divmod, promoted, remainder
@@ -21,8 +21,8 @@ from ...ops.sorting import argsort, searchsorted
 from ...primitives import elementwise as e
 from ...primitives import shape as s
 from ...primitives.base import number
-from ..convert import as_array, as_arrays, from_numpy, to_array
-from .arguments import axis_index, concrete, filled, int_tuple, no_out, requested
+from ..convert import as_array, as_arrays, from_numpy, operand, to_array
+from .arguments import axis_index, concrete, filled, int_tuple, no_out, requested, value_like
 from .manipulation import moveaxis, ravel
 
 # ---- reading -----------------------------------------------------------------------------------------
@@ -30,7 +30,7 @@ from .manipulation import moveaxis, ravel
 
 def _indices(indices, name):
     if not is_integer(indices.dtype):
-        raise TypeError(f"{name}: indices must be integers, got {indices.dtype}")
+        raise DtypeError(f"{name}: indices must be integers, got {indices.dtype}.")
     return indices
 
 
@@ -68,7 +68,7 @@ def take(a, indices, axis=None, out=None, mode=None, unique_indices=False, indic
         return found
     inside = _inside(_from_the_end(indices, n), n)
     inside = s.reshape_to(inside, (*indices.shape, *(1,) * (a.ndim - 1 - axis)))
-    return e.select(inside, found, e.convert_to(as_array(fill_value), found.dtype))
+    return e.select(inside, found, value_like(fill_value, found))
 
 
 def take_along_axis(arr, indices, axis=-1, mode=None, fill_value=None, *, wrap_negative_indices=None):
@@ -109,7 +109,7 @@ def take_along_axis(arr, indices, axis=-1, mode=None, fill_value=None, *, wrap_n
     fill_value = 0 if mode == "one_hot" else fill_value
     if fill_value is None:
         return found
-    return e.select(_inside(indices, n), found, e.convert_to(as_array(fill_value), found.dtype))
+    return e.select(_inside(indices, n), found, value_like(fill_value, found))
 
 
 def choose(a, choices, out=None, mode="raise"):
@@ -125,7 +125,8 @@ def choose(a, choices, out=None, mode="raise"):
         mode = "clip"
     if mode not in ("clip", "wrap"):
         raise ValueError(f"choose: mode={mode!r} is not 'raise', 'wrap' or 'clip'")
-    return rearrange.choose(a, choices, mode)
+    found = rearrange.choose(a, choices, mode)
+    return e.convert_to(found, found.dtype)  # not weakly typed
 
 
 def select(condlist, choicelist, default=0):
@@ -148,8 +149,6 @@ def where(condition, x=None, y=None, /, *, size=None, fill_value=None):
     """x where the condition is true, else y; all broadcast. With the condition alone: nonzero(condition)."""
     if x is None and y is None:
         return nonzero(condition, size=size, fill_value=fill_value)
-    if x is None or y is None:
-        raise ValueError("where: give both x and y, or none of them")
     if size is not None or fill_value is not None:
         raise ValueError("where: size and fill_value belong to the form without x and y")
     condition = as_array(condition, "where")
@@ -177,15 +176,16 @@ def nonzero(a, *, size=None, fill_value=None):
     flat = astype(searchsorted(counted, numbers, "right"), default_int())
     out, rest = [], flat
     for n in reversed(a.shape):
-        rest, index = divmod(rest, n)
-        out.append(index)
+        above = e.div(rest, n)
+        out.append(e.sub(rest, e.mul(above, n)))
+        rest = above
     out.reverse()
     if fill_value is not None:
         fills = fill_value if isinstance(fill_value, tuple) else (fill_value,) * a.ndim
         if len(fills) != a.ndim or any(np.shape(f) for f in fills):
             raise ValueError(f"nonzero: fill_value must be a number or a tuple of {a.ndim} numbers, got {fill_value}")
         missing = e.eq(flat, a.size)
-        out = [choice(missing, as_array(fill), index) for fill, index in zip(fills, out)]
+        out = [choice(missing, operand(fill), index) for fill, index in zip(fills, out)]
     return tuple(out)
 
 
@@ -208,7 +208,7 @@ def compress(condition, a, axis=None, *, size=None, fill_value=0, out=None):
     size: how many; those that are missing are fill_value.
     """
     no_out(out, "compress")
-    condition, a, fill_value = as_arrays("compress", condition, a, fill_value)
+    condition, a = as_arrays("compress", condition, a)
     condition = e.convert_to(condition, dt.bool_)
     if condition.ndim != 1:
         raise ValueError("compress: the condition must have one axis")
@@ -225,7 +225,7 @@ def compress(condition, a, axis=None, *, size=None, fill_value=0, out=None):
     if not 0 <= size <= n:
         raise ValueError(f"compress: size must be from 0 to {n}, got {size}")
     mask = s.reshape_to(condition, (n, *(1,) * (a.ndim - 1)))
-    a = e.select(mask, a, e.convert_to(fill_value, a.dtype))
+    a = e.select(mask, a, value_like(fill_value, a))
     order = s.slice_axis(argsort(condition, descending=True), 0, 0, operator.index(size))
     return moveaxis(rearrange.take(a, order, 0, "clip"), 0, axis)
 
@@ -346,10 +346,9 @@ def unravel_index(indices, shape):
     Negative positions count from the end; those out of range become the nearest.
     """
     rest = as_array(indices, "unravel_index")
-    _indices(rest, "unravel_index")
     sizes, found = int_tuple(shape), []
     for n in reversed(sizes):
-        rest, index = divmod(rest, as_array(n))
+        rest, index = divmod(rest, n)
         found.append(index)
     beyond = e.gt(rest, 0)
     before = e.lt(rest, -1) if rest.dtype.kind == "i" else None

@@ -5,7 +5,8 @@ import operator
 
 import numpy as np
 
-from ...core.dtype import default_float, dt, is_complex, is_inexact, real_of
+from ...core.dtype import default_float, default_int, dt, is_complex, is_inexact, real_of
+from ...core.errors import ShapeError
 from ...ops import decompositions as d
 from ...ops import linalg as products
 from ...ops import systems
@@ -24,7 +25,7 @@ from ...primitives import shape as s
 from ...primitives import sorting
 from ..convert import as_array, as_arrays
 from . import products as p
-from .arguments import axis_tuple, filled
+from .arguments import axis_tuple, filled, value_like
 from .diagonals import diagonal as diagonal_of
 from .diagonals import trace as trace_of
 from .indexing import take_along_axis
@@ -40,7 +41,7 @@ def _inexact(name, *args):
 def _matrices(name, a, square=False):
     (a,) = _inexact(name, a)
     if a.ndim < 2 or (square and a.shape[-1] != a.shape[-2]):
-        raise ValueError(f"{name}: {a.shape} is not a shape of {'square ' * square}matrices")
+        raise ShapeError(f"{name}: {a.shape} is not a shape of {'square ' * square}matrices.")
     return a
 
 
@@ -145,7 +146,7 @@ def pinv(a, rtol=None, hermitian=False, *, rcond=None):
     rtol = rcond if rtol is None else rtol
     if 0 in a.shape[-2:]:
         return filled(a, (*a.shape[:-2], a.shape[-1], a.shape[-2]), 0)
-    return systems.pinv(a, None if rtol is None else as_array(rtol, "pinv", 1), hermitian)
+    return systems.pinv(a, None if rtol is None else value_like(rtol, a.real), hermitian)
 
 
 def lstsq(a, b, rcond=None, *, numpy_resid=False):
@@ -163,12 +164,13 @@ def lstsq(a, b, rcond=None, *, numpy_resid=False):
     m, n = a.shape
     epsilon = _epsilon(a.dtype)
     if not a.size:
-        values, rank, x = filled(a, (0,), 0), filled(a, (), 0, dt.int32), filled(a, (n, b.shape[1]), 0)
+        values, rank, x = filled(a, (0,), 0), filled(a, (), 0, default_int()), filled(a, (n, b.shape[1]), 0)
     else:
-        rcond = epsilon * max(n, m) if rcond is None else choice(as_array(rcond) < 0, epsilon, rcond)
         u, values, vh = d.svd(a, False)
+        rcond = value_like(epsilon * max(n, m) if rcond is None else rcond, values)
+        rcond = choice(rcond < 0, epsilon, rcond)
         used = (values > 0) & (values >= rcond * values[0])
-        rank = total(used)
+        rank = total(used, dtype=default_int())
         inverses = choice(used, 1 / choice(used, values, 1), 0)
         x = _adjoint(vh) @ (e.convert_to(expand_dims(inverses, 1), a.dtype) * (_adjoint(u) @ b))
     if numpy_resid and (m <= n or int(rank) < n):
@@ -215,13 +217,14 @@ def tensorsolve(a, b, axes=None):
 def det(a):
     """The determinants of square matrices."""
     a = _matrices("det", a, square=True)
-    at = lambda i, j: a[..., i, j]
-    if a.shape[-1] == 2:
-        return at(0, 0) * at(1, 1) - at(0, 1) * at(1, 0)
-    if a.shape[-1] == 3:
-        even = at(0, 0) * at(1, 1) * at(2, 2) + at(0, 1) * at(1, 2) * at(2, 0) + at(0, 2) * at(1, 0) * at(2, 1)
-        return even - at(0, 2) * at(1, 1) * at(2, 0) - at(0, 0) * at(1, 2) * at(2, 1) - at(0, 1) * at(1, 0) * at(2, 2)
-    return systems.det(a)
+    n = a.shape[-1]
+    if n not in (2, 3):
+        return systems.det(a)
+    m = [[a[..., i, j] for j in range(n)] for i in range(n)]
+    if n == 2:
+        return m[0][0] * m[1][1] - m[0][1] * m[1][0]
+    even = m[0][0] * m[1][1] * m[2][2] + m[0][1] * m[1][2] * m[2][0] + m[0][2] * m[1][0] * m[2][1]
+    return even - m[0][2] * m[1][1] * m[2][0] - m[0][0] * m[1][2] * m[2][1] - m[0][1] * m[1][0] * m[2][2]
 
 
 def slogdet(a, *, method=None):
@@ -260,7 +263,7 @@ def matrix_rank(M, rtol=None, *, hermitian=False, tol=None):
     values = svd(M, False, False, hermitian)
     if rtol is None:
         rtol = largest(values, -1) * (max(M.shape[-2:]) * _epsilon(M.dtype))
-    return total(values > expand_dims(as_array(rtol, "matrix_rank", 1), -1), -1)
+    return total(values > expand_dims(value_like(rtol, values), -1), -1, dtype=default_int())
 
 
 def cond(x, p=None):

@@ -10,6 +10,7 @@ from ...ops import rearrange
 from ...ops import shape as o
 from ...ops.arithmetic import astype, clip, remainder, where
 from ...ops.at import At
+from ...ops.creation import as_tensor
 from ...ops.cumulative import cumsum
 from ...ops.dynamic import dynamic_slice_in_dim
 from ...ops.indexing import getitem
@@ -17,7 +18,7 @@ from ...ops.reductions import sum as total
 from ...ops.sorting import argsort, searchsorted, sort
 from ...primitives import elementwise as e
 from ...primitives import shape as s
-from ..convert import as_array, as_arrays, from_numpy
+from ..convert import as_array, as_arrays
 from .arguments import axis_index, axis_tuple, concrete, distinct_axes, filled, int_tuple
 
 # ---- shapes ------------------------------------------------------------------------------------------
@@ -202,9 +203,7 @@ def roll(a, shift, axis=None):
     axes = axis_tuple(axis, a.ndim)
     if isinstance(shift, Tensor) and shift._node.value is None:
         return _rolled_dynamically(a, shift, axes)
-    shifts = concrete(shift, "roll")
-    if shifts.size and shifts.dtype.kind not in "biu":
-        raise TypeError(f"roll: shifts must be integers, got {shifts.dtype}")
+    shifts = concrete(shift, "roll").astype(np.int64)  # of floats the integer part, as in JAX
     for axis, amount in np.broadcast(axes, shifts):
         a = rearrange.roll(a, int(amount), int(axis))
     return a
@@ -250,7 +249,7 @@ def repeat(a, repeats, axis=None, *, total_repeat_length=None, out_sharding=None
         if counts.size == 1:
             return rearrange.repeat(a, int(counts.reshape(())), axis)
         positions = np.repeat(np.arange(n, dtype=np.int32), np.broadcast_to(counts.reshape(-1), (n,)))
-        return rearrange.take(a, from_numpy(positions, a.device), axis, mode="clip")
+        return rearrange.take(a, positions, axis, mode="clip")
     repeats = as_array(repeats)
     counts = o.broadcast_to(astype(s.reshape_to(repeats, (repeats.size,)), dt.int32), (n,))
     if not n:
@@ -321,12 +320,13 @@ def _others(indices, n):
 
 def insert(arr, obj, values, axis=None):
     """arr with `values` put before the positions `obj` (an integer, integers or a slice) of arr along `axis`."""
-    arr, values = as_array(arr, "insert"), as_array(values, "insert", 2)
+    arr, values = as_arrays("insert", arr, values)
     if axis is None:
         arr, axis = ravel(arr), 0
     axis = axis_index(axis, arr.ndim)
     n = arr.shape[axis]
-    indices = as_array(np.arange(n)[obj] if isinstance(obj, slice) else obj, "insert", 1)
+    indices = np.arange(n, dtype=np.int32)[obj] if isinstance(obj, slice) else obj
+    indices = as_tensor(indices) if type(indices) in (int, np.ndarray) else as_array(indices, "insert", 1)
     if indices.ndim > 1 or not is_integer(indices.dtype):
         raise ValueError(f"insert: obj must be a slice, an integer or have one axis of integers; got {obj}")
     values = astype(values, arr.dtype)
@@ -374,7 +374,7 @@ def _bits_argument(a, axis, bitorder, name):
     if axis is None:
         a, axis = ravel(a), 0
     numbers = np.arange(8, dtype=np.uint8)
-    return o.swapaxes(a, axis, -1), axis, from_numpy(numbers[::-1] if bitorder == "big" else numbers, a.device)
+    return o.swapaxes(a, axis, -1), axis, as_tensor(numbers[::-1] if bitorder == "big" else numbers, a.device)
 
 
 def packbits(a, axis=None, bitorder="big"):

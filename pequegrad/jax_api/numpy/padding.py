@@ -11,8 +11,8 @@ from ...ops import shape as o
 from ...ops.arithmetic import floor, promoted, round
 from ...primitives import elementwise as e
 from ...primitives import shape as s
-from ..convert import as_array
-from .arguments import concrete
+from ..convert import SCALARS, as_array
+from .arguments import concrete, value_like
 from .functional import apply_along_axis
 from .manipulation import flip
 
@@ -90,6 +90,8 @@ def _axes_to_pad(array, widths, mode):
 def _constant(array, widths, mode, constant_values=0):
     from .creation import asarray
 
+    if type(constant_values) in SCALARS:
+        constant_values = value_like(constant_values, array)
     values = e.convert_to(asarray(constant_values), array.dtype, array.weak_type)
     if values.ndim == 1 and values.size == 1:
         values = s.reshape_to(values, ())

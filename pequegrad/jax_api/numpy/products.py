@@ -4,6 +4,8 @@ precision: named ones are accepted, all products are computed at full precision.
 which sums of products are also formed where it is wider than that of the operands.
 """
 
+import operator
+
 from ...core.dtype import is_complex, promote
 from ...ops import linalg as o
 from ...ops.arithmetic import astype, promoted
@@ -200,7 +202,7 @@ def _path(optimize, count):
         if optimize not in (True, *_STRATEGIES):
             raise KeyError(f"einsum: there is no strategy {optimize!r}; use one of {', '.join(_STRATEGIES)}")
         return None
-    steps = [tuple(step) for step in optimize if not isinstance(step, str)]  # numpy.einsum_path puts its name in front
+    steps = [tuple(map(operator.index, step)) for step in optimize]
     if any(len(step) > 2 for step in steps):
         raise NotImplementedError("einsum: a step of `optimize` joins more than two operands.")
     return tuple(step for step in steps if len(step) == 2)
@@ -219,7 +221,7 @@ def einsum_path(subscripts, /, *operands, optimize="auto"):
     arrays, inputs, output = _einsum_arguments(subscripts, operands)
     path = _path(optimize, len(arrays))
     inputs, output, order, sizes = implementation._plan(inputs, output, tuple(x.shape for x in arrays))
-    order = list((order if path is None else path) if len(arrays) > 1 else [(0,)])
+    order = [tuple(sorted(pair)) for pair in (order if path is None else path)] or [(0,)]
     return order, implementation.description(inputs, output, order, sizes)
 
 

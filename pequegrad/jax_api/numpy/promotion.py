@@ -17,7 +17,14 @@ def common(name, *args):
     found = [operand(x, name, i) for i, x in enumerate(args)]
     if all(type(x) in SCALARS for x in found):
         found[0] = as_array(found[0], name)
+    elif any(type(x) is int for x in found) and any(_narrow(x) for x in found):
+        found = [as_array(x, name) for x in found]  # ints that are too large wrap around
     return promoted(*found)
+
+
+def _narrow(x):
+    """True for integers of which there are fewer than Python's ints stand for."""
+    return type(x) not in SCALARS and dtypes.is_integer(x.dtype) and x.dtype != dtypes.default_int()
 
 
 def inexact(name, *args):

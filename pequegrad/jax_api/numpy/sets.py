@@ -17,13 +17,12 @@ from ...ops.rearrange import take
 from ...ops.reductions import any as any_of
 from ...ops.reductions import argmax
 from ...ops.reductions import max as largest
-from ...ops.reductions import min as smallest
 from ...ops.reductions import sum as total
 from ...ops.sorting import _order, searchsorted
 from ...primitives import elementwise as e
 from ...primitives import shape as s
 from ..convert import as_array, as_arrays
-from .arguments import axis_index, filled
+from .arguments import axis_index, filled, value_like
 from .indexing import nonzero
 from .joining import concatenate
 from .manipulation import moveaxis, ravel
@@ -115,7 +114,7 @@ def _unique_parts(x, equal_nan, size, fill_value):
     values = take(ordered.parts, starts, 0, "clip")
     if fill_value is not None:
         there = s.reshape_to(e.lt(_numbers(size, x), ordered.count), (size, *(1,) * (x.ndim - 1)))
-        values = choice(there, values, e.convert_to(as_array(fill_value), values.dtype))
+        values = choice(there, values, value_like(fill_value, values))
     ranks = e.sub(cumsum(astype(ordered.first, default_int()), 0), 1)
     inverse = At(filled(x, (n,), 0, default_int()))[ordered.order].set(ranks)
     return values, take(ordered.order, starts, 0, "clip"), inverse, e.sub(ends, begins)
@@ -207,13 +206,12 @@ def _chosen(mask, size):
 
 
 def _filled_up(values, there, fill_value):
-    """The values that are not there replaced by fill_value, by default the smallest of the others, or 0."""
+    """The values that are not there replaced by fill_value, by default the first of the others, or 0."""
     if fill_value is None:
         if not values.size:
             return values
-        none = choice(any_of(there), largest(values), 0)
-        fill_value = smallest(choice(there, values, none))
-    return choice(there, values, e.convert_to(as_array(fill_value), values.dtype))
+        fill_value = choice(there[0], values[0], 0)
+    return choice(there, values, value_like(fill_value, values))
 
 
 def _two_sets(name, ar1, ar2, size):

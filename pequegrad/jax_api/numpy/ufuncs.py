@@ -17,7 +17,7 @@ from ...primitives.shape import reshape_to, slice_axis
 from ..array import Array
 from ..convert import as_array
 from . import cumulative, reductions
-from .promotion import common, inexact, requested
+from .promotion import common, inexact, requested, strong
 from .ufunc import ufunc
 
 # ---- what their methods do ---------------------------------------------------------------------------
@@ -69,7 +69,7 @@ def _reduce_xor(x, axes):
             folded = e.xor(slice_axis(x, axis, 0, half), slice_axis(x, axis, half, 2 * half))
             x = concatenate([folded, slice_axis(x, axis, 2 * half, n)], axis) if n % 2 else folded
         kept = tuple(size for i, size in enumerate(x.shape) if i != axis)
-        x = reshape_to(x, kept) if n else broadcast_to(number(0, x), kept)
+        x = reshape_to(x, kept) if n else broadcast_to(strong(number(0, x)), kept)
     return x
 
 

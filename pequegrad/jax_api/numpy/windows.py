@@ -1,7 +1,5 @@
 """Windows of signals: weights that fall from the middle to both ends."""
 
-import operator
-
 import numpy as np
 
 from ...core.dtype import default_float
@@ -13,7 +11,7 @@ from .arguments import filled
 
 def _window(M, weights):
     """weights(n) of n = 0 .. M - 1; ones if these are fewer than two."""
-    M = operator.index(M)
+    M = int(M)
     if M <= 1:
         return filled(as_array(1.0), (max(M, 0),), 1, default_float())
     return weights(as_array(0.0) + iota(shape=(M,), dtype=default_float(), axis=0, device=current_device()), M)
