@@ -224,7 +224,15 @@ def _count(x, axis, keepdims, where, dtype):
     if where is None:
         axes = axes_of(axis, x.ndim, "mean")
         return e.convert_to(number(float(math.prod(x.shape[i] for i in axes)), e.convert_to(x, dtype)), dtype)
-    return sum(broadcast_to(where, x.shape), axis, dtype, keepdims=keepdims)
+    return _sum_in(dtype, broadcast_to(where, x.shape), axis, keepdims)
+
+
+def _sum_in(dtype, a, axis, keepdims, where=None):
+    return sum(e.convert_to(a, dtype), axis, keepdims=keepdims, where=where, promote_integers=False)
+
+
+def _mean_in(dtype, a, axis, keepdims, where):
+    return e.div(_sum_in(dtype, a, axis, keepdims, where), _count(a, axis, keepdims, where, dtype))
 
 
 def mean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=None):
@@ -234,8 +242,7 @@ def mean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=None):
     dtype, working = (
         (inexact_of(a.dtype), wide(inexact_of(a.dtype))) if dtype is None else (requested(dtype, "mean"),) * 2
     )
-    total = sum(a, axis, working, keepdims=keepdims, where=where)
-    return e.convert_to(e.div(total, _count(a, axis, keepdims, where, working)), dtype)
+    return e.convert_to(_mean_in(working, a, axis, keepdims, where), dtype)
 
 
 def average(a, axis=None, weights=None, returned=False, keepdims=False):
@@ -300,16 +307,13 @@ def var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=Non
     a, where = as_array(a, "var"), mask_of(where, "var")
     working, dtype = _variance_dtypes(a, dtype, "var")
     a = e.convert_to(a, working)
-    centre = _mean(a, axis, working, keepdims=True, where=where) if mean is None else as_array(mean, "var")
+    centre = _mean_in(working, a, axis, True, where) if mean is None else as_array(mean, "var")
     squares = _squares(e.sub(a, e.convert_to(centre, working)))
     n = _count(a, axis, keepdims, where, squares.dtype)
     n = e.sub(n, e.convert_to(as_array(correction, "var"), squares.dtype))
-    found = e.div(sum(squares, axis, squares.dtype, keepdims=keepdims, where=where), n)
+    found = e.div(_sum_in(squares.dtype, squares, axis, keepdims, where), n)
     found = e.convert_to(found, dtype)
     return e.select(e.gt(n, 0), found, number(math.nan, found)) if is_inexact(dtype) else found
-
-
-_mean = mean
 
 
 def std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=None, mean=None, correction=None):
