@@ -138,9 +138,7 @@ def line_search(f, x, p, value, gradient, before=None, c1=1e-4, c2=0.9, maxiter=
         # the bracket lies between the last two points; it is entered from its lower end
         low, high = _choose(zoom_up, new, s.before), _choose(zoom_up, s.before, new)
         zoomed = zoom_down | zoom_up
-        zoom = _zoom(
-            at, too_high, flat, low, high, _choose(zoomed, low, start)._replace(a=zero + 1, g=gradient), zoomed
-        )
+        zoom = _zoom(at, too_high, flat, low, high, low._replace(a=zero + 1, g=gradient), zoomed)
         best = _choose(zoomed, zoom.best, _choose(found, new, s.best))
         return _Search(
             done=s.done | zoomed | found, failed=s.failed | (zoomed & zoom.failed), i=s.i + 1, before=new,
