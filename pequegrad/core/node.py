@@ -431,10 +431,11 @@ _constants = {}
 
 def scalar_constant(number, dtype, device, weak_type=False, flags=0):
     """The node of a Python number as a 0-d array. Kept in a table: numbers recur in programs."""
-    key = number, type(number), dtype, device, weak_type, flags
+    # 0.0 and -0.0 are equal but different numbers; so are complex numbers with such parts
+    name = repr(number) if number == 0 or type(number) is complex else number
+    key = name, type(number), dtype, device, weak_type, flags
     node = _constants.get(key)
-    # 0.0 and -0.0 are equal keys but different numbers; so are complex numbers with such parts
-    if node is None or number == 0 or (type(number) is complex and not (number.real and number.imag)):
+    if node is None:
         from ..runtime import library
 
         aval = make_aval((), dtype, device, weak_type)
