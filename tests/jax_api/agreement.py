@@ -105,9 +105,13 @@ def _grad(root, function, arrays):
     if not floating:
         return ()
     gradient = root.grad(total, argnums=floating)
-    if root is jax:  # one compilation instead of one for each of its operations
-        gradient = jax.jit(gradient)
-    return gradient(*map(root.numpy.asarray, arrays))
+    arrays = [root.numpy.asarray(a) for a in arrays]
+    if root is jax:  # one compilation instead of one for each of its operations, unless values are needed
+        try:
+            return jax.jit(gradient)(*arrays)
+        except (jax.errors.ConcretizationTypeError, jax.errors.TracerIntegerConversionError):
+            pass
+    return gradient(*arrays)
 
 
 def _weights(root, x):

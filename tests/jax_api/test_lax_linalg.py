@@ -36,7 +36,11 @@ def test_cases(name, args, kwargs):
     program = lambda jax, *xs: [
         abs(x) if name == "eig" else x for x in _several(getattr(jax.lax.linalg, name)(*xs, **kwargs))
     ]
-    modes = EAGER if name in NO_GRAD or "symmetrize_input" in kwargs or name == "eig" or (name == "lu" and args[0] is T) else MODES
+    modes = (
+        EAGER
+        if name in NO_GRAD or "symmetrize_input" in kwargs or name == "eig" or (name == "lu" and args[0] is T)
+        else MODES
+    )
     agree(program, *args, modes=modes, **CLOSE)
 
 

@@ -82,9 +82,7 @@ def test_resize_of_other_kinds():
 def test_scale_and_translate(method):
     scale, shift = np.array([0.7, 1.4], np.float32), np.array([0.3, -0.8], np.float32)
     program = lambda jax, x, s, t: jax.image.scale_and_translate(x, (4, 6), (0, -1), s, t, method)
-    agree(
-        program, IMAGE, scale, shift, modes=MODES if FULL or method == "cubic" else EAGER, rtol=1e-3, atol=1e-4
-    )
+    agree(program, IMAGE, scale, shift, modes=MODES if FULL or method == "cubic" else EAGER, rtol=1e-3, atol=1e-4)
     if method in ("nearest", "linear", "cubic-pytorch"):
         agree(
             "image.scale_and_translate",

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from conftest import FULL
 
 import pequegrad.jax_api as pj
 
-from ..conftest import FULL
 from .agreement import MODES, agree
 
 X = np.array([-1.7, -0.4, 0.05, 0.3, 0.8, 1.9], np.float32)
@@ -90,7 +90,8 @@ COVARIANCE = np.array([[2.0, 0.3, 0.1], [0.3, 1.0, 0.2], [0.1, 0.2, 0.5]], np.fl
 
 @pytest.mark.parametrize("function", ["logpdf", "pdf"])
 @pytest.mark.parametrize(
-    "shapes", [((3,), (3,), (3, 3)), ((4, 3), (3,), (3, 3)), ((4, 3), (4, 3), (2, 1, 3, 3)), ((2,), (), ()), ((3,), (3,), ())]
+    "shapes",
+    [((3,), (3,), (3, 3)), ((4, 3), (3,), (3, 3)), ((4, 3), (4, 3), (2, 1, 3, 3)), ((2,), (), ()), ((3,), (3,), ())],
 )
 def test_multivariate_normal(function, shapes):
     rng = np.random.default_rng(0)
@@ -109,7 +110,9 @@ def test_distributions_take_numbers_and_refuse_lists():
 VALUES = np.array([[3, 1, 2, 1, 3], [2, 2, 1, 1, 5]])
 
 
-@pytest.mark.parametrize("kwargs", [{}, {"axis": 1}, {"axis": None}, {"axis": -1, "keepdims": True}, {"axis": None, "keepdims": True}])
+@pytest.mark.parametrize(
+    "kwargs", [{}, {"axis": 1}, {"axis": None}, {"axis": -1, "keepdims": True}, {"axis": None, "keepdims": True}]
+)
 @pytest.mark.parametrize("dtype", ["int32", "float32"])
 def test_mode(kwargs, dtype):
     agree("scipy.stats.mode", VALUES.astype(dtype), modes=("eager", "jit"), **kwargs)
@@ -132,7 +135,8 @@ def test_nan_policies(function, policy):
 
 
 @pytest.mark.parametrize(
-    "kwargs", [{}, {"axis": None, "ddof": 0}, {"axis": 1, "keepdims": True}, {"nan_policy": "omit"}, {"nan_policy": "raise"}]
+    "kwargs",
+    [{}, {"axis": None, "ddof": 0}, {"axis": 1, "keepdims": True}, {"nan_policy": "omit"}, {"nan_policy": "raise"}],
 )
 def test_sem(kwargs):
     agree("scipy.stats.sem", np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32), modes=("jit",), **kwargs)
@@ -149,7 +153,8 @@ def _kde(root, sample, **options):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"bw_method": "silverman"}, {"bw_method": 0.7}, {"weights": np.linspace(1, 2, 12, dtype=np.float32)}]
+    "options",
+    [{}, {"bw_method": "silverman"}, {"bw_method": 0.7}, {"weights": np.linspace(1, 2, 12, dtype=np.float32)}],
 )
 def test_gaussian_kde(options):
     import jax
