@@ -6,7 +6,7 @@ VENV_PYTHON := $(VENV)/bin/python
 LIBRARY := pequegrad/runtime/libpequegrad.so
 BINDING := pequegrad/runtime/_binding.py
 # what generated code is compiled with; pequegrad.h is not part of it
-SHIPPED := $(addprefix pequegrad/runtime/include/pequegrad_,freestanding.h scalar.h special.h turn.h)
+SHIPPED := $(addprefix pequegrad/runtime/include/pequegrad_,freestanding.h scalar.h special.h turn.h threefry.h)
 HEADER := runtime/include/pequegrad.h
 RUNTIME_SOURCES := $(wildcard runtime/core/*.[ch] runtime/cpu/*.[ch] runtime/include/*.h) runtime/Makefile
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)

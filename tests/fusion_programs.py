@@ -797,6 +797,31 @@ def iota(b):
     b.emit(f"p.iota(shape={like.shape}, dtype=dt.{dtype.name}, axis={axis}, device=DEVICE)", [], twin)
 
 
+@operation
+def random_bits(b):
+    like = b.array(b.operand(lambda x: x.ndim < 5))
+    dtype, seed = b.choose(["uint32", "uint8", "uint16", "uint64"]), b.pick(9)
+    shape = (b.choose([3, 17, 1, 64]),) if not like.ndim else like.shape
+    key = f"pg.random_key({seed}, DEVICE)"
+    twin = lambda: _threefry(seed, int(np.prod(shape))).astype(dtype).reshape(shape)
+    if dtype == "uint64":
+        twin = lambda: _threefry(seed, int(np.prod(shape)), True).reshape(shape)
+    b.emit(f"p.random_bits({key}, shape={shape}, dtype=dt.{dtype})", [], twin)
+
+
+def _threefry(seed, count, wide=False):
+    """The numbers 0, 1 ... encrypted under the key (0, seed), as of 2 ** 32 words; wide: as one of 64 bits."""
+    keys = np.array([0, seed, 0x1BD11BDA ^ seed], np.uint32)
+    x = [np.zeros(count, np.uint32), np.arange(count, dtype=np.uint32) + keys[1]]
+    for group in range(5):
+        for left in ((13, 15, 26, 6), (17, 29, 16, 24))[group % 2]:
+            x[0] = x[0] + x[1]
+            x[1] = x[0] ^ (x[1] << left | x[1] >> 32 - left)
+        x[0] = x[0] + keys[(group + 1) % 3]
+        x[1] = x[1] + (keys[(group + 2) % 3] + np.uint32(group + 1))
+    return x[0].astype(np.uint64) << 32 | x[1] if wide else x[0] ^ x[1]
+
+
 # ---- indexing
 
 

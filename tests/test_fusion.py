@@ -11,7 +11,11 @@ import pequegrad as pg
 from pequegrad.compiler.fuse import fuse, loop
 from pequegrad.compiler.program import compiled_graph, simplified_graph
 from pequegrad.compiler.toolchain import Unavailable, build
+from pequegrad.ops.random import normal as normal_of
+from pequegrad.ops.random import uniform
 from pequegrad.primitives.indexing import Places, gather
+from pequegrad.primitives.random import random_bits
+from pequegrad.primitives.shape import pad
 
 try:
     build([("pg_probe", "void pg_probe(void *const *b, int64_t begin, int64_t end, void *scratch) {}")])
@@ -431,6 +435,230 @@ def test_arguments_that_are_views_are_read_where_they_lie(normal):
         expected = np.exp(arguments[0].numpy()) * arguments[1].numpy() + arguments[2].numpy().sum(0)
         np.testing.assert_allclose(function(*arguments).numpy(), expected, rtol=1e-5, atol=1e-4)
     assert len(entry.layouts.variants) == 3
+
+
+# ---- pad, concatenate, random bits -------------------------------------------------------------------
+
+
+def padded(x, low, high, value=0):
+    return pad(x, pg.Tensor(np.asarray(value, x.dtype), device=x.device), low=low, high=high, interior=(0,) * x.ndim)
+
+
+def same_bits(function, *args):
+    """jit(function) gives bit by bit, but for the payload of nan, what function gives, with 1 and with 2 threads."""
+    before, expected = pg.num_threads(), [x.numpy() for x in flat_results(function(*args))]
+    try:
+        for threads in (1, 2):
+            pg.set_num_threads(threads)
+            for a, b in zip(expected, flat_results(pg.jit(function)(*args)), strict=True):
+                b = b.numpy()
+                assert (a.shape, a.dtype) == (b.shape, b.dtype)
+                nan = a != a
+                np.testing.assert_array_equal(b != b, nan)
+                a, b = np.where(nan, 0, a).astype(a.dtype), np.where(nan, 0, b).astype(b.dtype)
+                np.testing.assert_array_equal(a.view(f"u{a.dtype.itemsize}"), b.view(f"u{a.dtype.itemsize}"))
+    finally:
+        pg.set_num_threads(before)
+
+
+def flat_results(found):
+    return found if isinstance(found, tuple) else (found,)
+
+
+DTYPES = "float32 float64 float16 bfloat16 bool int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()
+
+
+def some_values(rng, shape, dtype):
+    """Ordinary values, nan, infinities, -0.0 and denormals of the dtype."""
+    dtype = np.dtype(getattr(pg.dt, dtype))
+    if dtype.kind in "biu":
+        return rng.integers(0, 2 if dtype.kind == "b" else 120, shape).astype(dtype)
+    special = rng.choice([0.0, -0.0, np.nan, np.inf, -np.inf, 1e-40, 1.5], shape)
+    return np.where(rng.random(shape) < 0.5, special, rng.normal(size=shape)).astype(dtype)
+
+
+def test_a_join_is_read_where_its_operands_lie(normal):
+    x, y, w = normal(40, 64), normal(40, 64), normal(64)
+    assert kernels(lambda x, y: pg.concatenate([x, y], 1), x, y) == ["concatenate"]  # nothing to save
+    assert kernels(lambda x: padded(x, (0, 3), (0, -3)), x) == ["pad"]
+    assert kernels(lambda x, y: pg.exp(pg.concatenate([x, y], 1)) * 2, x, y) == ["loop"]
+    assert kernels(lambda x, w: padded(x, (0, 3), (0, -3)) * w + x, x, w) == ["loop"]
+    assert kernels(lambda x, w: x + sum(padded(x, (k, 0), (-k, 0)) * w[k] for k in range(4)), x, w) == ["loop"]
+    # what is computed first is in memory, unless it is cheap and for the join alone
+    assert kernels(lambda x, y: pg.concatenate([-x, y * x], 1) * 2, x, y) == ["loop"]
+    assert kernels(lambda x, y: pg.concatenate([-x, y * x], 1) @ pg.ones((128, 2)), x, y) == ["dot_general", "loop"]
+    softmax = lambda x, y: pg.concatenate([pg.exp(x) / pg.exp(x).sum(1, keepdims=True), y], 1) * 2
+    assert kernels(softmax, x, y) == ["loop", "loop"]
+    # gaps, and pieces of which each is a few elements
+    spread = lambda x, w: pad(x, pg.Tensor(0.0, device=x.device), low=(0, 0), high=(0, 0), interior=(0, 1)) * 2 + 1
+    assert kernels(spread, x, w) == ["loop", "pad"]
+    assert kernels(lambda x, y: pg.stack([x, y], -1) * 2 + 1, x, y) == ["concatenate", "loop"]
+    # many pieces, and elements that do not follow each other where they are read
+    pieces = [x[:, 9 * k : 9 * k + 8 - k % 2] for k in range(6)]
+    assert kernels(lambda *x: pg.concatenate(x, 1) * 2 + 1, *pieces) == ["loop"]
+    assert kernels(lambda *x: pg.concatenate(x, 1) * 2 + 1, *pieces, *pieces) == ["concatenate", "loop"]
+    lying = lambda x, y: pg.concatenate([x.T, y.T], 1) * 2 + 1
+    assert kernels(lying, x, y) == ["concatenate", "loop"]
+    agrees(lying, x, y, rtol=0)
+
+
+def rotated(x, cosines, sines):
+    half = x.shape[-1] // 2
+    return x * cosines + pg.concatenate([-x[..., half:], x[..., :half]], -1) * sines
+
+
+def test_rotary_embedding_and_its_gradient_are_one_kernel_each(normal):
+    x, cosines, sines, g = normal(2, 3, 17, 32), normal(17, 32), normal(17, 32), normal(2, 3, 17, 32)
+    gradient = lambda x, c, s, g: pg.grad(lambda x: (rotated(x, c, s) * g).sum())(x)
+    assert kernels(rotated, x, cosines, sines) == kernels(gradient, x, cosines, sines, g) == ["loop"]
+    same_bits(rotated, x, cosines, sines)
+    same_bits(gradient, x, cosines, sines, g)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_joins_of_every_dtype(tensor, rng, dtype):
+    x, y, z = (tensor(some_values(rng, (5, n, 9), dtype)) for n in (3, 4, 3))
+    value = True if dtype == "bool" else 7 if np.dtype(getattr(pg.dt, dtype)).kind in "iu" else np.nan
+    function = lambda x, y, z: (
+        pg.maximum(pg.concatenate([x, y], 1), pg.concatenate([y, z], 1)),
+        pg.minimum(padded(x, (1, 0, 2), (0, 0, -1), value), padded(z, (0, 0, 1), (1, 0, 0))),
+        pg.where(padded(x == z, (0, 2, 0), (0, -2, 0)), x, z),
+    )
+    assert set(kernels(function, x, y, z)) <= {"loop"}
+    same_bits(function, x, y, z)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 11), (3, 17, 33), (8, 1, 64), (70, 3, 2)])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_concatenations_along_each_axis(normal, shape, axis):
+    """Of two and of five operands: the last is short, or computed in the kernel."""
+    x, parts = normal(*shape), [normal(*shape) for _ in range(4)]
+    first = x[tuple([slice(1 if i == axis else None) for i in range(3)])]
+    wide = [[n * k + (i == axis) if i == axis else n for i, n in enumerate(shape)] for k in (1, 4)]
+    two, five = (normal(*sizes) for sizes in wide)
+    row = normal(two.shape[2])
+
+    def function(x, first, two, five, row, *parts):
+        joined = pg.concatenate([*parts, first], axis)
+        return joined * five - 1, pg.concatenate([first * 2, x], axis) - two + row, joined * 2 + joined[..., :1]
+
+    same_bits(function, x, first, two, five, row, *parts)
+    agrees(lambda r, f, *p: (pg.concatenate([*p, -f], axis) * r).sum((0, 2)), normal(five.shape[2]), first, *parts)
+
+
+@pytest.mark.parametrize("low, high", [
+    ((0, 0, 3), (0, 0, 2)), ((0, 0, -2), (0, 0, 5)), ((2, 0, 0), (1, 0, 0)), ((0, 4, 0), (0, -4, 0)), ((-1, 2, 1), (3, -1, -2)),
+    ((1, 1, 1), (1, 1, 1)), ((0, -6, 0), (0, 9, 0)), ((0, 0, 12), (0, 0, -12)), ((-3, 0, 0), (9, 0, 0)),
+])  # fmt: skip
+def test_pads_of_every_side(tensor, rng, low, high):
+    shape = tuple(max(n, -a, -b) for n, a, b in zip((3, 6, 67), low, high))
+    x, w = (tensor(some_values(rng, shape, "float32")) for _ in range(2))
+    row = tensor(some_values(rng, padded(x, low, high).shape[2:], "float32"))
+
+    def function(x, w, row):
+        y = padded(x, low, high, 3)
+        lying = pg.maximum(pg.transpose(padded(x, low, high), (2, 0, 1)), 0)
+        return (
+            padded(x, low, high, -0.0) * padded(w, low, high, np.inf),
+            y * row - row,
+            lying,
+            y.max(1) if y.size else y,
+        )
+
+    same_bits(function, x, w, row)
+
+
+def test_joins_of_what_is_empty(normal):
+    x, none = normal(6, 10), normal(6, 0)
+    same_bits(lambda x, y: pg.concatenate([y, x, y], 1) * 2 + 1, x, none)
+    same_bits(lambda x, y: pg.concatenate([y, y], 1) * 2 + 1, x, none)
+    same_bits(lambda x, y: padded(y, (0, 5), (0, 7), 2) * 3 + 1, x, none)
+    same_bits(lambda x, y: padded(x, (0, -4), (0, -6)) * 2 + 1, x, none)
+
+
+def test_views_under_and_above_joins(normal):
+    x, y = normal(24, 18), normal(18, 24)
+    same_bits(lambda x, y: pg.exp(pg.concatenate([x, y.T], 0)[3:40:2, ::-1]) * 2, x, y)
+    same_bits(lambda x, y: pg.concatenate([x.reshape(6, 72), y.reshape(6, 72)], 1).reshape(36, 24) * 2 + 1, x, y)
+    same_bits(lambda x, y: (pg.concatenate([x[::2, 1:], x[1::2, :-1]], 1) * 2 + 1).T * 3, x, y)
+    same_bits(lambda x, y: pg.concatenate([x, y.T], 1).T * 2 + 1, x, y)
+    same_bits(lambda x, y: pg.broadcast_to(padded(x, (0, 2), (1, 0))[:, None], (25, 3, 20)) * 2 + 1, x, y)
+    same_bits(lambda x, y: padded(pg.flip(x, 1), (0, 2), (0, -2)) + padded(pg.flip(y.T, 0), (0, -2), (0, 2)), x, y)
+    same_bits(
+        lambda x, y: pg.flip(padded(x, (0, 2), (0, -2)), 1) * x - pg.flip(pg.concatenate([x, x], 1), 1)[:, 9:27], x, y
+    )
+    same_bits(
+        lambda x, y: padded(pg.concatenate([x * 2, -padded(x, (1, 1), (-1, -1))], 0), (1, 1), (1, 1)) * 2 + 1, x, y
+    )
+
+
+def test_reductions_above_joins(normal):
+    x, y = normal(300, 50), normal(300, 14)
+    with pg.no_patterns():
+        softmax = lambda x: pg.softmax(padded(x, (0, 3), (0, 2), -1.0), -1)
+        assert kernels(softmax, x) == ["loop"]
+        agrees(softmax, x)
+    joined = lambda x, y: pg.concatenate([x, y * y], 1)
+    agrees(lambda x, y: joined(x, y).sum(), x, y)
+    agrees(lambda x, y: joined(x, y).sum(0), x, y)
+    agrees(lambda x, y: (joined(x, y) * joined(-x, y)).sum(1), x, y)
+    agrees(lambda x, y: layer_norm(joined(x, y), y[0, 0], x[0, 0]), x, y)
+    short = lambda x, y: pg.softmax(pg.concatenate([x[:, :9], y[:, :4]], 1), 1)  # rows side by side
+    agrees(short, x, y)
+    agrees(lambda x, y: padded(x, (40, 0), (-40, 0)).max(0) + padded(x, (0, 0), (9, 0)).sum(0), x, y)
+    large = normal(1000, 200)
+    agrees(lambda x: (padded(x, (0, 7), (0, -7)) * x).sum(0) + (pg.concatenate([x[1:], x[:1]], 0) * x).sum(), large)
+
+
+def test_a_joined_value_that_is_computed_in_the_same_kernel_is_not_read_before(normal):
+    def function(x, y):
+        z = pg.exp(x) + y
+        shifted = padded(z, (0, 1), (0, -1))
+        rows = z - z.max(1, keepdims=True)
+        return z + shifted, rows * padded(rows, (0, -1), (0, 1)), pg.concatenate([z, -z], 1) * pg.concatenate([y, z], 1)
+
+    agrees(function, normal(33, 20), normal(33, 20), rtol=1e-6)
+
+
+def test_gradients_and_examples_of_joins(normal):
+    def function(x, y):
+        a, b, c = pg.concatenate([x, y * x], 1)[:, 2:-2].split(3, 1)
+        return (padded(a * b, (1, 3), (-1, 2)) ** 2).sum() + (pg.roll(c, 5, 1) * c).sum()
+
+    x, y = normal(30, 50), normal(30, 50)
+    agrees(pg.grad(function, (0, 1)), x, y)
+    many = normal(4, 30, 50), normal(4, 30, 50)
+    agrees(pg.vmap(pg.grad(function, (0, 1))), *many)
+    agrees(pg.vmap(lambda v, x: padded(x, (2, 0), (0, 1), 0) + v, (0, None)), normal(5), x)
+    agrees(pg.vmap(lambda v, x: pad(x, v, low=(2, 0), high=(0, 9), interior=(0, 0)) * 2, (0, None)), normal(5), x)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "uint64"])
+@pytest.mark.parametrize("shape", [(1,), (7, 33), (3, 5, 200)])
+def test_random_bits_are_the_same_inside_kernels(device, shape, dtype):
+    key, dtype = pg.random_key(2**40 + 3, device), getattr(pg.dt, dtype)
+    bits = lambda key: random_bits(key, shape=shape, dtype=dtype)
+    function = lambda key: ((bits(key) >> 3) + 1, bits(key).T ^ 5)
+    if len(shape) > 1:
+        assert set(kernels(function, key)) == {"loop"}
+    same_bits(function, key)
+    keys = random_bits(key, shape=(4, 3, 2), dtype=pg.dt.uint32)
+    same_bits(lambda keys: (random_bits(keys, shape=shape, dtype=dtype) >> 1) * 3, keys)
+    same_bits(lambda keys: (random_bits(keys[1:, 2], shape=shape, dtype=dtype) >> 1) * 3, keys)
+
+
+def test_random_numbers_are_drawn_where_they_are_used(normal):
+    key, x = pg.random_key(5, pg.device.cpu), normal(64, 50)
+
+    def loss(x, key):
+        kept = uniform(key, x.shape) < 0.9
+        return pg.where(kept, pg.tanh(x) / 0.9, 0.0).sum()
+
+    graph, _ = compiled(pg.value_and_grad(loss), x, key)
+    assert "random_bits" not in [node.spec.primitive.name for node in graph.nodes]
+    agrees(pg.value_and_grad(loss), x, key)
+    same_bits(lambda key: uniform(key, (300, 41)), key)
+    agrees(lambda key: normal_of(key, (300, 41)), key)
 
 
 # ---- what is computed again rather than kept ---------------------------------------------------------

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 import pequegrad as pg
-from pequegrad.compiler import c, c_lanes, c_reductions, c_values, fuse, groups, loops, recompute
+from pequegrad.compiler import c, c_lanes, c_reductions, c_values, epilogues, fuse, groups, loops, recompute
 
 RUNS = 6  # of the twins, with different errors
 
@@ -137,9 +137,10 @@ def steps_are_right(program, found):
 
 SMALLER = {
     groups: {"SMALL": 8, "ROWS": 2},
-    fuse: {"SMALL": 8, "ROWS": 2, "CHUNK": 4, "CHUNKS": 7},
+    fuse: {"SMALL": 8, "ROWS": 2, "CHUNK": 4, "CHUNKS": 7, "RUN": 1},
     recompute: {"SMALL": 8},
-    loops: {"SHORT": 5, "SHORT_SUM": 9, "SIDE_BY_SIDE": 3, "CHEAP": 2},
+    epilogues: {"LARGE": 1},
+    loops: {"SHORT": 5, "SHORT_SUM": 9, "SIDE_BY_SIDE": 3, "CHEAP": 2, "SEGMENTS": 4},
     c: {"BLOCK": 4, "BLOCK_ROWS": 3, "LANES": 4, "TILE": 4, "STACK": 128},
     c_lanes: {"BLOCK_ROWS": 3, "LANES": 4},
     c_reductions: {"BLOCK": 4},
@@ -316,6 +317,24 @@ def test_groups_do_not_wait_for_each_other(tensor):
 
     x = tensor((np.arange(7 * 8 * 67) % 9).reshape(7, 8, 67), "int64")
     for found, expected in zip(pg.jit(f)(x), f(x)):
+        assert_same(found.numpy(), expected.numpy(), "jit")
+
+
+def test_a_tile_that_two_passes_read_is_filled_in_both(smaller, tensor, rng):
+    def f(x):
+        x = x - x.sum(2, keepdims=True)
+        return (x * x).sum(2)
+
+    agrees(f, tensor(rng.normal(size=(3, 13, 5)).astype("f4")))
+
+
+def test_row_values_of_kernels_that_turn_operands_are_written(tensor, rng):
+    def f(x, y):
+        chosen = x > 0
+        return (pg.where(chosen, x, y) * 2).T * 3, p.add(chosen, chosen)
+
+    x, y = (tensor(rng.normal(size=(n, 300)).astype("f4")) for n in (1, 2))
+    for found, expected in zip(pg.jit(f)(x, y), f(x, y)):
         assert_same(found.numpy(), expected.numpy(), "jit")
 
 

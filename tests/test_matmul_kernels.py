@@ -13,7 +13,8 @@ from kernels import FLOATS, View, numpy_dtype, run_kernel, ulp, value_of
 
 import pequegrad as pg
 from pequegrad.core.errors import ArgumentError
-from pequegrad.runtime.library import Code
+from pequegrad.core.node import make_aval
+from pequegrad.runtime.library import Code, Operation
 
 EDGES = (1, 2, 3, 5, 6, 7, 8, 11, 12, 13, 15, 16, 17, 24, 25, 31, 32, 33, 47, 48, 49, 63, 64, 65, 70)
 TYPES = ("float32", "float64")
@@ -218,12 +219,15 @@ def test_rows_are_finished(device, kernel, rng, code, each_number_of_threads, dt
         expected = np.maximum(product + bias, 0)
         address = code.address("bias_relu_double" if dtype == "float64" else "bias_relu_float")
         for _ in each_number_of_threads():
-            params = [*axes(), address, m, 1, 0, 1, -1]
+            params = [*axes(), address, m, 1, 0, 1, -1, -1]
             found = kernel("dot_generated", x, y, bias, params=params, out=((m, 70), out))
             assert found.tobytes() == expected.tobytes()
-            params[-1] = 0
+            params[-2] = 0
             kept, found = kernel("dot_generated", x, y, bias, params=params, out=[((m, 70), out)] * 2)
             assert kept.tobytes() == product.tobytes() and found.tobytes() == expected.tobytes()
+            params[-2:] = -1, 0  # computed in the memory of the result
+            found = kernel("dot_generated", x, y, bias, params=params, out=((m, 70), out))
+            assert found.tobytes() == expected.tobytes()
 
 
 def test_units_of_several_rows_and_scratch(kernel, rng, code, each_number_of_threads):
@@ -233,8 +237,12 @@ def test_units_of_several_rows_and_scratch(kernel, rng, code, each_number_of_thr
         product = multiply(kernel, x, y)
         found = []
         for _ in each_number_of_threads():
-            params = [*axes(), code.address("sums"), units, 16, scratch, 0, -1]
+            params = [*axes(), code.address("sums"), units, 16, scratch, 0, -1, -1]
             found.append(kernel("dot_generated", x, y, weight, rows, params=params, out=[((m,), "f4"), ((units, 70), "f4")]))  # fmt: skip
+            params[-6] = units + 2  # the last ones have no rows
+            sums, partial = kernel("dot_generated", x, y, weight, rows, params=params, out=[((m,), "f4"), ((units + 2, 70), "f4")])  # fmt: skip
+            assert sums.tobytes() == found[-1][0].tobytes() and partial[:-2].tobytes() == found[-1][1].tobytes()
+            assert not partial[-2:].any()
         np.testing.assert_allclose(found[0][0], product.sum(1) * weight, rtol=1e-4, atol=1e-3)
         np.testing.assert_allclose(found[0][1].sum(0), product.sum(0), rtol=1e-4, atol=1e-3)
         assert all(a.tobytes() == b.tobytes() for other in found for a, b in zip(found[0], other))
@@ -248,7 +256,7 @@ def test_rows_of_batches_are_finished(kernel, rng, code, each_number_of_threads)
         rows = batch * m
         weight, units = rng.normal(size=rows).astype("f4"), -(-rows // 16)
         for kept, _ in itertools.product((False, True), each_number_of_threads()):
-            params = [*axes(1), code.address("sums"), units, 16, 280, 0, 1 if kept else -1]
+            params = [*axes(1), code.address("sums"), units, 16, 280, 0, 1 if kept else -1, -1]
             out = [((rows,), "f4"), ((units, 70), "f4")]
             if kept:
                 out.insert(1, ((batch, m, 70), "f4"))
@@ -260,7 +268,7 @@ def test_rows_of_batches_are_finished(kernel, rng, code, each_number_of_threads)
 
 def test_what_dot_generated_refuses(kernel, code):
     x, y = np.ones((4, 3), "f4"), np.ones((3, 70), "f4")
-    good = [*axes(), code.address("bias_relu_float"), 4, 1, 0, 1, -1]
+    good = [*axes(), code.address("bias_relu_float"), 4, 1, 0, 1, -1, -1]
 
     def refused(message, change=(), x=x, y=y, out=((4, 70), "f4")):
         params = list(good)
@@ -276,7 +284,39 @@ def test_what_dot_generated_refuses(kernel, code):
     refused("the product cannot be buffer 2", {8: 2})
     refused("the product cannot be output 1", {9: 1})
     refused("output 0 has not the dtype and shape of the product", {9: 0}, out=((4, 71), "f4"))
+    refused("the product cannot lie in output 1", {10: 1})
+    refused("the product cannot lie in output 0 and be output 0", {9: 0, 10: 0})
+    refused("output 0 is not as large as the product", {10: 0}, out=((4, 69), "f4"))
     refused("no open code at address 64", {4: 64})
+
+
+LARGE = (2**63 - 1, 2**63 - 3, 2**62, -(2**63), -1, 0)
+
+
+def test_dot_generated_refuses_sizes_that_overflow(device, kernel, code):
+    """Programs from files say any numbers."""
+    x, y = np.ones((4, 3), "f4"), np.ones((3, 70), "f4")
+    good = [*axes(), code.address("bias_relu_float"), 4, 1, 0, 1, -1, -1]
+    for place, value in itertools.product((5, 6, 7, 8, 9, 10), LARGE):
+        if value in (-1, 0) and place > 6:
+            continue
+        params = [*good[:place], value, *good[place + 1 :]]
+        if place == 7 and value > 0:  # scratch memory that there is not
+            with pytest.raises(MemoryError):
+                kernel("dot_generated", x, y, np.ones(70, "f4"), params=params, out=((4, 70), "f4"))
+            continue
+        with pytest.raises((pg.ShapeError, ArgumentError)):
+            kernel("dot_generated", x, y, np.ones(70, "f4"), params=params, out=((4, 70), "f4"))
+    # one unit of more rows than there are
+    params = [*axes(), code.address("sums"), 1, 2**61 - 1, 280, 0, -1, -1]
+    sums, partial = kernel("dot_generated", x, y, np.ones(4, "f4"), np.array(4), params=params, out=[((4,), "f4"), ((1, 70), "f4")])  # fmt: skip
+    np.testing.assert_array_equal(sums, np.full(4, 210))
+    np.testing.assert_array_equal(partial, np.full((1, 70), 12))
+    # a product with more bytes than there are numbers, of operands that exist
+    avals = [make_aval(shape, np.dtype("f4"), device) for shape in ((2**33, 1), (1, 2**33), (2**33,))]
+    with pytest.raises((pg.ShapeError, ArgumentError), match="too large"):
+        params = [*axes(), code.address("sums"), 2**33, 1, 0, 0, -1, -1]
+        Operation("dot_generated", params, avals[:2], avals[2:], device)
 
 
 # ---- other instruction sets --------------------------------------------------------------------------

@@ -19,8 +19,8 @@ STACK = 1 << 14  # most bytes of a row's buffers on the stack
 class Code(Lanes):
     """The function for a plan, and how to run it.
 
-    lines: of its body. units, grain, scratch: see docs/compiler.md. aliases: per result the index of the operand
-    whose memory it may take, or -1.
+    lines: of its body. units, grain, scratch: see docs/compiler.md. per_unit: rows of a unit. aliases: per result the index
+    of the operand whose memory it may take, or -1.
     """
 
     def __init__(self, plan):
@@ -40,6 +40,7 @@ class Code(Lanes):
         work = sum(0.25 * cost_of(node) for node in plan.members) + 0.5 * len(plan.inputs) + len(plan.results)
         self.row_cost = self.elements * work * 0.25 + 4  # nanoseconds, roughly
         self.tile = TILE if TILE * self.elements * len(plan.turned) <= TILES else TILE // 4
+        self.per_unit = 1
         if plan.chunks is not None:
             whole = plan.n_rows if not plan.flat else self.elements
             self.units, self.per_unit = plan.chunks, -(-whole // plan.chunks)
@@ -135,11 +136,15 @@ class Code(Lanes):
         held = {}  # what a tile holds -> its name: reads of the same elements through axes of different names share one
         for key, (read, loops) in self.plan.turned.items():
             places = tuple((loop.size, read.strides.get(loop.last, 0)) for loop in (*self.plan.rows, *loops))
-            if (read.node, read.constant, places) in held:
-                self.tiles[key] = held[read.node, read.constant, places]
+            in_pass = (
+                id(loops) if self.plan.columns and loops[-1].size > LANES else None
+            )  # filled there, block by block
+            what = read.node, read.constant, places, in_pass
+            if what in held:
+                self.tiles[key] = held[what]
                 continue
             kind, name = c_type(read.node.aval.dtype), f"z{len(held)}"
-            self.tiles[key] = held[read.node, read.constant, places] = name
+            self.tiles[key] = held[what] = name
             self.filled.append(key)
             self.line(f"{kind} *const {name} = ({kind} *)(scratch + {self.scratch});")
             count = math.prod(loop.size for loop in loops)
@@ -219,11 +224,12 @@ class Code(Lanes):
         for accumulator in sums.values():
             accumulator.begin(self)
         clauses = "".join(accumulator.clause() for accumulator in sums.values())
-        if not any(loops[-1].last not in self._partial_axes(n) for n in current.partials if n not in sums):
-            self.line(f"#pragma omp simd{clauses}")  # each iteration writes to a place of its own
-        self.open(f"for (int64_t c{k} = {low}; c{k} < {high}; c{k}++)")
-        self._body(current, sums)
-        self.close()
+        for begin, end in self.segments(current, low, high):
+            if not any(loops[-1].last not in self._partial_axes(n) for n in current.partials if n not in sums):
+                self.line(f"#pragma omp simd{clauses}")  # each iteration writes to a place of its own
+            self.open(f"for (int64_t c{k} = {begin}; c{k} < {end}; c{k}++)")
+            self._body(current, sums)
+            self.close()
         for accumulator in sums.values():
             accumulator.end_block(self)
         if blocked:
@@ -276,6 +282,9 @@ class Code(Lanes):
     def _aliases(self):
         """For each result the operand that it may overwrite: read at the same place, and not later than it is written."""
         plan, taken, found = self.plan, set(), []
+        candidates = dict.fromkeys(plan.inputs)
+        if plan.product is not None:
+            candidates = {plan.product.node} if plan.product.may_be_overwritten else {}
         for node in plan.results:
             choice = -1
             levels = [current.level for current in plan.passes if node in current.results]
@@ -288,7 +297,7 @@ class Code(Lanes):
                         for read, at in reads
                     )
                     fits = array.aval.size == node.aval.size and array.aval.dtype.itemsize == node.aval.dtype.itemsize
-                    if k not in taken and reads and same and fits:
+                    if array in candidates and k not in taken and reads and same and fits:
                         choice = k
                         taken.add(k)
                         break

@@ -138,7 +138,23 @@ class Lanes(Reductions):
             begin, end = "block", "stop"
             for key in turned:
                 self._turn_rows(key, begin, f"{end} - {begin}")
-        self.open(f"for (int64_t c{k} = {begin}; c{k} < {end}; c{k}++)")
+        for first, last in self.segments(current, begin, end):
+            self.open(f"for (int64_t c{k} = {first}; c{k} < {last}; c{k}++)")
+            self._elements_of_lanes(current, reduced)
+            self.close()
+        for _ in range(len(loops) - 1 + bool(turned)):
+            self.close()
+        if any(node.aval.dtype.name in HALVES or node in plan.writes for node in reduced):
+            with self._lanes():
+                for node, name in reduced.items():
+                    self._declare_reduced(node, f"{name}[l]")
+                    self.line(f"{name}[l] = {self.names[node]};")
+                    if node in plan.writes:
+                        self.line(f"{self.output[node]}[{self.offset(plan.writes[node], ())}] = {self.stored(node)};")
+        self.names.update({node: f"{name}[l]" for node, name in reduced.items()})
+
+    def _elements_of_lanes(self, current, reduced):
+        """What a pass does with one element of each row of the tile."""
         sums = {node: self._accumulator(node, False) for node in current.partials}
         with self._lanes("".join(accumulator.clause() for accumulator in sums.values())):
             for node, name in reduced.items():
@@ -151,16 +167,6 @@ class Lanes(Reductions):
         for node, accumulator in sums.items():
             accumulator.end_block(self)
             self._add_to_partial(node, accumulator.total, current)
-        for _ in range(len(loops) + bool(turned)):
-            self.close()
-        if any(node.aval.dtype.name in HALVES or node in plan.writes for node in reduced):
-            with self._lanes():
-                for node, name in reduced.items():
-                    self._declare_reduced(node, f"{name}[l]")
-                    self.line(f"{name}[l] = {self.names[node]};")
-                    if node in plan.writes:
-                        self.line(f"{self.output[node]}[{self.offset(plan.writes[node], ())}] = {self.stored(node)};")
-        self.names.update({node: f"{name}[l]" for node, name in reduced.items()})
 
     def _turn_rows(self, key, begin, count):
         """Copies `count` elements of each row of the tile, from `begin` on, so that rows lie side by side."""
@@ -204,10 +210,11 @@ class Lanes(Reductions):
         self.open("for (int64_t l = 0; l < lanes; l++)")
         start, self.row_index[row] = self.row_index[row], f"{self.row_index[row]} + l"
         self._row_reads(current)
-        self.line("#pragma omp simd")
-        self.open(f"for (int64_t c{k} = {begin}; c{k} < {end}; c{k}++)")
-        self._stores(current)
-        self.close()
+        for first, last in self.segments(current, begin, end):
+            self.line("#pragma omp simd")
+            self.open(f"for (int64_t c{k} = {first}; c{k} < {last}; c{k}++)")
+            self._stores(current)
+            self.close()
         self.row_index[row] = start
         self.close()
         for node, name in self.turned_out.items():

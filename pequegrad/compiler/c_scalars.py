@@ -52,7 +52,9 @@ def register_type(dtype):
     name = dtype.name
     if name in INTEGER:
         return f"{name}_t"
-    return {"bool": "uint8_t", "float64": "double", **dict.fromkeys(FLOAT[:3], "float")}.get(name)
+    return {"bool": "uint8_t", "float64": "double", "key<fry>": "uint64_t", **dict.fromkeys(FLOAT[:3], "float")}.get(
+        name
+    )
 
 
 def load_expression(dtype, text):
@@ -89,6 +91,8 @@ def expression(kernel, params, operands, operand_dtypes, result_dtype):
     dtype = operand_dtypes[-1]
     if register_type(dtype) is None or register_type(result_dtype) is None:
         return None
+    if kernel == "random_bits":
+        return f"pg_random_bits_{result_dtype.name}({', '.join(operands)})"
     if kernel == "select":
         which, x, y = operands
         return f"({which} ? {x} : {y})"

@@ -107,6 +107,19 @@ def outside(mode, dtype):
     return number_text(info.min if info.min else info.max, dtype)
 
 
+def choice(condition, dtype, a, b):
+    """`a` where the condition holds, else `b`."""
+    return f"({condition} ? {a} : {b})"
+
+
+def choice_by_bits(bits, dtype, a, b):
+    """`a` where `bits` is -1, `b` where it is 0."""
+    kind = register_type(dtype)
+    if is_float(dtype):
+        return f"pg_choose_{kind}({bits}, {a}, {b})"
+    return f"({kind})(({a} & {bits}) | ({b} & ~{bits}))"
+
+
 def literal(node):
     """A Python number that the graph holds, as C text."""
     with np.errstate(over="ignore"):  # what is too large is inf

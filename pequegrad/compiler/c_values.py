@@ -1,13 +1,14 @@
 """Values in generated code: how each one is computed, or read, where a kernel needs it."""
 
+import functools
 import math
 
 from ..core.dtype import is_float, is_integer
-from ..primitives.access import leaves
+from ..primitives.access import leaves, ways_out
 from .c_scalars import HALVES, exact_store_expression, expression, load_expression, register_type, round_expression
-from .c_text import literal, outside, rounded, times
-from .groups import operand_index, read_through
-from .loops import Access, Inlined, is_kept, is_number
+from .c_text import choice, choice_by_bits, literal, outside, rounded, times
+from .groups import accesses, is_addressed, operand_index, read_through
+from .loops import Access, Inlined, is_kept, is_number, is_of_rows, range_inside
 
 LANES = 64  # rows that are reduced side by side
 
@@ -31,11 +32,20 @@ class Values:
         self.row_index = {}  # loop over rows -> its C name
         self.starts = {}  # axis that stands for a computed place -> its C name
         self.last_read = {}  # array -> [(access, level of the pass)]
+        self.mask = None  # C name of the condition under which arrays may be read, or None;
+        self.near = None  # of one that is the same for all elements of the innermost loop
+        self.loop_at = None  # number of the line at which the innermost loop begins
+        self.segment = None  # (loop, begin, end): the part of the innermost loop that is being written, if it is cut
 
     # ---- text ------------------------------------------------------------------------------------------
 
     def line(self, text):
         self.lines.append("    " * self.depth + text)
+
+    def _line_before_loop(self, text):
+        """A line that the innermost loop, in which the text stands, does not repeat."""
+        self.lines.insert(self.loop_at, "    " * (self.depth - 1) + text)
+        self.loop_at += 1
 
     def open(self, text):
         self.line(text + " {")
@@ -132,8 +142,15 @@ class Values:
                 stack.extend(waiting)
                 continue
             stack.pop()
-            if top.spec.primitive.form == "gather":
+            form = top.spec.primitive.form
+            if form == "gather":
                 self._gather(top, current)
+                continue
+            if form == "join":
+                self.declare(top, self._joined(top, self.plan.group.index[top], current))
+                continue
+            if form == "counted":
+                self.declare(top, self._computed_from_count(top, current))
                 continue
             operands = [self.operand(top, i, current) for i in range(len(top.inputs))]
             self.declare(top, self._expression(top, operands))
@@ -163,6 +180,93 @@ class Values:
             text = f"{inside} ? {text} : {outside(params['mode'], dtype)}"
         self.declare(node, text)
 
+    def _joined(self, node, index, current):
+        """The text of the operand inside of which the index of a join lies; the others are not read there."""
+        choices = []
+        for position, (source, below) in enumerate(zip(node.inputs, accesses(node, index))):
+            unknown = [bound for bound in ways_out(below, source.aval.shape) if self._lies_inside(bound) is not True]
+            if any(self._lies_inside(bound) is False for bound in unknown):
+                continue
+            if (node, position) in self.plan.reads and not is_addressed(node, position):
+                choices.append((None, self.operand(node, position, current)))
+            elif not unknown:
+                choices.append((None, self._inlined(source, below, current)))
+            else:  # what is read under a condition is not known without it
+                outside = self.mask, self.near, dict(self.names)
+                chosen = self._open_bounds(unknown, current)
+                choices.append((chosen, self._inlined(source, below, current)))
+                self.mask, self.near, self.names = outside
+            if choices[-1][0] is None:
+                break
+        *tested, (_, text) = choices
+        for chosen, value in reversed(tested):
+            text = chosen(node.aval.dtype, value, text)
+        return text
+
+    def _open_bounds(self, bounds, current):
+        """Makes bounds the condition under which arrays are read. Returns the function that writes the choice (c_text.py).
+
+        If it is the same for a whole run of the innermost loop, elements that are in memory in any case are read instead,
+        and chosen by bits: gcc makes a branch of a condition, and does not vectorise the loop.
+        """
+        loops = current.loops if current and not self.plan.columns else []
+        near = [bound.own or bound for bound in bounds if loops and is_of_rows(self.plan, bound.own or bound, loops)]
+        masks = [bound for bound in bounds if (bound.own or bound) not in near]
+        inside = self.new("n")
+        tests = [
+            f"{self._counted(bound.place, current, _unsigned(bound.place))} < {bound.size}u"
+            for bound in (*near, *masks)
+        ]
+        tests += [name for name in (self.mask, self.near) if name]
+        text = f"const int {inside} = {' & '.join(tests)};"
+        if masks or self.mask:
+            self.line(text)
+            self.mask, self.near = inside, None
+            return functools.partial(choice, inside)
+        bits = self.new("m")
+        self._line_before_loop(f"{text} int64_t {bits} = -(int64_t){inside};")
+        self._line_before_loop(f'__asm__("" : "+r"({bits}));')
+        self.near = inside
+        return functools.partial(choice_by_bits, bits)
+
+    def _lies_inside(self, bound):
+        """Whether a bound holds in the segment of the innermost loop that is being written; None: for some elements."""
+        found = range_inside(bound, self.segment[0]) if self.segment else None
+        if found is None:
+            return None
+        (_, low, high), (begin, end) = self.segment, found
+        if begin <= low and high <= end:
+            return True
+        return False if end <= low or high <= begin else None
+
+    def segments(self, current, low, high):
+        """(begin, end) of the parts of the last loop of a pass, `low` to `high`, in each of which joins read one operand."""
+        loop = current.loops[-1]
+        self.loop_at = len(self.lines)
+        cuts = sorted(self.plan.cuts.get(loop, ()))
+        if not cuts:
+            yield low, high
+            return
+        for begin, end in zip([0, *cuts], [*cuts, loop.size]):
+            self.segment = loop, begin, end
+            begin = low if begin == 0 else str(begin) if low == "0" else f"({low} > {begin} ? {low} : {begin})"
+            if end == loop.size:
+                end = high
+            self.loop_at = len(self.lines)
+            yield begin, end if high in (str(loop.size), end) else f"({high} < {end} ? {high} : {end})"
+        self.segment = None
+
+    def _computed_from_count(self, node, current):
+        """The text of a value that is made of its position, and of elements of one operand."""
+        number, elements = accesses(node, self.plan.group.index[node])
+        words = [self._inlined(node.inputs[0], index, current) for index in elements]
+        if len(words) == 1:  # both in 64 bits, the first one lower
+            words = [f"(uint32_t){words[0]}", f"(uint32_t)({words[0]} >> 32)"]
+        count = self._counted(number, current)
+        if node.aval.size <= 1 << 32:  # so that the compiler knows
+            count = f"(uint32_t)({count})"
+        return self._expression(node, [*words, count])
+
     def _inlined(self, node, index, current):
         """The C name of a value at an index of its own; see Inlined."""
         if is_number(node):
@@ -182,7 +286,10 @@ class Values:
                 text = round_expression(node.aval.dtype, text)
         elif node in self.pointer:
             text = self.load_text(self.pointer[node], access, current, node.aval.dtype)
+            text = f"{self.mask} ? {text} : 0" if self.mask else text
             self.last_read.setdefault(node, []).append((access, math.inf))
+        elif form == "join":
+            text = self._joined(node, index, current)
         else:
             operands = [
                 self._inlined(source, operand_index(node, i, index), current) for i, source in enumerate(node.inputs)
@@ -248,9 +355,22 @@ class Values:
             for k, loop in enumerate(inner_loops)
             if access.strides.get(loop.last, 0)
         ]
+        if self.near and inner_loops:
+            return self._offset_if_near(access, [base, *inner], inner_loops[-1])
         if base == "0" and inner:
             return " + ".join(inner)
         return " + ".join([base, *inner])
+
+    def _offset_if_near(self, access, terms, loop):
+        """The same offset under the condition `near`; without it one whose elements are in memory, too."""
+        stride = access.strides.get(loop.last, 0)
+        low, high = self.segment[1:] if self.segment else (0, loop.size)
+        last = [terms.pop()] if stride else []
+        safe = -stride * (low if stride > 0 else high - 1)
+        name = self.new("o")
+        self._line_before_loop(f"int64_t {name} = {self.near} ? {' + '.join(terms)} : {safe};")
+        self._line_before_loop(f'__asm__("" : "+r"({name}));')  # else gcc reads under the condition again
+        return " + ".join([name, *last])
 
     def buffer_index(self, current, loops=None):
         """Where a buffer of a row holds the current element; `loops`: only so many of the loops are counted."""
@@ -277,7 +397,8 @@ class Values:
         count = math.prod(loop.size for loop in current.loops)
         return f"(r - tile) * {count} + {self.buffer_index(current)}"
 
-    def _counted(self, place, current):
+    def _counted(self, place, current, kind=None):
+        """The number that a place is, modulo 2**n in the unsigned type `kind`, if that is given."""
         terms = [str(place.constant)] if place.constant else []
         strides = dict(place.expanded())
         for loop in self.plan.rows:
@@ -287,4 +408,12 @@ class Values:
             if strides.get(loop.last):
                 terms.append(times(f"c{k}", strides[loop.last]))
         terms += [times(name, strides[axis]) for axis, name in self.starts.items() if axis in strides]
+        if kind:
+            terms = [f"({kind}){term}" if term.isidentifier() else f"({kind})({term})" for term in terms]
         return " + ".join(terms) or "0"
+
+
+def _unsigned(place):
+    """The smaller of the unsigned types in which a place, if it is negative, is larger than any that is not."""
+    reach = abs(place.constant) + sum(abs(stride) * axis.size for axis, stride in place.terms)
+    return "uint32_t" if reach < 1 << 31 else "uint64_t"

@@ -1,5 +1,6 @@
 """Graph -> Graph: groups of nodes become `loop` nodes, each one kernel of generated code."""
 
+import functools
 import hashlib
 import math
 
@@ -7,16 +8,19 @@ from ..core.dtype import dt
 from ..core.evaluate import OUTPUT
 from ..core.graph import GraphTrace
 from ..core.node import Spec, detached, is_constant, make_aval, stand_in
+from ..primitives.access import fresh
 from ..primitives.base import output
 from ..primitives.elementwise import convert
 from .c import Code
 from .c_scalars import HALVES, expression, register_type
-from .groups import ROWS, SMALL, Grouping
+from .epilogues import plan_with_product, with_wide_products
+from .groups import ROWS, SMALL, Grouping, accesses
 from .loops import cost_of, plan_of
 from .recompute import recomputed
 
 CHUNKS = 64  # most partial results of one reduction
 CHUNK = 1 << 13  # elements that are worth a partial result
+RUN = 8  # elements of the innermost loop for which it pays to join arrays in a kernel
 
 
 class Kernel:
@@ -27,6 +31,7 @@ class Kernel:
         self.name = "pg_" + hashlib.sha256(body.encode()).hexdigest()[:24]
         self.text = f"void {self.name}(void *const *b, int64_t begin, int64_t end, char *scratch)\n{{\n{body}\n}}\n"
         self.units, self.grain, self.scratch, self.aliases = code.units, code.grain, code.scratch, code.aliases
+        self.rows = code.per_unit
         self.describe = describe
         self.params = None  # [address] once it is compiled
 
@@ -39,11 +44,13 @@ class Kernel:
 
 
 class LoopPrimitive:
-    """A graph that is computed by generated code. params: graph, kernel."""
+    """A graph that is computed by generated code. params: graph, kernel; product and position if a Product is part of it."""
 
     name, title, form, holds_graphs = "loop", "Loop", None, False
 
-    def lower(self, *avals, graph, kernel):
+    def lower(self, *avals, graph, kernel, product=None, position=None):
+        if product is not None:
+            return product.lower(kernel, position, len(graph.outputs))
         return "generated", (kernel, kernel.units, kernel.grain, kernel.scratch, *kernel.aliases)
 
 
@@ -68,9 +75,32 @@ def can_fuse(node):
         kernel, params = node.spec.primitive.lower(*node.spec.inputs, **node.spec.params)
         dtypes = [aval.dtype for aval in node.spec.inputs]
         return expression(kernel, params, ["x"] * len(dtypes), dtypes, node.aval.dtype) is not None
+    if form == "join":
+        return _is_joined_in_runs(node)
+    if form == "counted":
+        if accesses(node, fresh(node.aval.shape)) is None:
+            return False
+        kernel, params = node.spec.primitive.lower(*node.spec.inputs, **node.spec.params)
+        return expression(kernel, params, ["x"] * 3, [node.aval.dtype], node.aval.dtype) is not None
     if form == "gather":
         return len(node.spec.params["places"].index_map) == 1
     return form in ("reduction", "partial", "iota")
+
+
+def _is_joined_in_runs(node):
+    """True if the loop that reads the operands of a join goes over many elements."""
+    index = fresh(node.aval.shape)
+    reads = accesses(node, index)
+    if reads is None:
+        return False
+    out = [
+        i
+        for aval in node.spec.inputs
+        if aval.ndim
+        for i, (m, n) in enumerate(zip(aval.shape, node.aval.shape))
+        if m != n
+    ]
+    return math.prod(node.aval.shape[max(out, default=0) :]) >= RUN
 
 
 # ---- reductions that are cut into chunks -------------------------------------------------------------
@@ -125,13 +155,24 @@ def _chunks(node, work):
 
 def fuse(graph):
     """The graph with its groups as loop nodes. Groups of one node stay as they are: the runtime has a kernel for them."""
-    graph = recomputed(with_partial_reductions(graph), can_fuse)
-    grouping = Grouping(graph, can_fuse)
-    groups = {}
-    for group in dict.fromkeys(grouping.group.values()):
-        if len(group.members) > 1 or group.members[0].spec.primitive.form == "partial":
-            groups[group] = plan_of(group, grouping)
-    return _rebuilt(graph, grouping, groups)
+    known = functools.cache(can_fuse)
+    graph = recomputed(with_partial_reductions(with_wide_products(graph)), known)
+    unsuited, more = set(), True
+    while more:  # until no plan would rather not have one of its members
+        grouping = Grouping(graph, lambda node: node not in unsuited and known(node))
+        plans, taken = {}, set()
+        for group in reversed(dict.fromkeys(grouping.group.values())):
+            first = group.members[0]
+            plan = plan_with_product(group, grouping, taken)
+            if plan is None and (
+                len(group.members) > 1 or first.spec.primitive.form == "partial" or grouping.bears(first)
+            ):
+                plan = plan_of(group, grouping)
+            if plan is not None:
+                plans[group] = plan
+        more = {node for plan in plans.values() for node in plan.unsuited}
+        unsuited |= more
+    return _rebuilt(graph, grouping, plans)
 
 
 def _rebuilt(graph, grouping, plans):
@@ -141,13 +182,13 @@ def _rebuilt(graph, grouping, plans):
 
     def needed(item):
         if item in plans:
-            return plans[item].inputs
+            return _operands(plans[item])
         before = [grouping.before[item]] if item in grouping.before else []
         return before + [source for source in item.inputs if not is_constant(source)]
 
     def emit(item):
         if item in plans:
-            for node, result in zip(plans[item].results, _loop_node(plans[item], became)):
+            for node, result in zip(_results(plans[item]), _loop_node(plans[item], became)):
                 became[node] = result
         else:
             inputs = tuple([became.get(source, source) for source in item.inputs])
@@ -180,22 +221,36 @@ def _rebuilt(graph, grouping, plans):
     return graph.renewed(became)
 
 
+def _operands(plan):
+    """What the node of a group reads: the operands of its product, and what its code reads but the product."""
+    if plan.product is None:
+        return plan.inputs
+    product = plan.product.node
+    return [*product.inputs, *(node for node in plan.inputs if node is not product)]
+
+
+def _results(plan):
+    """The members whose values the node of a group gives."""
+    return [*plan.results, plan.product.node] if plan.product is not None and plan.product.is_kept else plan.results
+
+
 def _loop_node(plan, became):
     """The nodes that stand for the results of a group: one loop node, and its outputs."""
-    inputs = tuple([became.get(node, node) for node in plan.inputs])
+    inputs = tuple([became.get(node, node) for node in _operands(plan)])
     avals = tuple(node.aval for node in inputs)
-    kernel = Kernel(Code(plan), _described(plan))
-    results = tuple(node.aval for node in plan.results)
-    graph = _body(plan)
+    params = {"graph": _body(plan), "kernel": Kernel(Code(plan), _described(plan))}
+    if plan.product is not None:
+        params |= {"product": plan.product, "position": plan.inputs.index(plan.product.node)}
+    results = tuple(node.aval for node in _results(plan))
     if len(results) == 1:
-        return [detached(Spec(loop, {"graph": graph, "kernel": kernel}, avals, results[0]), inputs)]
-    node = detached(Spec(loop, {"graph": graph, "kernel": kernel}, avals, results), inputs)
+        return [detached(Spec(loop, params, avals, results[0]), inputs)]
+    node = detached(Spec(loop, params, avals, results), inputs)
     return [detached(Spec(output, {"index": i}, (), aval, op=OUTPUT), (node,)) for i, aval in enumerate(results)]
 
 
 def _body(plan):
     """What a group computes, as a graph of its own: for people to read."""
-    placeholders = {node: stand_in(node.aval) for node in plan.inputs}
+    placeholders = {node: stand_in(node.aval) for node in _operands(plan)}
     inside = dict(placeholders)
 
     def at(node):
@@ -213,13 +268,17 @@ def _body(plan):
             stack.pop()
         return inside.get(node, node)
 
-    return GraphTrace("loop", list(placeholders.values()), {}, [at(node) for node in plan.results])
+    return GraphTrace("loop", list(placeholders.values()), {}, [at(node) for node in _results(plan)])
 
 
 def _described(plan):
     """What a kernel does, in numbers."""
     element = sum(cost_of(node) for node in plan.members)
     size = max(math.prod(aval.shape) for node in plan.members for aval in (node.aval, *node.spec.inputs))
-    read = sum(node.aval.size * node.aval.dtype.itemsize for node in plan.inputs)
-    written = sum(node.aval.size * node.aval.dtype.itemsize for node in plan.results)
-    return {"operations": len(plan.members), "flops": element * size, "bytes_read": read, "bytes_written": written}
+    flops = element * size
+    if plan.product is not None:
+        spec = plan.product.node.spec
+        flops += spec.primitive.flops(*spec.inputs, **spec.params)
+    read = sum(node.aval.size * node.aval.dtype.itemsize for node in _operands(plan))
+    written = sum(node.aval.size * node.aval.dtype.itemsize for node in _results(plan))
+    return {"operations": len(plan.members), "flops": flops, "bytes_read": read, "bytes_written": written}

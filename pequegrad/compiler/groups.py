@@ -41,8 +41,8 @@ class Group:
         """The index at which member `node` reads its operand."""
         if node in self.operand:
             return self.operand[node]
-        if node.spec.primitive.form == "gather":
-            return node.spec.primitive.accesses(self.index[node], *node.spec.inputs, **node.spec.params)[position]
+        if node.spec.primitive.form in ("gather", "join"):
+            return accesses(node, self.index[node])[position]
         return operand_index(node, position, self.index[node])
 
 
@@ -65,9 +65,22 @@ def read_through(index, views):
     return index, len(views)
 
 
+def accesses(node, index):
+    """What the rule `accesses` of a primitive says of its node when it is computed at `index`.
+
+    Of a gather: the index of the element, without the computed start, and that of the start. Of a join: the indices of the
+    operands; the value is that of the first one inside of which its index lies; None: no such form. Of
+    what is counted: the place that is the number, and the indices of the elements that it reads of its operand.
+    """
+    return node.spec.primitive.accesses(index, *node.spec.inputs, **node.spec.params)
+
+
 def is_addressed(node, position):
-    """True for an operand that is read at computed places."""
-    return position == 0 and node.spec.primitive.form == "gather"
+    """True for an operand that is read elsewhere than at the index of the node, and therefore in memory before the kernel runs."""
+    form = node.spec.primitive.form
+    if form == "join":
+        return node.spec.inputs[position].ndim > 0
+    return position == 0 and form in ("gather", "counted")
 
 
 class Grouping:
@@ -76,11 +89,15 @@ class Grouping:
     def __init__(self, graph, can_fuse):
         self.nodes = graph.nodes
         self.position = {node: i for i, node in enumerate(graph.nodes)}
-        self.free = _free_nodes(graph, can_fuse)
+        self.free = _free_nodes(graph, can_fuse)  # what kernels compute where they read it;
+        self.borne = _borne_nodes(graph, can_fuse, self.free)  # of it what joins do for themselves
+        self.free |= self.borne
         self.members = {node for node in graph.nodes if can_fuse(node) and node not in self.free}
         self.readers = {}  # node -> all nodes that have it as input
         self.uses = {}  # fusable node -> (reader, position of the operand, views between), readers fusable
-        self.kept = {*graph.outputs, *graph.effects}  # what must be in memory
+        self.results = {*graph.outputs, *graph.effects}
+        self.kept = set(self.results)  # what must be in memory
+        self.addressed = {}  # member -> what must be in memory before its kernel runs
         self.group = {}  # node -> Group
         for node in graph.nodes:
             for position, source in enumerate(node.inputs):
@@ -90,19 +107,24 @@ class Grouping:
                     self.uses.setdefault(base, []).append((node, position, views))
                 elif not self.is_view(node):
                     self.kept.add(base)
+                    self.addressed.setdefault(node, []).append(base)
         for node in (*graph.outputs, *graph.effects):
             self.kept.add(self.source(node)[0])
         effects = sorted(graph.effects, key=self.position.__getitem__)
         self.before = dict(zip(effects[1:], effects))  # effect -> the one that must take place before it
         for effect, before in self.before.items():
             self.readers.setdefault(before, []).append(effect)
-        self.depth = depths(graph.nodes, self.members)
+        self.depth = depths(graph.nodes, self.members, self.free)
         for node in reversed(graph.nodes):
             if node in self.members:
                 self.place(node)
 
     def is_view(self, node):
         return node.spec.primitive.form == "view"
+
+    def bears(self, node):
+        """True if a member computes operands of its own that no other kernel would."""
+        return any(source in self.borne for source in self.addressed.get(node, ()))
 
     def source(self, operand):
         """(what is computed or in memory, the views through which `operand` shows it, outermost first)."""
@@ -138,6 +160,20 @@ class Grouping:
     def leaves(self, node, members):
         """True if something besides `members` needs the value of a member."""
         return node in self.kept or any(reader not in members for reader, _, _ in self.uses.get(node, ()))
+
+    def is_needed_outside(self, node, members):
+        """True if something besides `members` reads `node` or a view of it, or if it is a result."""
+        stack = [node]
+        while stack:
+            current = stack.pop()
+            if current in self.results:
+                return True
+            for reader in self.readers.get(current, ()):
+                if self.is_view(reader):
+                    stack.append(reader)
+                elif reader not in members:
+                    return True
+        return False
 
     def add(self, node, group):
         group.members.append(node)
@@ -196,8 +232,8 @@ class Grouping:
         for other in members:
             if other.spec.primitive.form == "partial" and not members.isdisjoint(self.readers.get(other, ())):
                 return False
-            if is_addressed(other, 0) and self.source(other.inputs[0])[0] in members:
-                return False  # what it reads at computed places must be in memory before the kernel runs
+            if not members.isdisjoint(self.addressed.get(other, ())):
+                return False
         # a member of a group that is merged may have been in memory for the others, who read it elsewhere
         if not all(self.is_read_in_place(other, merged) for other in (members if len(groups) > 1 else (node,))):
             return False
@@ -232,15 +268,21 @@ class Grouping:
         return False
 
 
-def depths(nodes, members):
-    """node -> how many kernels, roughly, must have run before it can be computed."""
-    depth = {}
+def depths(nodes, members, free=()):
+    """node -> how many kernels, roughly, must have run before it can be computed. free: nodes that readers compute."""
+    depth, shown = {}, {}
     for node in nodes:
         depth[node] = 0
-        for source in node.inputs:
+        if node.spec.primitive.form == "view":
+            shown[node] = shown.get(node.inputs[0], node.inputs[0])
+        for position, source in enumerate(node.inputs):
             if source in depth:
                 form = source.spec.primitive.form
-                waits = form != "view" and (source not in members or form == "partial")
+                waits = node in free or is_addressed(node, position)  # reads from memory what kernels compute
+                if form == "view":
+                    waits = waits and shown[source] in members
+                else:
+                    waits = source not in free and (waits or source not in members or form == "partial")
                 depth[node] = max(depth[node], depth[source] + waits)
     return depth
 
@@ -258,6 +300,39 @@ def _free_nodes(graph, can_fuse):
             if total <= FREE and any(parts):
                 cost[node] = total
     return {node for node in cost if node.spec.primitive.form != "view"}
+
+
+def _borne_nodes(graph, can_fuse, free):
+    """Nodes that only joins read, and so cheap to compute from arrays in memory that the joins do it where they read them.
+
+    These arrays are then read, instead of the values written and read, unless another kernel has to read them anyway.
+    """
+    operations, read = {}, {}  # node -> operations to compute it; node or view -> {array in memory: elements of it}
+    for node in graph.nodes:
+        form = node.spec.primitive.form
+        if node in free or is_constant(node) or (form != "view" and not can_fuse(node)):
+            continue
+        found, cost = {}, form != "view"
+        for source in node.inputs:
+            if source not in free and not (is_constant(source) and source.aval.ndim == 0):
+                for array, elements in read.get(source, {source: source.aval.size}).items():
+                    found[array] = max(found.get(array, 0), min(elements, node.aval.size))
+                cost += operations.get(source, 0)
+        is_read = 2 * sum(found.values()) <= 5 * node.aval.size and not any(map(can_fuse, found))
+        if form == "view":
+            read[node], operations[node] = found, cost
+        elif form in ("elementwise", "join") and cost <= FREE and is_read:
+            read[node], operations[node] = found, cost
+    borne = {node for node in operations if node.spec.primitive.form != "view"}
+    borne.difference_update(graph.outputs, graph.effects)
+    for node in reversed(graph.nodes):  # not those that something else reads
+        form = node.spec.primitive.form
+        passes = node in borne or (form == "view" and node in operations)
+        for position, source in enumerate(node.inputs):
+            if not (passes or (form == "join" and can_fuse(node) and is_addressed(node, position))):
+                borne.discard(source)
+                operations.pop(source, None)
+    return borne
 
 
 def rows_of(group):

@@ -13,13 +13,14 @@ needs is read back from the results or from a buffer, or computed again if that 
 import math
 
 from ..core.node import is_constant
-from ..primitives.access import Axis, Place, axes_of
-from .groups import is_addressed, operand_index, read_through, rows_of
+from ..primitives.access import Axis, Place, axes_of, ways_out
+from .groups import accesses, is_addressed, operand_index, read_through, rows_of
 
 LONGEST_TILE = 1 << 15  # bytes of a row
 SHORT = 32  # elements of a row up to which several rows are computed side by side
 SHORT_SUM = 128  # the same for kernels that only reduce
 SIDE_BY_SIDE = 16  # rows for which that pays
+SEGMENTS = 8  # parts into which a loop is cut for the sake of joins
 CHEAP = 6  # cost up to which a value is computed again rather than kept for a later pass
 
 
@@ -39,15 +40,15 @@ class Access:
 
 
 class Inlined:
-    """What an operand is computed from where it is read: views, positions (iota) and numbers, or one array in memory.
+    """What an operand is computed from where it is read: free nodes (groups.py), views and numbers, or one array in memory.
 
-    arrays: (node, index) pairs that are read; counts: places that are values; start: the axis that stands for
-    the place which a gather computes, or None.
+    arrays: (node, index) pairs that are read; bounds: the Bounds of joins; counts: places that are values or bounded;
+    start: the axis that stands for the place which a gather computes, or None.
     """
 
     def __init__(self, node, index, grouping, start=None):
         self.node, self.index, self.start = node, index, start
-        self.arrays, self.counts = [], []
+        self.arrays, self.counts, self.bounds = [], [], []
         stack = [(node, index)]
         while stack:
             node, index = stack.pop()
@@ -57,10 +58,35 @@ class Inlined:
                 stack.append((node.inputs[0], below))
             elif form == "iota" and node in grouping.free:
                 self.counts.append(index[node.spec.params["axis"]])
+            elif form == "join" and node in grouping.free:
+                for source, below in zip(node.inputs, accesses(node, index)):
+                    self.bounds += ways_out(below, source.aval.shape)
+                    stack.append((source, below))
             elif node in grouping.free:
                 stack += [(source, operand_index(node, i, index)) for i, source in enumerate(node.inputs)]
             elif not is_number(node):
                 self.arrays.append((node, index))
+        self.counts += [bound.place for bound in self.bounds]
+
+
+def _addressed(node, position, group, grouping):
+    """What a member reads elsewhere than at its own index."""
+    operand, form = node.inputs[position], node.spec.primitive.form
+    if form == "gather":
+        return _target(node, group, grouping)
+    if form == "join":
+        index = group.operand_index(node, position)
+        read = Inlined(operand, index, grouping)
+        bounds = ways_out(index, operand.aval.shape)
+        read.bounds += bounds
+        read.counts += [bound.place for bound in bounds]
+        return read
+    number, elements = accesses(node, group.index[node])
+    first, *rest = [Inlined(operand, index, grouping) for index in elements]
+    for read in rest:
+        first.arrays += read.arrays
+    first.counts.append(number)
+    return first
 
 
 def _target(gather, group, grouping):
@@ -92,9 +118,11 @@ class Pass:
 class Plan:
     """All that code for a group must do, in order. Built by plan_of."""
 
+    product = None  # epilogues.Product, if one of the inputs is computed while the kernel runs
 
-def plan_of(group, grouping):
-    """The Plan of a group: its members in order, operands, loops and passes."""
+
+def plan_of(group, grouping, row_axes=frozenset()):
+    """The Plan of a group: its members in order, operands, loops and passes. row_axes: for rows where any axes will do."""
     plan = Plan()
     plan.members = sorted(group.members, key=grouping.position.__getitem__)
     plan.group = group
@@ -112,7 +140,7 @@ def plan_of(group, grouping):
         elif isinstance(read, Inlined):
             plan.accesses += [Access(node, index) for node, index in read.arrays]
     plan.inputs = list(dict.fromkeys(access.node for access in plan.accesses if not is_number(access.node)))
-    _find_loops(plan)
+    _find_loops(plan, row_axes)
     _find_passes(plan)
     return plan
 
@@ -123,7 +151,7 @@ def _find_reads(plan, grouping):
     for node in plan.members:
         for position, operand in enumerate(node.inputs):
             if is_addressed(node, position):
-                reads[node, position] = _target(node, group, grouping)
+                reads[node, position] = _addressed(node, position, group, grouping)
                 continue
             base, views = grouping.source(operand)
             if base in inside:
@@ -145,7 +173,7 @@ def is_number(node):
 # ---- loops -------------------------------------------------------------------------------------------
 
 
-def _find_loops(plan):
+def _find_loops(plan, row_axes):
     group = plan.group
     partials = [node for node in plan.members if node.spec.primitive.form == "partial"]
     accesses = plan.accesses + list(plan.writes.values())
@@ -155,7 +183,8 @@ def _find_loops(plan):
     if main is not None:
         place = {axis: i for i, axis in enumerate(axes)}
         axes.sort(key=lambda axis: (-abs(main.strides.get(axis, 1 << 60)), place[axis]))
-    rows = rows_of(group)
+    plan.has_reductions = any(node.spec.primitive.form == "reduction" for node in plan.members)
+    rows = rows_of(group) or row_axes
     iotas = [  # counted like an access, so that merged loops count them right
         dict(place.expanded()) for read in plan.reads.values() if isinstance(read, Inlined) for place in read.counts
     ]
@@ -170,8 +199,7 @@ def _find_loops(plan):
         plan.rows = _merged([axis for axis in axes if axis in rows], fit)
     else:
         loops = _merged(axes, fit)
-        has_rows = not any(node.spec.primitive.form == "reduction" for node in plan.members)
-        plan.rows = loops[:-1] if has_rows else []
+        plan.rows = [] if plan.has_reductions else loops[:-1]
         rows = {axis for loop in plan.rows for axis in loop.axes}
     plan.row_axes = set(rows)
     inner_sets = {}
@@ -181,10 +209,9 @@ def _find_loops(plan):
             inner_sets[inner] = _merged([axis for axis in axes if axis in inner], fit)
     plan.inner = inner_sets
     plan.n_rows = math.prod(loop.size for loop in plan.rows)
-    has_reduction = any(node.spec.primitive.form == "reduction" for node in plan.members)
     # one long loop: its range is what the threads share
     plan.flat = (
-        not plan.rows and not has_reduction and len(inner_sets) == 1 and len(next(iter(inner_sets.values()))) == 1
+        not plan.rows and not plan.has_reductions and len(inner_sets) == 1 and len(next(iter(inner_sets.values()))) == 1
     )
 
 
@@ -201,7 +228,7 @@ def _merged(axes, fit):
 # ---- passes ------------------------------------------------------------------------------------------
 
 _COSTS = {"add": 1, "sub": 1, "mul": 1, "neg": 1, "abs": 1, "max": 1, "min": 1, "select": 1, "not": 1, "and": 1, "or": 1,
-          "xor": 1, "eq": 1, "ne": 1, "lt": 1, "le": 1, "gt": 1, "ge": 1, "convert": 1, "iota": 1, "sqrt": 4, "div": 3,
+          "xor": 1, "pad": 2, "concatenate": 2, "eq": 1, "ne": 1, "lt": 1, "le": 1, "gt": 1, "ge": 1, "convert": 1, "iota": 1, "sqrt": 4, "div": 3,
           "sign": 2, "clamp": 2, "integer_pow": 3, "floor": 1, "ceil": 1, "round": 1, "is_finite": 1, "square": 1,
           "exp": 6, "exp2": 6, "expm1": 6, "log": 6, "log1p": 8, "tanh": 7, "logistic": 7, "rsqrt": 7, "sin": 6, "cos": 6,
           "erf": 12}  # fmt: skip
@@ -278,6 +305,50 @@ def _find_passes(plan):
     plan.turned = _turned_reads(plan)
     plan.turned_results = _turned_results(plan)
     plan.blocked = bool(plan.turned_results) or (bool(plan.turned) and _is_elementwise(plan))
+    _find_cuts(plan)
+
+
+def _find_cuts(plan):
+    """Where innermost loops are cut, so that joins read one operand in each part; and joins that are better left to the runtime.
+
+    Those are the ones that would be read under conditions that differ from element to element, and those of elements that
+    do not follow each other in memory. plan.cuts: last loop of a pass -> iterations at which a part begins; plan.unsuited: joins.
+    """
+    plan.cuts, plan.unsuited = {}, set()
+    for (node, _), read in plan.reads.items():
+        inner = plan.inner_of[node]
+        if not inner or not isinstance(read, Inlined) or not read.bounds:
+            continue
+        loops = plan.inner[inner]
+        loop, cuts = loops[-1], plan.cuts.setdefault(loops[-1], set())
+        strides = [Access(array, index).strides.get(loop.last, 0) for array, index in read.arrays]
+        fits, more = plan.columns or max(map(abs, strides), default=0) <= 1, set()
+        for bound in read.bounds:
+            inside = range_inside(bound, loop)
+            more.update(n for n in inside or () if 0 < n < loop.size)
+            fits &= inside is not None or (not plan.columns and is_of_rows(plan, bound.own or bound, loops))
+        if fits and len(cuts | more) < SEGMENTS:
+            cuts |= more
+        else:
+            plan.unsuited.add(node)
+
+
+def range_inside(bound, loop):
+    """(begin, end) of the iterations of a loop in which a Bound holds, if it is that of a step per iteration; else None."""
+    strides = dict(bound.place.expanded())
+    step, constant = strides.get(loop.last), bound.place.constant
+    if step not in (1, -1) or not all(axis in loop.axes for axis in strides):
+        return None
+    return (-constant, bound.size - constant) if step == 1 else (constant - bound.size + 1, constant + 1)
+
+
+def is_of_rows(plan, bound, loops):
+    """True if a Bound holds for all elements of the last of these loops over a row, or for none."""
+    strides = dict(bound.place.expanded())
+    if any(axis in strides for axis in loops[-1].axes):
+        return False
+    pairs = [pair for loop in (*plan.rows, *loops) for pair in zip(loop.axes, loop.axes[1:])]
+    return all(strides.get(outer, 0) == strides.get(inner, 0) * inner.size for outer, inner in pairs)
 
 
 def _turned_reads(plan):
@@ -320,6 +391,7 @@ def _is_elementwise(plan):
         len(plan.passes) == 1
         and plan.chunks is None
         and not any(node.spec.primitive.form in ("reduction", "partial") for node in plan.members)
+        and all(plan.inner_of[node] for node in plan.writes)
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 
 from ..core.files import write_atomically
 from ..core.node import prepared_specs
@@ -28,6 +29,7 @@ class profile:
     def __init__(self, path=None):
         self.path = path
         self.events, self.dropped = [], 0
+        self.start = 0  # time of the first event, nanoseconds of the monotonic clock
 
     def __enter__(self):
         library.start_profile(_MOST)
@@ -36,6 +38,7 @@ class profile:
     def __exit__(self, *exc):
         records, self.dropped = library.stop_profile(_MOST)
         self.events = _events(records)
+        self.start = int(records[:, 2].min()) if len(records) else time.monotonic_ns()
         if self.path is not None:
             write_atomically(self.path, json.dumps(self.as_dict()).encode())
 

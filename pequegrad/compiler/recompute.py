@@ -8,7 +8,7 @@ copies of the operations, and the value is neither written nor read. The copies 
 import math
 
 from ..core.node import detached, is_constant
-from .groups import SMALL, depths
+from .groups import SMALL, depths, is_addressed
 from .loops import cost_of
 
 COST_PER_BYTE = 2  # additions (loops.cost_of) that are worth a byte less to move, and to keep
@@ -30,8 +30,9 @@ class _Recomputation:
         self.position = {node: i for i, node in enumerate(graph.nodes)}
         self.fixed = {*graph.outputs, *graph.effects}  # what must be in memory
         for node in graph.nodes:
-            if node not in self.members:
-                self.fixed.update(node.inputs)
+            for position, source in enumerate(node.inputs):
+                if node not in self.members or is_addressed(node, position):
+                    self.fixed.add(source)
         self.depth = self._latest_depths()
         self.kernel = self._kernels()
         self.late, self.reads = {}, {}

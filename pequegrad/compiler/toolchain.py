@@ -21,7 +21,7 @@ from .c_compiler import Compiler, SwitchedOff, Unavailable
 from .cache import build_folder, open_cache
 
 _SMALL_FILE = 2000  # characters of functions: fewer are not split
-_HEADERS = ("freestanding", "scalar", "special", "turn")
+_HEADERS = ("freestanding", "scalar", "special", "turn", "threefry")
 # The functions with vector forms (PG_VECTOR_1 and _2 of pequegrad_freestanding.h), and kernels that call them.
 _UNARY = "exp exp2 expm1 log log1p cbrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc".split()
 _BINARY = ["pow", "atan2"]

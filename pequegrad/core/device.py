@@ -26,6 +26,16 @@ class Device:
             self._handle = library.open_device(self.kind, self.index)
         return self._handle
 
+    # what devices of JAX say of themselves
+    id = local_hardware_id = property(lambda self: self.index, doc="Its number among those of its kind.")
+    platform = property(lambda self: {"cuda": "gpu"}.get(self.kind, self.kind), doc='"cpu" or "gpu".')
+    device_kind = property(lambda self: self.kind, doc='"cpu" or "cuda".')
+    process_index = host_id = property(lambda self: 0, doc="0: there is one process.")
+
+    def memory_stats(self):
+        """None: see runtime.memory.memory_stats."""
+        return None
+
     def __call__(self, index):
         """The device of the same kind with this index: `device.cuda(1)`."""
         if type(index) is not int or index < 0:

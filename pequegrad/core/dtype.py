@@ -7,7 +7,7 @@ dtype('float32')
 
 import numpy as np
 
-from .errors import DtypeError
+from .errors import DtypeError, PromotionError
 
 # name -> code in runtime/include/pequegrad.h; the order is that of the header.
 NAMES = (
@@ -143,6 +143,20 @@ def is_integer(dtype):
     return dtype.kind in "iu"
 
 
+def inexact_of(dtype):
+    """The floating dtype that bool and integers become: float32, or float64 for 64 bits if those are the default."""
+    if is_inexact(dtype):
+        return dtype
+    return default_float() if dtype.itemsize == 8 else dt.float32
+
+
+def summed_dtype(dtype):
+    """The dtype in which bool and integers are summed: theirs, or the default width if that is larger."""
+    if dtype.kind != "b" and not (is_integer(dtype) and dtype.itemsize < default_int().itemsize):
+        return dtype
+    return np.dtype(f"u{default_int().name}") if dtype.kind == "u" else default_int()
+
+
 # ---- promotion -------------------------------------------------------------------------------------
 
 # Direct successors in JAX's type promotion lattice; "int", "float" and "complex" are the weak (Python) types.
@@ -196,6 +210,19 @@ def set_default_bits(bits):
     _cache.clear()
 
 
+_STRICT = {
+    "bool": ("bool",), "int": ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"),
+    "float": ("float16", "bfloat16", "float32", "float64"), "complex": ("complex64", "complex128"),
+}  # fmt: skip
+
+
+def set_promotion(mode):
+    """ "standard": the lattice above. "strict": only Python's numbers are promoted, to dtypes of their kind."""
+    for name in _ABOVE:
+        _ABOVE[name] = _above(name) if mode == "standard" else {name, *_STRICT.get(name, ())}
+    _cache.clear()
+
+
 def _vertex(dtype, weak_type):
     if not weak_type or dtype.kind == "b":
         return dtype.name
@@ -209,7 +236,14 @@ def promote(*operands):
         vertices = {_vertex(dtype, weak) for dtype, weak in operands}
         common = set.intersection(*(_ABOVE[v] for v in vertices))
         if not common:
-            raise DtypeError(f"Random keys and numbers have no common dtype: {', '.join(d.name for d, _ in operands)}.")
+            if key_dtype.name in vertices:
+                raise DtypeError(
+                    f"Random keys and numbers have no common dtype: {', '.join(d.name for d, _ in operands)}."
+                )
+            raise PromotionError(
+                f"Dtypes {', '.join(sorted(vertices))} meet, and jax_numpy_dtype_promotion is 'strict'.",
+                fix="convert one of the operands: x.astype(dtype).",
+            )
         least = next(v for v in common if _ABOVE[v] >= common)  # the bound that all others lie above
         weak = least in _WEAK_DEFAULT
         if len(set(operands)) == 1:

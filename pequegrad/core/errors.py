@@ -1,4 +1,5 @@
-"""Every error pequegrad raises. Each derives from the built-in that fits and from PequegradError.
+"""Every error pequegrad raises. Each derives from PequegradError and from the built-ins that fit: where NumPy raises ValueError and
+JAX TypeError for the same mistake, from both.
 
 A message says what went wrong, where in the user's code, from which values, and how to fix it.
 """
@@ -36,20 +37,40 @@ class PequegradError(Exception):
         super().__init__("\n".join(lines))
 
 
-class ShapeError(PequegradError, ValueError):
+class ShapeError(PequegradError, ValueError, TypeError):
     """Shapes or axes that do not fit an operation."""
+
+
+class AxisError(ShapeError, IndexError):
+    """An axis that an array does not have; as NumPy's, a ValueError and an IndexError."""
+
+
+class BroadcastError(ShapeError, TypeError):
+    """Operands whose shapes do not broadcast with one another. NumPy calls that a ValueError, JAX a TypeError."""
 
 
 class IndexingError(PequegradError, IndexError):
     """An index out of range, or of a form that arrays do not take."""
 
 
+class IndexShapeError(IndexingError, ShapeError):
+    """Index arrays whose shapes do not fit each other."""
+
+
 class DtypeError(PequegradError, TypeError):
     """An unknown dtype, or one that an operation does not work on."""
 
 
-class ArgumentError(PequegradError, TypeError):
+class PromotionError(PequegradError, ValueError):
+    """Operands of dtypes that are not promoted to one (strict promotion)."""
+
+
+class ArgumentError(PequegradError, ValueError, TypeError):
     """An argument of the wrong kind or value."""
+
+
+class MisfitError(ShapeError, ArgumentError):
+    """Shapes that do not fit a function: a TypeError where JAX raises one, and a ValueError as everywhere else."""
 
 
 class DeviceError(PequegradError, RuntimeError):
@@ -68,12 +89,44 @@ class TracerError(PequegradError, TypeError):
     """A value was needed where only its shape and dtype are known (inside jit, vmap, loop bodies)."""
 
 
+class ConcretizationTypeError(TracerError):
+    """A Python number was to be made of a value that is not known yet. The name, like those below, is JAX's."""
+
+
+class TracerBoolConversionError(ConcretizationTypeError):
+    """`if`, `while`, `and` ... on a value that is not known yet."""
+
+
+class TracerIntegerConversionError(TracerError):
+    """A value that is not known yet, used where Python needs an index: range(x), a list's [x]."""
+
+
+class TracerArrayConversionError(TracerError):
+    """A NumPy array was to be made of values that are not known yet."""
+
+
+class NonConcreteBooleanIndexError(TracerError, IndexError):
+    """x[mask] with a mask that is not known yet: the size of the result would depend on it."""
+
+
+class UnexpectedTracerError(TracerError):
+    """A value of a traced function was kept, and used when the function had ended."""
+
+
 class AxisNameError(PequegradError, NameError):
     """A collective names an axis that no enclosing vmap has."""
 
 
+class MappingError(PequegradError, NotImplementedError):
+    """A function that vmap cannot map."""
+
+
 class GradientError(PequegradError, ValueError):
     """A derivative that does not exist or can no longer be computed."""
+
+
+class ForwardModeError(GradientError, TypeError):
+    """Forward mode through a function of which only the reverse mode is known."""
 
 
 class GradientCheckError(PequegradError, AssertionError):

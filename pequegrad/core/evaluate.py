@@ -9,7 +9,15 @@ from operator import attrgetter
 from sys import getrefcount
 
 from ..runtime import library
-from .errors import ArgumentError, TracerError, user_line
+from .errors import (
+    ArgumentError,
+    ConcretizationTypeError,
+    NonConcreteBooleanIndexError,
+    TracerArrayConversionError,
+    TracerBoolConversionError,
+    TracerIntegerConversionError,
+    user_line,
+)
 from .locks import AfterForkLock
 from .node import (
     LINEAR,
@@ -246,6 +254,14 @@ _WAYS_OUT = {
     "indexing with a bool mask": "use pg.where(mask, x, 0): the size of x[mask] depends on values",
     None: "return it and read it outside, compute with tensors instead of numbers",
 }
+_KINDS = {
+    "`if` (or bool())": TracerBoolConversionError,
+    "`while`": TracerBoolConversionError,
+    "`assert`": TracerBoolConversionError,
+    "use as an index": TracerIntegerConversionError,
+    "indexing with a bool mask": NonConcreteBooleanIndexError,
+    "np.asarray()": TracerArrayConversionError,
+}  # other readers make Python numbers
 
 
 def no_value(node, reader):
@@ -254,8 +270,9 @@ def no_value(node, reader):
         keyword = user_line().partition(":   ")[2].partition(" ")[0]
         reader = f"`{keyword}`" if keyword in ("while", "assert") else reader
     check_readable_frame(node)
+    kind = _KINDS.get(reader, ConcretizationTypeError)
     if node.frame is None:
-        return TracerError(f"{reader} needs a value, but this is the tangent of a linear function: it has none.")
+        return kind(f"{reader} needs a value, but this is the tangent of a linear function: it has none.")
     arguments, seen, stack = [], {node}, [node]
     while stack:
         current = stack.pop()
@@ -271,7 +288,7 @@ def no_value(node, reader):
         if names
         else f"was made inside {node.frame.function}"
     )
-    return TracerError(
+    return kind(
         f"{reader} needs a value, but this {node.aval} is traced by {node.frame.transform}.",
         origin=f"{node.spec.primitive.title} ({node.aval}) {depends}",
         fix=_WAYS_OUT.get(reader, _WAYS_OUT[None])

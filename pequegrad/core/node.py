@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 from weakref import ref as reference
 
 from .device import device as devices
-from .errors import TracerError
+from .errors import UnexpectedTracerError
 from .locks import AfterForkLock
 
 # ---- avals -----------------------------------------------------------------------------------------
@@ -210,7 +210,7 @@ def check_readable_frame(node):
     """Raises if `node` belongs to a frame that has ended: it leaked out of its transform."""
     frame = node.frame
     if frame is not None and not frame.open:
-        raise TracerError(
+        raise UnexpectedTracerError(
             f"{node.spec.primitive.title} of shape {list(node.aval.shape)} leaked out of {frame.transform} of "
             f"{frame.function}: it only had a value while that function was traced.",
             fix="return it from the function instead of storing it outside.",
@@ -431,10 +431,12 @@ _constants = {}
 
 def scalar_constant(number, dtype, device, weak_type=False, flags=0):
     """The node of a Python number as a 0-d array. Kept in a table: numbers recur in programs."""
-    key = number, type(number), dtype, device, weak_type, flags
-    node = _constants.get(key)
+    kind = type(number)
     # 0.0 and -0.0 are equal keys but different numbers; so are complex numbers with such parts
-    if node is None or number == 0 or (type(number) is complex and not (number.real and number.imag)):
+    told_apart = repr(number) if kind is complex or (kind is float and number == 0) else number
+    key = told_apart, kind, dtype, device, weak_type, flags
+    node = _constants.get(key)
+    if node is None:
         from ..runtime import library
 
         aval = make_aval((), dtype, device, weak_type)

@@ -262,7 +262,7 @@ def without_history(x, tracked):
     """
     node = x._node
     if node.value is not None and node.frame is None and state.frame is None:
-        return leaf(node.value, node.aval, TRACKED if tracked else 0)
+        return leaf(node.value, node.aval, (TRACKED if tracked else 0) | node.flags & ARRAY)
     from ..primitives.control import stop_gradient
 
     fresh = stop_gradient(x)._node

@@ -4,15 +4,18 @@ The node of an Array has the flag ARRAY, and so has all that is computed with it
 that make arrays of nothing (zeros, iota, keys) pass their result through `to_array`. A Tensor stays one.
 """
 
+import warnings
+
 import numpy as np
 
 from ..core import dtype as dtypes
+from ..core.device import Device
 from ..core.device import device as devices
 from ..core.dtype import PYTHON_TYPES
 from ..core.node import ARRAY, constant, leaf, make_aval, scalar_constant
 from ..core.tensor import Tensor, wrap
+from ..ops.creation import as_tensor, set_array_conversion
 from ..runtime import library
-from ..transforms.arguments import set_array_conversion
 from .configuration import config
 
 _NARROW = {name: np.dtype(name[:-2] + "32") for name in ("int64", "uint64", "float64")}
@@ -23,7 +26,24 @@ SCALARS = (bool, int, float, complex)
 def canonical(dtype):
     """The dtype that arrays get where `dtype` is asked for: its 32-bit form unless jax_enable_x64 is on."""
     dtype = dtypes.canonical(dtype)
-    return dtype if config.jax_enable_x64 else _NARROW.get(dtype.name, dtype)
+    return dtype if dtypes.default_int().itemsize == 8 else _NARROW.get(dtype.name, dtype)
+
+
+def requested(dtype, name):
+    """canonical(dtype), where the user asks the function `name` for it: UserWarning if 64 bits become 32, as in JAX."""
+    found = canonical(dtype)
+    if (
+        found.itemsize >= 4
+        and not any(dtype is kind for kind in SCALARS)
+        and (asked := dtypes.canonical(dtype)) != found
+    ):
+        warnings.warn(
+            f"Explicitly requested dtype {asked} requested in {name} is not available, and will be truncated to dtype "
+            f"{found}. To enable more dtypes, set the jax_enable_x64 configuration option or the JAX_ENABLE_X64 shell "
+            "environment variable.",
+            stacklevel=3,
+        )
+    return found
 
 
 def to_array(x):
@@ -64,6 +84,18 @@ def current_device():
     return devices.cpu if config.jax_default_device is None else devices(config.jax_default_device)
 
 
+def place_of(device):
+    """The device that the argument `device` of a function names: None (the current one), a Device, or a Sharding with one."""
+    if device is None:
+        return current_device()
+    if isinstance(device, Device):
+        return device
+    if hasattr(device, "device_set"):
+        (found,) = device.device_set
+        return found
+    raise ValueError(f"device takes None, a jax.Device or a Sharding, got {device!r}.")
+
+
 def convertible(x):
     """The argument x as an Array (Tensors as they are); None if it is none of array, number and NumPy array."""
     if isinstance(x, Tensor):
@@ -74,7 +106,7 @@ def convertible(x):
         data = np.asarray(x)
         return from_numpy(data) if data.dtype.kind in "biufcV" else None
     if hasattr(x, "__jax_array__"):
-        return x.__jax_array__()
+        return convertible(x.__jax_array__())
     if isinstance(x, SCALARS):  # an IntEnum ...
         return number(next(kind for kind in SCALARS if isinstance(x, kind))(x))
     return None
@@ -94,8 +126,9 @@ def operand(x, name="the function", position=0):
 
 
 def as_arrays(name, *args):
-    """as_array of each argument, in their order."""
-    return [as_array(x, name, i) for i, x in enumerate(args)]
+    """as_array of each argument, in their order; beside Tensors numbers become Tensors."""
+    plain = any(isinstance(x, Tensor) and not x._node.flags & ARRAY for x in args)
+    return [as_tensor(x) if plain and type(x) in SCALARS else as_array(x, name, i) for i, x in enumerate(args)]
 
 
 set_array_conversion(convertible)

@@ -2,12 +2,27 @@
 
 import functools
 import weakref
+from operator import index
 
 from ..core.errors import ArgumentError
+from ..core.node import face
 from ..transforms import jit as core
+from ..transforms.debug import run_op_by_op
+from ..transforms.signatures import signature
+from . import configuration
 from .configuration import config
 
+__all__ = ["clear_caches", "jit"]
+
 _functions = weakref.WeakSet()
+
+
+class _Unspecified:
+    def __repr__(self):
+        return "UnspecifiedValue"
+
+
+UNSPECIFIED = _Unspecified()
 
 
 class Jitted(core.jit):
@@ -15,19 +30,61 @@ class Jitted(core.jit):
 
     arrays = True
 
-    def __init__(self, function, **options):
+    def __init__(self, function, *, donate_argnames=(), **options):
         super().__init__(function, **options)
         self.__wrapped__ = function
+        if donate_argnames:
+            positional = [p.name for p in signature(function)]
+            self.donated = {*self.donated, *(i for i, name in enumerate(positional) if name in donate_argnames)}
         _functions.add(self)
 
-    def __call__(self, *args, **kwargs):
-        if config.jax_disable_jit:
-            return self.function(*args, **kwargs)
-        return super().__call__(*args, **kwargs)
-
     def _key(self, args, kwargs):
-        key, traced, static = super()._key(args, kwargs)
+        with face(True):  # trees as JAX has them
+            key, traced, static = super()._key(args, kwargs)
         return (*key, config.jax_enable_x64), traced, static
+
+    # ---- what jax.stages.Wrapped has -----------------------------------------------------------------------
+
+    def trace(self, *args, **kwargs):
+        """The function traced for these arguments (or for what has their shapes and dtypes), a jax.stages.Traced."""
+        from .stages import traced
+
+        return traced(self, args, kwargs)
+
+    def lower(self, *args, **kwargs):
+        """As trace, a jax.stages.Lowered."""
+        return self.trace(*args, **kwargs).lower()
+
+    def eval_shape(self, *args, **kwargs):
+        """The tree of ShapeDtypeStructs of the result."""
+        return self.trace(*args, **kwargs).out_info
+
+    def _cache_size(self):
+        return sum(map(len, self.compiled.values()))
+
+
+def _run_plainly(self, *args, **kwargs):
+    """What calls of jitted functions do while jax_disable_jit, jax_debug_nans or jax_debug_infs is on."""
+    if config.jax_disable_jit:
+        return self.function(*args, **kwargs)
+    checks = configuration.non_finite_checks()
+    if checks:
+        with face(True):
+            from .transforms import arrays_of
+
+            args, kwargs = (
+                arrays_of((args, kwargs)) if not (self.static_positions or self.static_names) else (args, kwargs)
+            )
+            return run_op_by_op(self.function, args, kwargs, checks)
+    return core.jit.__call__(self, *args, **kwargs)
+
+
+def _choose_call(_):
+    """Ordinary calls take the way of core.jit without a question; switches put another one in its place."""
+    if config.jax_disable_jit or config.jax_debug_nans or config.jax_debug_infs:
+        Jitted.__call__ = _run_plainly
+    elif "__call__" in vars(Jitted):
+        del Jitted.__call__
 
 
 def _forget_quick_ways(_):
@@ -37,23 +94,90 @@ def _forget_quick_ways(_):
         function.straight = None
 
 
+def _forget_programs(_):
+    """What was traced under other rules of promotion is not used."""
+    for function in list(_functions):
+        function.clear_cache()
+
+
 config.on_change("jax_enable_x64", _forget_quick_ways)
+config.on_change("jax_numpy_dtype_promotion", _forget_programs)
+for _name in ("jax_disable_jit", "jax_debug_nans", "jax_debug_infs"):
+    config.on_change(_name, _choose_call)
+_choose_call(None)
 
 
-def jit(fun=None, /, *, static_argnums=None, static_argnames=None, donate_argnums=None, donate_argnames=None,
-        keep_unused=False, device=None, backend=None, inline=False, in_shardings=None, out_shardings=None,
+def clear_caches():
+    """Forgets all that was traced and compiled."""
+    core.clear_caches()
+
+
+def jit(fun=UNSPECIFIED, /, *, in_shardings=UNSPECIFIED, out_shardings=UNSPECIFIED, static_argnums=None, static_argnames=None,
+        donate_argnums=None, donate_argnames=None, keep_unused=False, device=None, backend=None, inline=False,
         compiler_options=None):  # fmt: skip
-    """A function that is traced once for each kind of arguments and then runs as one program; as jax.jit."""
-    if fun is None:
+    """A function that is traced once for each kind of arguments and then runs as one program.
+
+    Static arguments are Python values (hashable): the function is traced for each of their values. Donated ones are given up by the
+    caller: their memory may serve the results. There is one device, so that shardings, device and backend say nothing.
+    """
+    if fun is UNSPECIFIED:
         return functools.partial(
             jit, static_argnums=static_argnums, static_argnames=static_argnames, donate_argnums=donate_argnums,
-            donate_argnames=donate_argnames,
+            donate_argnames=donate_argnames, device=device, backend=backend,
         )  # fmt: skip
     if not callable(fun):
-        raise ArgumentError(f"jit takes a function, got {type(fun).__name__}.")
+        raise ArgumentError(f"jit takes a function, got {fun!r}.")
+    if _is_generator_function(fun):
+        raise ArgumentError(f"jit takes a function, got a generator function: {fun!r}.")
+    if backend is not None or device is not None:
+        from .placement import check_place
+
+        check_place(device, backend)
+    static, donated = _ints(static_argnums), _ints(donate_argnums)
+    static_names, donated_names = _names(static_argnames), _names(donate_argnames)
+    _check_names(fun, static, static_names, "static")
+    _check_names(fun, donated, donated_names, "donate")
+    if (set(static) & set(donated)) or (set(static_names) & set(donated_names)):
+        raise ValueError("jit: an argument is static and donated: it can be one of these.")
     return Jitted(
-        fun,
-        static_argnums=() if static_argnums is None else static_argnums,
-        static_argnames=() if static_argnames is None else static_argnames,
-        donate_argnums=() if donate_argnums is None else donate_argnums,
+        fun, static_argnums=static, static_argnames=static_names, donate_argnums=donated, donate_argnames=donated_names
+    )  # fmt: skip
+
+
+def _is_generator_function(fun):
+    return bool(getattr(getattr(fun, "__code__", None), "co_flags", 0) & 0x20)
+
+
+def _ints(numbers):
+    if numbers is None:
+        return ()
+    return (
+        tuple(map(index, numbers)) if isinstance(numbers, (tuple, list, set, frozenset, range)) else (index(numbers),)
     )
+
+
+def _names(names):
+    return () if names is None else (names,) if isinstance(names, str) else tuple(names)
+
+
+def _check_names(fun, numbers, names, role):
+    """ValueError if the function has no such arguments."""
+    if not numbers and not names:
+        return
+    parameters = signature(fun)
+    if not parameters:
+        return
+    kinds = {p.kind for p in parameters}
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if parameters[0].VAR_POSITIONAL not in kinds:
+        for n in numbers:
+            if not -len(positional) <= n < len(positional):
+                raise ValueError(
+                    f"Jitted function has {role}_argnums={numbers}, but only accepts {len(positional)} positional arguments."
+                )
+    if parameters[0].VAR_KEYWORD not in kinds:
+        known = {p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.POSITIONAL_ONLY)}
+        if unknown := set(names) - known:
+            raise ValueError(
+                f"Jitted function has invalid argnames {unknown} in {role}_argnames. Function does not take these args."
+            )

@@ -6,9 +6,9 @@ import numpy as np
 
 from ..core import dtype as dtypes
 from ..core.device import device as devices
-from ..core.dtype import dt, is_inexact, is_integer, promote
+from ..core.dtype import default_int, dt, inexact_of, is_inexact, is_integer, promote
 from ..core.errors import ArgumentError, DtypeError
-from ..core.node import MAX_PENDING, Node, next_number, scalar_constant, state
+from ..core.node import ARRAY, MAX_PENDING, Node, next_number, scalar_constant, state
 from ..core.tensor import Tensor, wrap
 from ..primitives import elementwise as p
 from ..primitives import mathematical as m
@@ -38,10 +38,17 @@ def new_handle(function):
 
 def promoted(*operands):
     """The operands as tensors of their common dtype, on one device. Python numbers take it at no cost."""
+    first = operands[0]
+    if isinstance(first, Tensor) and all(
+        isinstance(x, Tensor) and x._node.aval.weak_pair == first._node.aval.weak_pair for x in operands
+    ):
+        return list(operands)  # all are tensors and have it
     place = next((x.device for x in operands if isinstance(x, Tensor)), None)
     operands = [x if type(x) in NUMBERS else as_tensor(x, place) for x in operands]
     pairs = [NUMBERS[type(x)] if type(x) in NUMBERS else x._node.aval.weak_pair for x in operands]
     dtype, weak = promote(*pairs)
+    if dtype == dt.int64 and dt.int64 not in [d for d, _ in pairs] and _in_32_bits(operands):
+        dtype = dt.int32
     place = place or next((x.device for x in operands if isinstance(x, Tensor)), devices.cpu)
     return [
         scalar(x, dtype, place, weak or own_weak) if type(x) in NUMBERS else convert_to(x, dtype, weak)
@@ -49,10 +56,16 @@ def promoted(*operands):
     ]
 
 
+def _in_32_bits(operands):
+    """True where uint32 and a signed dtype meet in int32, as in JAX, since there are no 64-bit Arrays."""
+    arrays = any(isinstance(x, Tensor) and x._node.flags & ARRAY for x in operands)
+    return arrays and default_int() != dt.int64
+
+
 def floating(x):
-    """`x` as a tensor of a floating or complex dtype: integers and bool become float32."""
+    """`x` as a tensor of a floating or complex dtype: integers and bool become float32 (see inexact_of)."""
     x = as_tensor(x)
-    return x if is_inexact(x.dtype) else convert_to(x, dt.float32, x.weak_type)
+    return x if is_inexact(x.dtype) else convert_to(x, inexact_of(x.dtype), x.weak_type)
 
 
 def promoted_floats(*operands):
@@ -318,13 +331,15 @@ def astype(x, dtype):
 # ---- operators ---------------------------------------------------------------------------------------
 
 
-def operator(primitive, general, floating_only=False, cls=Tensor):
+def operator(primitive, general, floating_only=False, cls=Tensor, accepts=None):
     """The method of Tensor (or `cls`) for `x op y`: two tensors, or a tensor and a number of a fitting type, at full speed.
 
-    Everything else (promotion, arrays, traced functions, errors, integers if floating_only) goes through `general`.
+    Everything else (promotion, arrays, traced functions, errors, integers if floating_only) goes through `general`, if
+    `accepts(other)` (default: is_operand).
     This is the one place where a node is made without its constructor: it saves a fifth of an operation's time.
     """
     specs, new, scalars = primitive.specs, object.__new__, {}
+    accepts = is_operand if accepts is None else accepts
 
     def method(self, other):
         x = self._node
@@ -333,15 +348,18 @@ def operator(primitive, general, floating_only=False, cls=Tensor):
             y = other._node
         elif kind is float or kind is int:
             y = scalars.get((other, kind, x.aval))
-            if y is None or other == 0:  # 0.0 and -0.0 are equal keys
-                y = _scalar_like(other, kind, x.aval)
+            if y is None or (kind is float and other == 0):  # 0.0 and -0.0 are equal keys
+                try:
+                    y = _scalar_like(other, kind, x.aval)
+                except ArgumentError:  # an int that does not fit: a matter of the face
+                    y = None
                 if y is None:
                     return general(self, other)
                 if len(scalars) > 4096:
                     scalars.clear()
                 scalars[other, kind, x.aval] = y
         else:
-            return general(self, other) if is_operand(other) else NotImplemented
+            return general(self, other) if accepts(other) else NotImplemented
         spec, frame = specs.get((x.aval, y.aval)), state.frame
         if spec is None or x.frame is not frame or (floating_only and x.aval.dtype.kind not in "fc"):
             return general(self, other)
@@ -359,7 +377,7 @@ def operator(primitive, general, floating_only=False, cls=Tensor):
         tensor._node = node
         return tensor
 
-    method.careful = lambda self, other: general(self, other) if is_operand(other) else NotImplemented
+    method.careful = lambda self, other: general(self, other) if accepts(other) else NotImplemented
     return method
 
 

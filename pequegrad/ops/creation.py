@@ -7,9 +7,9 @@ import numpy as np
 from ..core import dtype as dtypes
 from ..core.device import device as devices
 from ..core.dtype import PYTHON_TYPES as NUMBERS
-from ..core.dtype import dt
+from ..core.dtype import default_float, default_int, dt
 from ..core.errors import ArgumentError, DtypeError, PequegradError, ShapeError
-from ..core.node import scalar_constant
+from ..core.node import ARRAY, scalar_constant, state
 from ..core.tensor import Tensor, tensor_from_numpy, wrap
 from ..primitives.control import identity as alias
 from ..primitives.elementwise import add, complex_, convert_to, eq, ge, mul
@@ -21,6 +21,8 @@ def as_tensor(x, device=None):
     """`x` as a Tensor: tensors as they are, Python numbers weakly typed, NumPy arrays copied, lists as Tensor(x)."""
     if isinstance(x, Tensor):
         return x
+    if state.arguments & ARRAY and (found := foreign(x)) is not None:
+        return found
     place = devices.cpu if device is None else devices(device)
     if type(x) in NUMBERS:
         dtype, weak = NUMBERS[type(x)]
@@ -37,6 +39,20 @@ def as_tensor(x, device=None):
     raise ArgumentError(
         f"Cannot make a tensor from {type(x).__name__}.", fix="pass a tensor, an array, a number or a list."
     )
+
+
+def foreign(x):
+    """What is not a Tensor as an Array, by the rules of jax_api; None for what cannot be one."""
+    return _conversion(x)
+
+
+def set_array_conversion(function):
+    """jax_api says what `foreign` does."""
+    global _conversion
+    _conversion = function
+
+
+_conversion = None
 
 
 def _holds_tensors(x):
@@ -81,7 +97,7 @@ def full(shape, value, dtype=None, device=None):
         return alias(broadcast_to(value if dtype is None else astype(value, dtype), shape_of(shape)))
     place = devices.cpu if device is None else devices(device)
     if dtype is None:
-        dtype = dt.float32 if type(value) in (int, float) else NUMBERS[type(value)][0]
+        dtype = default_float() if type(value) in (int, float) else NUMBERS[type(value)][0]
     dtype = dtypes.canonical(dtype)
     if type(value) is complex and not dtypes.is_complex(dtype):
         raise DtypeError(f"full: {value} does not fit dtype {dtype}.", fix="give a real value, or a complex dtype.")
@@ -124,7 +140,7 @@ def arange(start, stop=None, step=1, dtype=None, device=None):
     if step == 0:
         raise ArgumentError("arange: step is 0.", fix="give a step that is not zero.")
     if dtype is None:
-        dtype = dt.float32 if any(isinstance(v, float) for v in (start, stop, step)) else dt.int32
+        dtype = default_float() if any(isinstance(v, float) for v in (start, stop, step)) else default_int()
     dtype = dtypes.canonical(dtype)
     place = devices.cpu if device is None else devices(device)
     size = max(0, math.ceil((stop - start) / step))
@@ -137,7 +153,7 @@ def arange(start, stop=None, step=1, dtype=None, device=None):
 
 def linspace(start, stop, num=50, endpoint=True, dtype=None, device=None):
     """`num` evenly spaced numbers from start to stop."""
-    dtype = dtypes.canonical(dtype or dt.float32)
+    dtype = dtypes.canonical(dtype or default_float())
     start, stop = (convert_to(v, dt.float64) if isinstance(v, Tensor) else v for v in (start, stop))
     steps = max(num - 1 if endpoint else num, 1)
     x = arange(num, dtype=dt.float64, device=device)
@@ -148,7 +164,7 @@ def linspace(start, stop, num=50, endpoint=True, dtype=None, device=None):
 def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, device=None):
     """base ** v for `num` evenly spaced exponents v from start to stop."""
     exponents = linspace(start, stop, num, endpoint, dt.float64, device)
-    return convert_to(exp(mul(exponents, math.log(base))), dtypes.canonical(dtype or dt.float32))
+    return convert_to(exp(mul(exponents, math.log(base))), dtypes.canonical(dtype or default_float()))
 
 
 def geomspace(start, stop, num=50, endpoint=True, dtype=None, device=None):
@@ -156,13 +172,13 @@ def geomspace(start, stop, num=50, endpoint=True, dtype=None, device=None):
     if start * stop <= 0:
         raise ArgumentError(f"geomspace: no ratio leads from {start} to {stop}.", fix="give numbers of one sign.")
     exponents = linspace(math.log(abs(start)), math.log(abs(stop)), num, endpoint, dt.float64, device)
-    return convert_to(mul(exp(exponents), math.copysign(1.0, start)), dtypes.canonical(dtype or dt.float32))
+    return convert_to(mul(exp(exponents), math.copysign(1.0, start)), dtypes.canonical(dtype or default_float()))
 
 
 def eye(n, m=None, dtype=None, device=None, k=0):
     """Ones on the diagonal of an (n, m) array of zeros; m = n unless given. k: a diagonal above (below: negative)."""
     row, column = _rows_and_columns(n, m, device)
-    return convert_to(eq(add(row, k) if k else row, column), dtypes.canonical(dtype or dt.float32))
+    return convert_to(eq(add(row, k) if k else row, column), dtypes.canonical(dtype or default_float()))
 
 
 def identity(n, dtype=None, device=None):
@@ -173,7 +189,7 @@ def identity(n, dtype=None, device=None):
 def tri(n, m=None, k=0, dtype=None, device=None):
     """Ones on and below the k-th diagonal of an (n, m) array of zeros."""
     row, column = _rows_and_columns(n, m, device)
-    return convert_to(ge(add(row, k) if k else row, column), dtypes.canonical(dtype or dt.float32))
+    return convert_to(ge(add(row, k) if k else row, column), dtypes.canonical(dtype or default_float()))
 
 
 def _rows_and_columns(n, m, device):

@@ -3,7 +3,6 @@
 import operator
 
 from ..core import dtype as dtypes
-from ..core.dtype import dt
 from ..core.errors import ArgumentError
 from ..primitives import cumulative as p
 from ..primitives import elementwise as e
@@ -27,7 +26,7 @@ def _number(x, dtype):
     x = as_tensor(x)
     if dtype is not None:
         return e.convert_to(x, dtypes.canonical(dtype))
-    return e.convert_to(x, dt.int32) if x.dtype.kind == "b" else x
+    return e.convert_to(x, dtypes.default_int()) if x.dtype.kind == "b" else x
 
 
 def cumsum(x, axis=None, dtype=None, *, dim=None, reverse=False):

@@ -34,9 +34,18 @@ def einsum(*arguments):
     Raises ArgumentError for subscripts that do not parse, ShapeError for sizes that do not fit.
     """
     operands, inputs, output = _split_arguments(arguments)
-    tensors = promoted(*operands)
-    shapes = tuple(x.shape for x in tensors)
-    inputs, output, order, sizes = _plan(inputs, output, shapes)
+    return contract(promoted(*operands), inputs, output)
+
+
+def contract(tensors, inputs, output, path=None, dot=None):
+    """einsum of tensors of one dtype with the given labels of operands and result (None: as einsum finds them).
+
+    path: the pairs of positions to multiply in turn, each result going to the end (None: a cheap order). dot: what multiplies
+    a pair, by default dot_general.
+    """
+    inputs, output, order, sizes = _plan(inputs, output, tuple(x.shape for x in tensors))
+    order = order if path is None else path
+    dot = dot_general if dot is None else dot
     # computed on handles of its own: `x` alone may be the result
     terms = [_own(x, labels) for x, labels in zip(tensors, inputs)]
     terms = [_drop_broadcast(x, labels, sizes) for x, labels in terms]
@@ -44,7 +53,7 @@ def einsum(*arguments):
         second, first = terms.pop(max(i, j)), terms.pop(min(i, j))
         needed = set(output).union(*(labels for _, labels in terms))
         terms.append(
-            _contract(_sum_alone(first, needed, second[1]), _sum_alone(second, needed, first[1]), needed, output)
+            _contract(_sum_alone(first, needed, second[1]), _sum_alone(second, needed, first[1]), needed, output, dot)
         )
     x, labels = _sum_alone(terms[0], set(output), ())
     return _arranged(x, labels, output)
@@ -256,6 +265,20 @@ def _greedy_order(sets, output, sizes):
     return tuple(pairs)
 
 
+def description(inputs, output, order, sizes):
+    """A table of the products that einsum forms in this order."""
+    text = lambda labels: "".join(map(str, labels))
+    remaining, lines = list(inputs), []
+    for pair in order:
+        terms = [remaining.pop(i) for i in sorted(pair, reverse=True)]
+        joined = dict.fromkeys(label for labels in terms for label in labels)
+        result = [k for k in joined if k in output or any(k in labels for labels in remaining)]
+        result = output if not remaining else result
+        lines.append(f"  {','.join(map(text, terms))} -> {text(result)}: {_volume(joined, sizes):,} products")
+        remaining.append(tuple(result))
+    return "\n".join([f"einsum {','.join(map(text, inputs))} -> {text(output)}", *lines])
+
+
 # ---- steps: a term is (tensor, its labels) ----------------------------------------------------------------
 
 
@@ -297,12 +320,12 @@ def _sum_alone(term, needed, others):
     return reduce_sum(x, axes=alone), tuple(label for a, label in enumerate(labels) if a not in alone)
 
 
-def _contract(first, second, needed, output):
+def _contract(first, second, needed, output, dot):
     """The product of two terms, summed over the labels that only they have."""
     (x, xs), (y, ys) = first, second
     shared = [label for label in xs if label in ys]
     contracted = [label for label in shared if label not in needed]
-    if not contracted:
+    if not contracted and dot is dot_general:
         return _multiply(first, second, output)
     batch = [label for label in shared if label in needed]
     batch.sort(key=lambda label: output.index(label) if label in output else -1)
@@ -311,7 +334,7 @@ def _contract(first, second, needed, output):
     if (*batch, *y_free, *x_free) == output:  # the other order gives the result without a transpose
         (x, xs), (y, ys), x_free, y_free = second, first, y_free, x_free
     axes = lambda labels: (tuple(map(xs.index, labels)), tuple(map(ys.index, labels)))
-    out = dot_general(x, y, contract=axes(contracted), batch=axes(batch), dtype=x.dtype)
+    out = dot(x, y, contract=axes(contracted), batch=axes(batch), dtype=x.dtype)
     return out, (*batch, *x_free, *y_free)
 
 

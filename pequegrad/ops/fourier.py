@@ -7,7 +7,7 @@ filled with zeros to before a transform. norm: "backward" divides inverse transf
 
 import numpy as np
 
-from ..core.dtype import dt, is_complex
+from ..core.dtype import default_float, dt, is_complex
 from ..core.errors import ArgumentError, DtypeError, ShapeError
 from ..primitives import fourier as p
 from ..primitives.base import number
@@ -196,7 +196,7 @@ def irfft2(a, s=None, axes=(-2, -1), norm=None):
 def _frequencies(n, d, dtype, device, first, count, name):
     if not isinstance(n, (int, np.integer)) or n < 1:
         raise ArgumentError(f"{name}: n is {n!r}.", fix="give the number of elements, an int of at least 1.")
-    steps = creation.arange(first, first + count, dtype=dt.float32 if dtype is None else dtype, device=device)
+    steps = creation.arange(first, first + count, dtype=default_float() if dtype is None else dtype, device=device)
     return divide(steps, n * d)
 
 

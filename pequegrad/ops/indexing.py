@@ -6,8 +6,8 @@ Integer arrays out of range read the nearest element and are not written, as in 
 
 import numpy as np
 
-from ..core.dtype import dt, is_complex, is_integer
-from ..core.errors import ArgumentError, DtypeError, IndexingError, ShapeError
+from ..core.dtype import default_float, dt, is_complex, is_integer
+from ..core.errors import ArgumentError, DtypeError, IndexingError, IndexShapeError, ShapeError
 from ..core.node import state
 from ..core.tensor import Tensor
 from ..primitives import elementwise as e
@@ -157,21 +157,21 @@ def _axes_of(item):
     return item.ndim if _is_mask(item) else 1
 
 
-def _index_vectors(plan, shape):
-    """(indices with the index vector last, axes they address, their common shape)."""
+def _index_vectors(plan, shape, wrap=True):
+    """(indices with the index vector last, axes they address, their common shape); wrap: negative ones count from the end."""
     axes = tuple(axis for axis, _ in plan.arrays)
     arrays = [_wide_integers(a) for _, a in plan.arrays]
     arrays = promoted(*arrays)
     try:
         common = np.broadcast_shapes(*[a.shape for a in arrays])
     except ValueError:
-        raise IndexingError(
+        raise IndexShapeError(
             f"Index arrays of shapes {', '.join(str(list(a.shape)) for a in arrays)} do not broadcast."
         ) from None
     columns = []
     for axis, a in zip(axes, arrays):
-        wrapped = e.select(e.lt(a, 0), e.add(a, shape[axis]), a)  # negative indices count from the end
-        columns.append(expand_dims(broadcast_to(wrapped, common), -1))
+        a = e.select(e.lt(a, 0), e.add(a, shape[axis]), a) if wrap else a
+        columns.append(expand_dims(broadcast_to(a, common), -1))
     return concatenate(columns, -1), axes, common
 
 
@@ -213,8 +213,10 @@ def _result_shape(plan, sliced, common):
 
 
 @new_handle
-def getitem(x, index, mode="clip", fill_value=None):
-    """x[index]: see the module's docstring. mode "fill": what integer arrays address out of range is `fill_value`."""
+def getitem(x, index, mode="clip", fill_value=None, wrap=True):
+    """x[index]: see the module's docstring. mode "fill": what integer arrays address out of range is `fill_value`; wrap: negative
+    elements of theirs count from the end.
+    """
     if type(index) is int and x.ndim and -x.shape[0] <= index < x.shape[0]:  # the common case
         return s.reshape(s.slice_axis(x, 0, index % x.shape[0], index % x.shape[0] + 1), shape=x.shape[1:])
     plan = _Plan(x, index)
@@ -225,7 +227,7 @@ def getitem(x, index, mode="clip", fill_value=None):
         out = s.rev(out, axes=tuple(plan.reversed))
     sliced = out.shape
     if plan.arrays:
-        indices, axes, common = _index_vectors(plan, x.shape)
+        indices, axes, common = _index_vectors(plan, x.shape, wrap)
         if any(x.shape[a] == 0 for a in axes) and indices.size:
             count = indices.size // len(axes)
             raise IndexingError(f"An axis of size 0 of {x._node.aval} is indexed with {count} positions.")
@@ -243,8 +245,11 @@ def getitem(x, index, mode="clip", fill_value=None):
 # ---- writing -----------------------------------------------------------------------------------------
 
 
-def update(x, index, value, combine="set", mode="drop", unique=False):
-    """x with x[index] replaced by, or combined with, `value`: "set", "add", "mul", "min", "max"; see At."""
+def update(x, index, value, combine="set", mode="drop", unique=False, wrap=True, numpy_rules=True):
+    """x with x[index] replaced by, or combined with, `value`: "set", "add", "mul", "min", "max"; see At.
+
+    numpy_rules: `value` may have further leading axes of size 1.
+    """
     value = as_tensor(value, x.device)
     if value.dtype != x.dtype:
         if is_complex(value.dtype) and not is_complex(x.dtype):
@@ -256,12 +261,12 @@ def update(x, index, value, combine="set", mode="drop", unique=False):
     plan = _Plan(x, index)
     sliced = plan.sliced_shape()
     if plan.arrays:
-        indices, axes, common = _index_vectors(plan, x.shape)
+        indices, axes, common = _index_vectors(plan, x.shape, wrap)
     else:
         common = ()
     target = _result_shape(plan, sliced, common)
     try:
-        value = broadcast_to(_drop_leading_ones(value, len(target)), target)
+        value = broadcast_to(_drop_leading_ones(value, len(target)) if numpy_rules else value, target)
     except ShapeError:
         raise ShapeError(
             f"A value of shape {list(value.shape)} does not fit x[index] of shape {list(target)}.",
@@ -355,7 +360,7 @@ def pick(x, indices, axis):
     return p.gather(x, expand_dims(indices, -1), places=places, sizes=sizes, mode="fill")
 
 
-def one_hot(indices, classes, dtype=dt.float32):
+def one_hot(indices, classes, dtype=None):
     """1 at position indices[...] of a new last axis of size `classes`, else 0; out of range: all 0."""
     indices = as_tensor(indices)
     if not is_integer(indices.dtype):
@@ -367,4 +372,4 @@ def one_hot(indices, classes, dtype=dt.float32):
         raise ArgumentError(f"one_hot: {classes!r} is not a number of classes.")
     indices = _wide_integers(indices)
     numbers = s.iota(shape=(int(classes),), dtype=indices.dtype, axis=0, device=indices.device)
-    return e.convert_to(e.eq(expand_dims(indices, -1), numbers), dt.float32 if dtype is None else np.dtype(dtype))
+    return e.convert_to(e.eq(expand_dims(indices, -1), numbers), default_float() if dtype is None else np.dtype(dtype))

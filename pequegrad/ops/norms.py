@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..core.dtype import dt, is_complex, real_of
+from ..core.dtype import default_int, is_complex, real_of
 from ..core.errors import ArgumentError, ShapeError
 from ..primitives.elementwise import convert_to, div, mul, ne
 from .arithmetic import abs, floating, isnan, power, sqrt, where
@@ -98,13 +98,13 @@ def matrix_rank(x, rtol=None):
     """The ranks (int32) of x [.., m, n]: singular values above rtol (default: eps max(m, n)) times the largest."""
     x = floating(x)
     if x.ndim < 2:
-        return convert_to(any_of(ne(x, 0)), dt.int32)
+        return convert_to(any_of(ne(x, 0)), default_int())
     if 0 in x.shape[-2:]:
-        return total(convert_to(svdvals(x), dt.int32), -1)
+        return total(convert_to(svdvals(x), default_int()), -1)
     values = svdvals(x)
     rtol = max(x.shape[-2:]) * float(np.finfo(x.dtype).eps) if rtol is None else rtol
     rtol = expand_dims(as_tensor(rtol, x.device), -1) if not isinstance(rtol, float) else rtol
-    return total(convert_to(values > values[..., :1] * rtol, dt.int32), -1)
+    return total(convert_to(values > values[..., :1] * rtol, default_int()), -1)
 
 
 __all__ = ["norm", "cond", "matrix_rank"]

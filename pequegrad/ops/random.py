@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core import dtype as dtypes
 from ..core.device import device as devices
-from ..core.dtype import dt
+from ..core.dtype import default_float, dt
 from ..core.errors import ArgumentError
 from ..core.locks import stateful
 from ..core.node import leaf, state
@@ -84,7 +84,7 @@ _MANTISSAS = {
 
 def uniform(key, shape, dtype=None, low=0.0, high=1.0):
     """Floats in [low, high) from a key; bit for bit those of jax.random.uniform."""
-    dtype = dtypes.canonical(dtype or dt.float32)
+    dtype = dtypes.canonical(dtype or default_float())
     if dtype.name not in _MANTISSAS:
         raise ArgumentError(f"Random floats have a floating dtype, not {dtype}.")
     word, mantissa = _MANTISSAS[dtype.name]
@@ -99,7 +99,7 @@ def uniform(key, shape, dtype=None, low=0.0, high=1.0):
 
 def normal(key, shape, dtype=None):
     """Standard normal floats from a key: sqrt(2) * erf_inv(uniform(-1, 1)), as jax.random.normal."""
-    dtype = dtypes.canonical(dtype or dt.float32)
+    dtype = dtypes.canonical(dtype or default_float())
     low = np.nextafter(np.asarray(-1, dtype), np.asarray(0, dtype))
     return e.mul(m.erf_inv(uniform(key, shape, dtype, float(low), 1.0)), math.sqrt(2))
 

@@ -3,7 +3,7 @@
 import math
 
 from ..core import dtype as dtypes
-from ..core.dtype import dt, is_complex, is_integer
+from ..core.dtype import default_int, dt, is_complex
 from ..core.errors import ArgumentError, ShapeError
 from ..primitives import elementwise as e
 from ..primitives import mathematical as m
@@ -53,9 +53,7 @@ def prod(x, axis=None, keepdims=False, dtype=None, *, dim=None, keepdim=None):
 def _accumulated(x, dtype):
     if dtype is not None:
         return e.convert_to(x, dtypes.canonical(dtype))
-    if x.dtype.kind == "b" or (is_integer(x.dtype) and x.dtype.itemsize < 4):
-        return e.convert_to(x, dt.uint32 if x.dtype.kind == "u" else dt.int32)
-    return x
+    return e.convert_to(x, dtypes.summed_dtype(x.dtype), x.weak_type)
 
 
 @new_handle
@@ -136,7 +134,7 @@ def std(x, axis=None, keepdims=False, correction=0, *, ddof=None, dim=None, keep
 
 
 def _position(primitive, name, x, axis, keepdims, dtype):
-    x = as_tensor(x)
+    x, dtype = as_tensor(x), default_int() if dtype is None else dtype
     if axis is None:
         ndim, x, axis = x.ndim, flatten(x), 0
         out = primitive(x, axis=0, dtype=dtypes.canonical(dtype))
@@ -146,12 +144,12 @@ def _position(primitive, name, x, axis, keepdims, dtype):
     return reshape_to(out, kept_shape(x.shape, (axis,))) if keepdims else out
 
 
-def argmax(x, axis=None, keepdims=False, *, dtype=dt.int32, dim=None, keepdim=None):
+def argmax(x, axis=None, keepdims=False, *, dtype=None, dim=None, keepdim=None):
     """The index (int32) of the first largest element along `axis`, or in the flattened array."""
     return _position(p.argmax, "argmax", x, *_names(axis, keepdims, dim, keepdim), dtype)
 
 
-def argmin(x, axis=None, keepdims=False, *, dtype=dt.int32, dim=None, keepdim=None):
+def argmin(x, axis=None, keepdims=False, *, dtype=None, dim=None, keepdim=None):
     """The index (int32) of the first smallest element along `axis`, or in the flattened array."""
     return _position(p.argmin, "argmin", x, *_names(axis, keepdims, dim, keepdim), dtype)
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..core.dtype import is_complex, is_float
-from ..core.errors import ArgumentError, ShapeError
+from ..core.errors import ArgumentError, AxisError, ShapeError
 from ..primitives import shape as p
 from ..primitives.base import number
 from .arithmetic import new_handle, promoted
@@ -15,7 +15,7 @@ from .creation import as_tensor, shape_of
 def normalize_axis(axis, ndim, name):
     """An axis counted from the front."""
     if not isinstance(axis, (int, np.integer)) or not -ndim <= axis < ndim:
-        raise ShapeError(
+        raise AxisError(
             f"{name}: {axis!r} is not an axis of an array with {ndim} axes.",
             fix=f"use {-ndim} to {ndim - 1}." if ndim else "a 0-d array has no axes.",
         )

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..core.dtype import dt
+from ..core.dtype import default_int, dt
 from ..core.errors import ArgumentError, ShapeError
 from ..core.tensor import Tensor
 from ..primitives import elementwise as e
@@ -46,7 +46,8 @@ def argsort(x, axis=-1, descending=False, stable=True, *, dim=None):
 
 def _order(keys, axis):
     """The positions along `axis` in the order of the keys, the most important one first."""
-    return p.sort(*keys, p.positions_like(keys[0], axis), axis=axis, num_keys=len(keys))[-1]
+    positions = p.sort(*keys, p.positions_like(keys[0], axis), axis=axis, num_keys=len(keys))[-1]
+    return e.convert_to(positions, dt.int64) if default_int() == dt.int64 else positions
 
 
 def lexsort(keys, axis=-1):

@@ -125,7 +125,7 @@ def sinc(x):
     """sin(pi x) / (pi x), 1 at 0. Near 0 its series, so that the first derivatives are right there, too."""
     x = floating(x)
     angle = e.mul(x, math.pi)
-    near = e.lt(e.abs_(angle), number(0.5, x))
+    near = e.lt(e.abs_(angle), 0.5)
     away = e.select(near, number(1, x), angle)
     square = e.mul(angle, angle)
     square = e.select(near, square, number(0, x))

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..core.dtype import dt, is_float, is_integer
+from ..core.dtype import default_int, dt, is_float, is_integer
 from ..core.errors import ArgumentError, DtypeError, ShapeError
 from ..primitives import elementwise as e
 from ..primitives import mathematical as m
@@ -359,7 +359,7 @@ def bincount(x, weights=None, minlength=0, *, length=None):
 def _counted(name, place, weights, n):
     """Sums of the weights (default: ones) by place; places from n are left out."""
     if weights is None:
-        weights = broadcast_to(as_tensor(np.array(1, np.int32), place.device), place.shape)
+        weights = broadcast_to(as_tensor(np.array(1, default_int()), place.device), place.shape)
     else:
         weights = as_tensor(weights, place.device)
         if weights.size != place.size:

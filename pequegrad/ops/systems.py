@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.dtype import real_of
+from ..core.dtype import default_int, real_of
 from ..core.errors import ArgumentError, ShapeError
 from ..primitives import elementwise as e
 from ..primitives import linalg as p
@@ -129,7 +129,7 @@ def lstsq(a, b, rcond=None):
     rcond = _epsilon(a) * max(a.shape) if rcond is None else rcond
     x = matmul(pinv(a, rcond), b)
     values = svdvals(a)
-    rank = reduce_sum(e.convert_to(e.gt(values, e.mul(_largest(values), rcond)), np.dtype("int32")), axes=(0,))
+    rank = reduce_sum(e.convert_to(e.gt(values, e.mul(_largest(values), rcond)), default_int()), axes=(0,))
     rest = absolute(e.sub(b, matmul(a, x)))
     return x, reshape_to(reduce_sum(e.mul(rest, rest), axes=(0,)), b.shape[1:] or (1,)), rank, values
 

@@ -6,7 +6,9 @@ turn out to be equal (`unify`) or to consist of two others (768 = 12 * 64, met a
 """
 
 import itertools
+import math
 import threading
+from typing import NamedTuple
 
 
 class Axis:
@@ -99,6 +101,37 @@ def is_whole(index, shape):
 def is_same(a, b):
     """True if two indices of one array are the same in every iteration."""
     return all(p.constant == q.constant and p.expanded() == q.expanded() for p, q in zip(a, b))
+
+
+class Bound(NamedTuple):
+    """A condition under which an index lies inside of an array: 0 <= place < size."""
+
+    place: Place
+    size: int
+    own: "Bound | None" = None  # the same for one dimension, where `place` counts it together with those after it
+
+
+def ways_out(index, shape):
+    """The Bounds of the dimensions in which an index may lie outside of an array of this shape.
+
+    The last of these dimensions is counted together with those after it, so that loops over it and them can be one.
+    """
+    found, after = [], 0
+    for i, (place, size) in enumerate(zip(index, shape)):
+        low = high = place.constant
+        for axis, stride in place.terms:
+            low, high = low + min(stride * (axis.size - 1), 0), high + max(stride * (axis.size - 1), 0)
+        if low < 0 or high >= size:
+            found.append(Bound(place, size))
+            after = i
+    if found:
+        found[-1] = Bound(_flattened(index[after:], shape[after:]), math.prod(shape[after:]), found[-1])
+    return found
+
+
+def flat(index, shape):
+    """The place in row-major order of an element of an array."""
+    return _flattened(index, shape) if index else ORIGIN
 
 
 def has_repeated_axis(index):

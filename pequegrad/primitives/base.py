@@ -14,6 +14,9 @@
                                              the result has that axis, too
     lower(*avals, **params)                  (kernel name, integer parameters) for the runtime
     access(index, *avals, **params)          views: the index of the element of x that is at `index` of the result
+    epilogue(*avals, **params)               (kernel, number of rows) if the runtime has a kernel that computes the result a
+                                             panel of rows at a time and calls generated code for each; else None. Its
+                                             param `dtype` is that of the result, in which float32 stands for more digits
     flops(*avals, **params)                  arithmetic operations, for reports; default: one per element of the result
     effects(**params)                        True if it must run although nothing reads its results
     made(node)                               called with each new node
@@ -28,7 +31,7 @@ generated beside the jvp for elementwise primitives that state partial derivativ
 from ..core.errors import ArgumentError, DeviceMismatchError
 from ..core.evaluate import OUTPUT, evaluate
 from ..core.graph import GraphTrace
-from ..core.node import LINEAR, Node, Spec, constant, scalar_constant, state
+from ..core.node import ARRAY, LINEAR, Node, Spec, constant, scalar_constant, state
 from ..core.tensor import Tensor, wrap
 
 PRIMITIVES = {}  # name -> Primitive, in order of definition
@@ -48,7 +51,8 @@ class Primitive:
         self.vjp = getattr(rules, "vjp", None)
         self.made = _take_effect if hasattr(rules, "effects") else getattr(rules, "made", None)
         self.holds_graphs = getattr(rules, "holds_graphs", False)
-        self.form = getattr(rules, "form", None)  # what the compiler may fuse: elementwise, reduction, view, iota
+        self.form = getattr(rules, "form", None)  # what the compiler may fuse: docs/compiler.md
+        self.epilogue = getattr(rules, "epilogue", None)
         self.commutative = getattr(rules, "commutative", False)  # operands may change places
         self.transient = getattr(rules, "transient", False)  # its params hold objects made for one call
         self.forwards = getattr(rules, "forwards", False)
@@ -155,8 +159,9 @@ def _numbers_to_tensors(primitive, operands):
 
 def number(value, like):
     """The Python number `value` as a 0-d Tensor of the dtype and device of `like`."""
-    aval = like._node.aval
-    return wrap(scalar_constant(value, aval.dtype, aval.device, True))
+    node = like._node
+    aval = node.aval
+    return wrap(scalar_constant(value, aval.dtype, aval.device, True, node.flags & ARRAY))
 
 
 def is_linear(x):

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from ..core.errors import ArgumentError, GradientError
+from ..core.errors import ArgumentError, GradientError, MappingError
 from ..core.node import state
 from ..runtime import library
 from .base import primitive
 from .held import zeros
 from .shape import add_batch_axis, expand_leading
 
-VMAP_METHODS = ("sequential", "expand_dims", "broadcast_all")
+VMAP_METHODS = ("sequential", "expand_dims", "broadcast_all", "legacy_vectorized", None)
 
 
 class Callback:
@@ -84,7 +84,12 @@ class host_call:
             callback = callback.one_by_one(tuple(batched), len(avals))
         elif vmap == "broadcast_all":
             inputs = [x if b else add_batch_axis(x, axis.size) for x, b in zip(inputs, batched)]
-        else:
+        elif vmap is None:
+            raise MappingError(
+                f"The callback {callback.name} does not say what vmap does with it.",
+                fix="give pure_callback a vmap_method.",
+            )
+        elif vmap == "expand_dims":
             inputs = [x if b else expand_leading(x, 0, 1) for x, b in zip(inputs, batched)]
         return host_call(*inputs, callback=callback, avals=wide, vmap=vmap, device=device), (True,) * len(avals)
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from ..core.dtype import dt
 from ..core.errors import TracerError
-from ..core.node import make_aval
-from ..core.tensor import tensor_from_numpy
+from ..core.node import ARRAY, make_aval, state
+from ..core.tensor import tensor_from_numpy, wrap
 from .base import primitive
 from .elementwise import convert_to, div, eq, mul
 from .indexing import Places, gather
@@ -169,4 +169,6 @@ class axis_index(Collective):
     def batch_with_axis(inputs, batched, axis, *, axis_name, axis_size, device):
         if axis.name != axis_name:
             return None
-        return iota(shape=(axis.size,), dtype=dt.int32, axis=0, device=device), True
+        positions = iota(shape=(axis.size,), dtype=dt.int32, axis=0, device=device)
+        positions._node.flags |= state.arguments & ARRAY
+        return wrap(positions._node), True

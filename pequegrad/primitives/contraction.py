@@ -76,6 +76,12 @@ class dot_general:
     def lower(x, y, *, contract, batch, dtype):
         return "dot_general", (len(batch[0]), len(contract[0]), *batch[0], *batch[1], *contract[0], *contract[1])
 
+    def epilogue(x, y, *, contract, batch, dtype):
+        panels = (
+            not batch[0] and is_float(dtype) and (dtype == x.dtype or dtype.name == "float32") and dtype.itemsize >= 4
+        )
+        return ("dot_generated", x.size // math.prod(x.shape[i] for i in contract[0])) if panels and x.size else None
+
     def flops(x, y, *, contract, batch, dtype):
         summed = math.prod(x.shape[i] for i in (*contract[0], *batch[0]))
         products = x.size * (y.size // summed) if summed else 0

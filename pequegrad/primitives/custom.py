@@ -4,10 +4,10 @@ A mark's operands are the inputs x and the outputs y that the function computed 
 pass the mark through the rule and never look at how y was computed.
 """
 
-from ..core.errors import GradientError
+from ..core.errors import ForwardModeError, GradientError
 from ..core.evaluate import FORWARD
 from .base import is_linear, primitive
-from .held import given, present, zeros
+from .held import given, present
 from .shape import add_batch_axis, zeros_like
 
 
@@ -33,14 +33,13 @@ def check_closure(rule, tangents):
 
 @primitive
 class custom_jvp_mark(Mark):
-    """y, whose tangents are rule.jvp(x, tangents of x)"""
+    """y, whose tangents are rule.jvp(x, tangents of x, y); None stands for a zero tangent"""
 
     def jvp(primals, tangents, out, *, rule, first, n_out):
         x, dx = primals[:first], tangents[:first]
         check_closure(rule, tangents[first:])
         if not any(present(dx)):
             return None
-        dx = [zeros_like(v) if t is None else t for v, t in zip(x, dx)]
         return tuple(rule.jvp(x, dx, out))
 
     def batch_with_axis(inputs, batched, axis, *, rule, first, n_out):
@@ -81,7 +80,7 @@ class custom_vjp_mark(Mark):
 
 
 def forward_mode_error(rule):
-    return GradientError(
+    return ForwardModeError(
         f"Forward mode through {rule.name} is not possible: it has a custom_vjp.",
         fix="use reverse mode (grad, vjp), or define the function with custom_jvp.",
     )
@@ -97,8 +96,7 @@ class custom_vjp_linear:
         return avals
 
     def transpose(ct, *inputs, rule, kept, n_in, avals):
-        cts = [zeros(aval) if c is None else c for c, aval in zip(ct, avals)]
-        found = rule.bwd(inputs[n_in:], kept, cts, [x._node.aval for x in inputs[:n_in]])
+        found = rule.bwd(inputs[n_in:], kept, ct, avals, [x._node.aval for x in inputs[:n_in]])
         return (*found, *(None,) * (len(inputs) - n_in))
 
     def jvp(primals, tangents, out, *, rule, **params):

@@ -7,7 +7,7 @@ not linear states its `derivative`: one partial derivative per operand.
 import numpy as np
 
 from ..core.dtype import complex_of, dt, is_complex, is_float, is_inexact, is_integer, real_of
-from ..core.errors import DtypeError, ShapeError
+from ..core.errors import BroadcastError, DtypeError
 from .base import PRIMITIVES, is_linear, number, primitive
 from .shape import broadcast_in_dim, expand_leading, unbroadcast
 
@@ -23,7 +23,7 @@ def broadcast_shapes(name, *avals):
                 shape = np.broadcast_shapes(shape, aval.shape)
             except ValueError:
                 described = " and ".join(str(list(a.shape)) for a in avals)
-                raise ShapeError(
+                raise BroadcastError(
                     f"{name}: shapes {described} do not broadcast.",
                     fix="sizes must be equal or 1, aligned at the last axis; reshape or expand_dims one of them.",
                 ) from None

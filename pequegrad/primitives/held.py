@@ -4,7 +4,7 @@ Such graphs are closed: all they read is given as operands, and the runtime runs
 batched forms are again primitives that hold graphs, derived in transforms/graphs.py.
 """
 
-from ..core.node import scalar_constant, state
+from ..core.node import ARRAY, scalar_constant, state
 from ..core.tensor import wrap
 from ..transforms import graphs
 from .base import frame_of, outputs
@@ -88,6 +88,6 @@ def has_effects(*bodies):
 
 
 def zeros(aval):
-    """Zeros of this aval."""
-    scalar = wrap(scalar_constant(0, aval.dtype, aval.device, aval.weak_type))
+    """Zeros of this aval; in transforms of jax_api an Array."""
+    scalar = wrap(scalar_constant(0, aval.dtype, aval.device, aval.weak_type, state.arguments & ARRAY))
     return broadcast_in_dim(scalar, shape=aval.shape, axes=())

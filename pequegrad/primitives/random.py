@@ -7,6 +7,7 @@ import numpy as np
 
 from ..core.dtype import dt, key_dtype
 from ..core.errors import DtypeError, ShapeError
+from .access import Place, flat
 from .base import primitive
 from .shape import broadcast_in_dim
 
@@ -18,6 +19,8 @@ class random_bits:
     Element i, counted in row-major order, is the encryption of the number i under the key; of first + i with a second
     operand uint32[...], a number for each key.
     """
+
+    form = "counted"
 
     def infer(key, first=None, *, shape, dtype):
         batch = key.shape if key.dtype == key_dtype else key.shape[:-1]
@@ -37,6 +40,13 @@ class random_bits:
         size = inputs[batched.index(True)].shape[0]
         spread = lambda x: broadcast_in_dim(x, shape=(size, *x.shape), axes=tuple(range(1, x.ndim + 1)))
         return random_bits(*[x if b else spread(x) for x, b in zip(inputs, batched)], shape=shape, dtype=dtype)
+
+    def accesses(index, key, first=None, *, shape, dtype):
+        if first is not None or dtype == key_dtype:
+            return None
+        batch, own = index[: len(index) - len(shape)], index[len(index) - len(shape) :]
+        words = [(*batch, Place(constant=word)) for word in range(2)] if key.dtype == dt.uint32 else [batch]
+        return flat(own, shape), words
 
     def lower(key, first=None, *, shape, dtype):
         return "random_bits", (int(dtype == key_dtype),)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.dtype import dt
 from ..core.errors import DtypeError, ShapeError
-from ..core.node import make_aval, scalar_constant
+from ..core.node import ARRAY, make_aval, scalar_constant
 from ..core.tensor import wrap
 from .access import ORIGIN, reshaped
 from .base import is_linear, number, primitive
@@ -214,6 +214,7 @@ class concatenate:
     """The operands one after the other along `axis`"""
 
     linear = "together"
+    form = "join"
 
     def infer(*xs, axis):
         first = xs[0]
@@ -247,6 +248,13 @@ class concatenate:
         size = next(x.shape[0] for x, b in zip(inputs, batched) if b)
         return concatenate(*[x if b else add_batch_axis(x, size) for x, b in zip(inputs, batched)], axis=axis + 1)
 
+    def accesses(index, *xs, axis):
+        found, begin = [], 0
+        for x in xs:
+            found.append(tuple([p.scaled(1, -begin) if i == axis else p for i, p in enumerate(index)]))
+            begin += x.shape[axis]
+        return found
+
     def lower(*xs, axis):
         return "concatenate", (axis,)
 
@@ -263,6 +271,7 @@ class pad:
     """
 
     linear = "together"
+    form = "join"
 
     def infer(x, value, *, low, high, interior):
         if not len(low) == len(high) == len(interior) == x.ndim or value.shape != () or any(i < 0 for i in interior):
@@ -305,6 +314,11 @@ class pad:
         wide = {"low": (0, *low), "high": (0, *high), "interior": (0, *interior)}
         inside = pad(broadcast_in_dim(_true(x), shape=x.shape, axes=()), _false(x), **wide)
         return select(inside, pad(x, number(0, x), **wide), expand_leading(value, 1, x.ndim - 1))
+
+    def accesses(index, x, value, *, low, high, interior):
+        if any(gap and n > 1 for gap, n in zip(interior, x.shape)):
+            return None
+        return [tuple([p.scaled(1, -begin) for p, begin in zip(index, low)]), ()]
 
     def lower(x, value, *, low, high, interior):
         return "pad", (*low, *high, *interior)
@@ -411,9 +425,9 @@ def add_batch_axis(x, size):
 
 
 def filled_like(x, value):
-    """`value` in the shape and type, weak or not, of x."""
+    """`value` in the shape and type, weak or not, of x; an Array if x is one."""
     aval = x._node.aval
-    scalar = wrap(scalar_constant(value, aval.dtype, aval.device, aval.weak_type))
+    scalar = wrap(scalar_constant(value, aval.dtype, aval.device, aval.weak_type, x._node.flags & ARRAY))
     return broadcast_in_dim(scalar, shape=aval.shape, axes=()) if aval.shape else scalar
 
 

@@ -180,6 +180,45 @@ def array_to_host(value, aval):
     return result
 
 
+def array_on_foreign(address, shape, strides, dtype, device, release, context):
+    """A DeviceArray on memory of somebody else in the host: element 0 is at `address`, strides are in bytes. The C function at
+    the address `release` is called with `context` when nothing refers to that memory any more.
+    """
+    out = ffi.new("pg_array **")
+    function = ffi.cast("void (*)(void *)", release)
+    check(
+        lib.pg_array_from_foreign(
+            device.handle, dtypes.code(dtype), len(shape), shape, strides, ffi.cast("void *", address), function,
+            ffi.cast("void *", context), out,
+        )
+    )  # fmt: skip
+    return DeviceArray(out[0])
+
+
+class _Memory:
+    """What NumPy makes an array of without a copy; that array keeps the value alive."""
+
+    __slots__ = ("__array_interface__", "value")
+
+
+def view_of(value, aval, writable=False):
+    """A NumPy array on the memory of `value`, which must be the host's; read-only unless `writable`, as values never change."""
+    if not aval.size:
+        empty = np.empty(aval.shape, aval.dtype)
+        empty.flags.writeable = writable
+        return empty
+    info, memory = ffi.new("pg_array_info *"), _Memory()
+    lib.pg_array_describe(value.pointer, info)
+    known = aval.dtype.isbuiltin == 1
+    memory.value = value
+    memory.__array_interface__ = {
+        "version": 3, "shape": aval.shape, "strides": tuple(info.strides[0 : info.ndim]), "data": (info.data, not writable),
+        "typestr": aval.dtype.str if known else f"|V{aval.dtype.itemsize}",
+    }  # fmt: skip
+    view = np.asarray(memory)
+    return view if known else view.view(aval.dtype)
+
+
 def array_from_number(number, dtype, device):
     """A 0-d array. Raises ArgumentError for an int that does not fit the dtype."""
     try:

@@ -10,9 +10,9 @@ from ..core.device import device as devices
 from ..core.errors import ArgumentError
 from ..core.node import make_aval, stand_in
 from ..core.tensor import Tensor, tensor_from_numpy, wrap
-from ..ops.creation import scalar
+from ..ops.creation import foreign, scalar
 from .signatures import argument_names
-from .tree import flatten, flatten_tensors, leaf_names
+from .tree import flatten, flatten_tensors, leaf_names, node_types
 
 TRACED = object()  # stands for a traced leaf among those that are not
 
@@ -23,23 +23,10 @@ TRACED = object()  # stands for a traced leaf among those that are not
 def as_tensors(leaves, arrays=False):
     """The leaves as Tensors; None for each that is neither a tensor nor a number or NumPy array. arrays: by the rules of jax_api."""
     if arrays:
-        return [x if isinstance(x, Tensor) else _foreign(x) for x in leaves]
+        return [x if isinstance(x, Tensor) else None if type(x) in node_types else foreign(x) for x in leaves]
     place = next((x.device for x in leaves if type(x) is Tensor), devices.cpu)
     wide = any(getattr(x, "dtype", None) in _WIDE for x in leaves)  # floats beside float64 keep their digits
     return [x if type(x) is Tensor else _as_tensor(x, place, wide) for x in leaves]
-
-
-def _no_arrays(x):
-    raise AssertionError("jax_api has not been imported")
-
-
-_foreign = _no_arrays
-
-
-def set_array_conversion(function):
-    """jax_api says how arguments of its transforms become arrays; the function gives None for what cannot."""
-    global _foreign
-    _foreign = function
 
 
 _WIDE = {np.dtype("float64"), np.dtype("complex128")}  # a set: compared with a dtype, None would be float64

@@ -11,7 +11,7 @@ from ..core.tensor import Tensor
 from ..ops.creation import as_tensor
 from ..primitives.callbacks import VMAP_METHODS, Callback, host_call
 from .trace import place_of
-from .tree import flatten
+from .tree import flatten, flatten_until
 
 
 class ShapeDtypeStruct:
@@ -38,7 +38,8 @@ def pure_callback(callback, result_shape_dtypes, *args, vmap_method="sequential"
     result_shape_dtypes: a tree of objects with `shape` and `dtype` (ShapeDtypeStruct, tensors, arrays), which the result
     matches. The function must have no side effects: it may be called any number of times, or never.
     vmap_method: under vmap the function is called for each example ("sequential"), or once with arrays that have a
-    leading axis, of size 1 where the argument is not batched ("expand_dims") or everywhere of the batch ("broadcast_all").
+    leading axis, of size 1 where the argument is not batched ("expand_dims"), everywhere of the batch ("broadcast_all"), or
+    only where it is batched ("legacy_vectorized"). None: vmap raises.
     It has no derivative; custom_jvp gives one. Wrong shapes and exceptions of the function are raised by the evaluation.
     """
     return _call("pure_callback", callback, result_shape_dtypes, args, kwargs, vmap_method, has_effect=False)
@@ -89,7 +90,7 @@ def _call(what, callback, result_shape_dtypes, args, kwargs, vmap_method, has_ef
         raise ArgumentError(f"{what} takes a function, got {type(callback).__name__}.")
     if vmap_method not in VMAP_METHODS:
         raise ArgumentError(
-            f"{what}: vmap_method {vmap_method!r} is unknown.", fix=f"use one of {', '.join(VMAP_METHODS)}."
+            f"{what}: vmap_method {vmap_method!r} is unknown.", fix=f"use one of {', '.join(map(str, VMAP_METHODS))}."
         )
     name = getattr(callback, "__name__", type(callback).__name__)
     leaves, structure = flatten((args, kwargs))
@@ -117,9 +118,7 @@ def _call(what, callback, result_shape_dtypes, args, kwargs, vmap_method, has_ef
 
 
 def _result_types(what, tree):
-    import optree
-
-    leaves, structure = optree.tree_flatten(tree, is_leaf=lambda x: hasattr(x, "shape") and hasattr(x, "dtype"))
+    leaves, structure = flatten_until(tree, lambda x: hasattr(x, "shape") and hasattr(x, "dtype"))
     for leaf in leaves:
         if not (hasattr(leaf, "shape") and hasattr(leaf, "dtype")):
             raise ArgumentError(
@@ -129,6 +128,4 @@ def _result_types(what, tree):
 
 
 def _flatten_arrays(tree):
-    import optree
-
-    return optree.tree_flatten(tree)
+    return flatten_until(tree, None)

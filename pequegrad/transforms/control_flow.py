@@ -6,9 +6,9 @@ changed when the loop or branch is done. Signatures are those of jax.lax.
 
 import numpy as np
 
-from ..core.dtype import dt, promote
-from ..core.errors import ArgumentError, DtypeError, ShapeError
-from ..core.node import constant, scalar_constant, stand_in, state
+from ..core.dtype import default_int, dt, promote
+from ..core.errors import ArgumentError, DtypeError, MisfitError, ShapeError
+from ..core.node import ARRAY, constant, scalar_constant, stand_in, state
 from ..core.tensor import without_history, wrap
 from ..ops.creation import as_tensor
 from ..primitives import loops
@@ -145,7 +145,7 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
     closure = Closure([graph]).check_loop()
     closure.graphs = [_with_types(closure.graphs[0], len(closure.state), carry)]
     y = _bind_scan(closure, carry, x, length, reverse, unroll)
-    return structure.unflatten(y[:n]), out_structure[0].unflatten(y[n:])
+    return structure.unflatten(_weak_as(graph.outputs, y[:n])), out_structure[0].unflatten(y[n:])
 
 
 def _bind_scan(closure, carry, x, length, reverse, unroll):
@@ -222,9 +222,9 @@ def _length(x, length, names):
 
 
 def _traced_with_carry(transform, name, body, carry, structure, rows, init, first_of_pair=False):
-    """Traces a body; the carry's weak types give way to what the body returns. Gives (carry, graph, leaves of the carry)."""
+    """Traces a body; weak dtypes of the carry give way to what the body returns. Gives (carry, graph, leaves of the carry)."""
     n = len(carry)
-    while True:  # each round, a weak type of the carry gives way: at most twice as many as there are leaves
+    while True:  # each round, a weak dtype of the carry gives way: at most as many as there are leaves
         avals = _avals(carry)
         graph, found, _ = trace(transform, name, [*avals, *rows], body)
         part = found.children()[0] if first_of_pair else found
@@ -237,14 +237,19 @@ def _traced_with_carry(transform, name, body, carry, structure, rows, init, firs
         wider = [_carry_dtype(a, b) for a, b in zip(avals, outs)]
         for i, (a, b, d) in enumerate(zip(avals, outs, wider)):
             if a.shape != b.shape or d is None:
-                raise (ShapeError if a.shape != b.shape else DtypeError)(
+                raise (MisfitError if a.shape != b.shape else DtypeError)(
                     f"{transform}: {leaf_names(init, 'carry')[i]} is {a} when it enters {name}, but {b} when it leaves it.",
                     fix="the carry keeps its shape and dtype: convert or reshape it in the body, or start with another value.",
                 )
-        strong = [a.weak_type and not b.weak_type for a, b in zip(avals, outs)]
-        if all(a.dtype == d for a, d in zip(avals, wider)) and not any(strong):
+        if all(a.dtype == d for a, d in zip(avals, wider)):
             return carry, graph, n
-        carry = [convert_to(x, d, x.weak_type and not to_strong) for x, d, to_strong in zip(carry, wider, strong)]
+        carry = [x if x.dtype == d else convert_to(x, d) for x, d in zip(carry, wider)]
+
+
+def _weak_as(nodes, values):
+    """The last carry, no longer weak where the body returns types that are not; in jax_api also the reverse, as in JAX."""
+    weak = [node.aval.weak_type and (x.weak_type or _is_strict()) for node, x in zip(nodes, values)]
+    return [x if x.weak_type == w else convert(x, dtype=x.dtype, weak_type=w) for x, w in zip(values, weak)]
 
 
 def _with_types(graph, n_state, carry):
@@ -255,14 +260,21 @@ def _with_types(graph, n_state, carry):
 
 
 def _carry_dtype(before, after):
-    """The dtype a carry must have from the start; None if that is not possible."""
-    if before.dtype == after.dtype or after.weak_type:
+    """The dtype a carry must have from the start; None if that is not possible. Functions of jax_api convert less."""
+    if before.dtype == after.dtype:
+        return before.dtype
+    if after.weak_type and not _is_strict():
         dtype, _ = promote(before.weak_pair, after.weak_pair)
         return dtype if before.weak_type or dtype == before.dtype else None
     if before.weak_type:
         dtype, _ = promote(before.weak_pair, after.weak_pair)
         return dtype if dtype == after.dtype else None
     return None
+
+
+def _is_strict():
+    """Whether types that could be converted are an error: where jax_api is at work, as in JAX."""
+    return bool(state.arguments & ARRAY)
 
 
 # ---- loops -------------------------------------------------------------------------------------------
@@ -306,7 +318,7 @@ def while_loop(cond_fun, body_fun, init_val):
         test=test_graph, body=body_graph, n_test=len(constants), n_body=len(body_closure.constants),
     )  # fmt: skip
     body_closure.change_state(outs[: len(changed)])
-    return structure.unflatten(outs[len(changed) :])
+    return structure.unflatten(_weak_as(graph.outputs, outs[len(changed) :]))
 
 
 def _with_state(closure, state):
@@ -327,15 +339,16 @@ def fori_loop(lower, upper, body_fun, init_val, unroll=1):
     _check_function("fori_loop", body_fun)
     if all(isinstance(v, (int, np.integer)) for v in (lower, upper)):
         lower, length = int(lower), max(int(upper) - int(lower), 0)
-        index = iota(shape=(length,), dtype=dt.int32, axis=0, device=place_of(flatten(init_val)[0]))
+        dtype = default_int()
+        index = iota(shape=(length,), dtype=dtype, axis=0, device=place_of(flatten(init_val)[0]))
         step = lambda value, i: (body_fun(i, value), None)
         step.__name__ = _name(body_fun)
-        index = convert(add(index, lower) if lower else index, dtype=dt.int32, weak_type=True)
+        index = convert(add(index, lower) if lower else index, dtype=dtype, weak_type=True)
         return scan(step, init_val, index, unroll=unroll or 1)[0]
     place = place_of([lower, upper, *flatten(init_val)[0]])
     lower, upper = _tensors([lower, upper], "fori_loop: bounds", place)
-    dtype, weak = promote(*(x._node.aval.weak_pair for x in (lower, upper)))
-    lower, upper = convert_to(lower, dtype, weak), convert_to(upper, dtype, weak)
+    dtype, _ = promote(*(x._node.aval.weak_pair for x in (lower, upper)))
+    lower, upper = (convert_to(x, dtype, x.weak_type) for x in (lower, upper))
     step = lambda state: (state[0] + 1, body_fun(state[0], state[1]))
     step.__name__ = _name(body_fun)
     return while_loop(lambda state: state[0] < upper, step, (lower, init_val))[1]
@@ -377,7 +390,8 @@ def cond(pred, true_fun, false_fun, *operands):
             f"cond: pred must be a scalar, got {pred._node.aval}.", fix="use where for arrays, or vmap."
         )
     if pred._node.spec.primitive is constant:
-        index = wrap(scalar_constant(int(bool(pred._node.spec.params["value"])), dt.int32, pred.device))
+        taken = int(bool(pred._node.spec.params["value"]))
+        index = wrap(scalar_constant(taken, dt.int32, pred.device, False, pred._node.flags & ARRAY))
     else:
         index = convert_to(pred if pred.dtype.kind == "b" else ne(pred, number(0, pred)), dt.int32)
     return _branches("cond", index, (false_fun, true_fun), operands)
@@ -426,7 +440,8 @@ def _beside(index, operands):
     """The index on the device of the operands, if it is a number that knew of none."""
     place = operands[0].device if operands else index.device
     if index.device is not place and index._node.spec.primitive is constant:
-        return wrap(scalar_constant(index._node.spec.params["value"], index.dtype, place))
+        flags = index._node.flags & ARRAY
+        return wrap(scalar_constant(index._node.spec.params["value"], index.dtype, place, False, flags))
     return index
 
 
@@ -435,10 +450,11 @@ def _common_dtypes(what, traced):
     found = []
     for i, column in enumerate(zip(*(graph.outputs for graph in traced))):
         avals = [node.aval for node in column]
-        dtype, weak = promote(*(a.weak_pair for a in avals))
+        dtype, weak = avals[0].weak_pair if _is_strict() else promote(*(a.weak_pair for a in avals))
         for graph, aval in zip(traced, avals):
-            if aval.shape != avals[0].shape or (aval.dtype != dtype and not aval.weak_type):
-                kind = ShapeError if aval.shape != avals[0].shape else DtypeError
+            other = aval.dtype != dtype and (_is_strict() or not aval.weak_type)
+            if aval.shape != avals[0].shape or other:
+                kind = MisfitError if aval.shape != avals[0].shape else DtypeError
                 raise kind(
                     f"{what}: result {i} of {traced[0].name} is {avals[0]}, that of {graph.name} is {aval}.",
                     fix="all branches return the same shapes and dtypes.",

@@ -11,11 +11,12 @@ from ..core.tensor import Tensor, without_history, wrap
 from ..ops.creation import as_tensor
 from ..primitives import custom as p
 from ..primitives.elementwise import convert_to
+from ..primitives.held import zeros
 from ..primitives.reduction import reduce_sum
 from ..primitives.shape import zeros_like
 from .signatures import signature
 from .trace import place_of
-from .tree import flatten
+from .tree import flatten, spread_nones
 
 
 class _Custom:
@@ -35,6 +36,10 @@ class _Custom:
 
     def __get__(self, instance, owner=None):
         return self if instance is None else functools.partial(self, instance)
+
+    def zero(self, aval):
+        """What the user's rules get for a tangent or cotangent that is zero."""
+        return zeros(aval)
 
     def _arguments(self, args, kwargs):
         """(all positional arguments, fixed ones, leaves of the others, their structure)."""
@@ -153,8 +158,9 @@ class _JvpRule:
         return structure == self.structure and len(fixed) == len(self.fixed) and all(map(same, fixed, self.fixed))
 
     def jvp(self, primals, tangents, out):
-        """Tangents (None: zero) of the results, from tensors."""
+        """Tangents (None: zero) of the results, from tensors and tangents (None: zero) of the primals."""
         answer = self.out_structure.unflatten(list(out))
+        tangents = [self.custom.zero(x._node.aval) if t is None else t for x, t in zip(primals, tangents)]
         outer, _at_work.rules = _at_work.rules, [(self, [x._node for x in primals], answer), *_at_work.rules]
         try:
             found = self.custom.rule(*self.fixed, self.structure.unflatten(primals), self.structure.unflatten(tangents))
@@ -196,16 +202,20 @@ class _BatchedJvpRule:
     def jvp(self, primals, tangents, out):
         from .vmap import vmap
 
-        n = len(primals)
+        n, m = len(primals), len(out)
         axes = [0 if f else None for f in self.flags]
+        moving = [i for i, t in enumerate(tangents) if t is not None]
 
         def one(*values):
-            out = values[2 * n :]
-            found = self.rule.jvp(list(values[:n]), list(values[n : 2 * n]), out)
+            out, dx = values[n : n + m], [None] * n
+            for i, t in zip(moving, values[n + m :]):
+                dx[i] = t
+            found = self.rule.jvp(list(values[:n]), dx, out)
             return [zeros_like(y) if t is None else t for t, y in zip(found, out)]
 
-        mapped = vmap(one, in_axes=(*axes, *axes, *(0,) * len(out)), axis_name=self.axis.name, axis_size=self.axis.size)
-        found = mapped(*primals, *tangents, *out)
+        in_axes = (*axes, *(0,) * m, *[axes[i] for i in moving])
+        mapped = vmap(one, in_axes=in_axes, axis_name=self.axis.name, axis_size=self.axis.size)
+        found = mapped(*primals, *out, *[tangents[i] for i in moving])
         return [t if is_inexact(y.dtype) else None for t, y in zip(found, out)]
 
     def batched(self, flags, axis):
@@ -232,6 +242,10 @@ class custom_vjp(_Custom):
     def defvjp(self, fwd, bwd, symbolic_zeros=False, optimize_remat=False):
         """Sets the rules; see the class."""
         self.fwd, self.bwd = fwd, bwd
+
+    def fwd_arguments(self, rule, leaves):
+        """What fwd is called with."""
+        return rule.arguments(leaves)
 
     def __call__(self, *args, **kwargs):
         args, fixed, leaves, structure = self._arguments(args, kwargs)
@@ -279,7 +293,7 @@ class _VjpRule:
         """(results, residuals, _Kept) of fwd. The residuals depend on the leaves: so do second derivatives."""
         outer, _at_work.forwards = _at_work.forwards, (self.custom, *_at_work.forwards)
         try:
-            found = self.custom.fwd(*self.arguments(leaves))
+            found = self.custom.fwd(*self.custom.fwd_arguments(self, leaves))
         finally:
             _at_work.forwards = outer
         if not isinstance(found, (tuple, list)) or len(found) != 2:
@@ -296,8 +310,9 @@ class _VjpRule:
         """(residuals, _Kept) at x."""
         return self.forward(x)[1:]
 
-    def bwd(self, residuals, kept, cts, avals):
-        """Cotangents (None: zero) of x, from tensors."""
+    def bwd(self, residuals, kept, cts, out_avals, avals):
+        """Cotangents (None: zero) of x, of these avals, from those of the results."""
+        cts = [self.custom.zero(aval) if c is None else c for c, aval in zip(cts, out_avals)]
         found = self.custom.bwd(*self.fixed, kept.unflatten(residuals), self.out_structure.unflatten(cts))
         if not isinstance(found, (tuple, list)):
             raise ArgumentError(
@@ -311,21 +326,18 @@ class _VjpRule:
 
 
 def _flat_cotangents(name, found, structure, avals):
-    """A cotangent or None for each leaf; None may stand for a whole argument."""
-    import optree
-
+    """A cotangent or None for each leaf; None may stand for a whole subtree."""
     children = structure.children()
     if len(found) != len(children):
         raise ArgumentError(f"{name}: bwd returned {len(found)} cotangents for {len(children)} arguments.")
     leaves = []
     for ct, child in zip(found, children):
-        if ct is None:
-            leaves += [None] * child.num_leaves
-            continue
-        mine, mine_structure = optree.tree_flatten(ct, is_leaf=lambda x: isinstance(x, Tensor), none_is_leaf=True)
-        if len(mine) != child.num_leaves:
-            raise ArgumentError(f"{name}: bwd returned a cotangent of structure {mine_structure} for {child}.")
-        leaves += mine
+        try:
+            leaves += spread_nones(ct, child)
+        except ValueError:
+            raise ArgumentError(
+                f"{name}: bwd returned a cotangent of structure {flatten(ct)[1]} for {child}."
+            ) from None
     result = []
     for ct, aval in zip(leaves, avals):
         if ct is None or not is_inexact(aval.dtype):
@@ -362,17 +374,20 @@ class _BatchedVjpRule:
         residuals = self._vmap(one, [0 if f else None for f in self.flags])(*x)
         return residuals, (kept[0], (True,) * len(residuals))
 
-    def bwd(self, residuals, kept, cts, avals):
+    def bwd(self, residuals, kept, cts, out_avals, avals):
         (inner, flags), n = kept, len(residuals)
         one_avals = [a.update(shape=a.shape[1:]) if f else a for a, f in zip(avals, self.flags)]
-        present = []
+        one_out = [a.update(shape=a.shape[1:]) for a in out_avals]
+        given, present = [ct for ct in cts if ct is not None], []
 
         def one(*values):
-            found = self.rule.bwd(list(values[:n]), inner, list(values[n:]), one_avals)
+            rest = iter(values[n:])
+            given = [None if ct is None else next(rest) for ct in cts]
+            found = self.rule.bwd(list(values[:n]), inner, given, one_out, one_avals)
             present[:] = [ct is not None for ct in found]
             return [ct for ct in found if ct is not None]
 
-        found = iter(self._vmap(one, [0 if f else None for f in flags] + [0] * len(cts))(*residuals, *cts))
+        found = iter(self._vmap(one, [0 if f else None for f in flags] + [0] * len(given))(*residuals, *given))
         whole = [next(found) if here else None for here in present]
         # an argument that all examples share gets the sum of their cotangents
         return [ct if ct is None or f else reduce_sum(ct, axes=(0,)) for ct, f in zip(whole, self.flags)]

@@ -22,33 +22,35 @@ _FIX = "keep its operands where it is finite (clip, where, a small constant), or
 _FIX_INSIDE = "what it runs is one operation here: write the loop or branch in Python while you look for the place."
 
 
-def run_op_by_op(function, args, kwargs):
+def run_op_by_op(function, args, kwargs, is_good=np.isfinite):
     """function(*args, **kwargs) with every operation computed when it is made.
 
-    Raises NonFiniteError at the first whose result has a NaN or an infinity that its operands do not have.
+    Raises NonFiniteError at the first whose result has a value for which is_good (of an array) is false, a NaN or an
+    infinity, while its operands have none.
     """
     was, debugging.active = debugging.active, True
     state.open += 1  # jitted functions take their longer way
     try:
-        with watching(_compute):
+        with watching(lambda node: check_node(node, is_good)):
             return function(*args, **kwargs)
     finally:
         state.open -= 1
         debugging.active = was
 
 
-def _compute(node):
+def check_node(node, is_good):
+    """Computes a node; see run_op_by_op."""
     if node.frame is not None or node.flags & LINEAR:
         return  # traced, or the tangent of a linear function: there is no value
     evaluate((node,), reader="jit(debug=True)")
     results = values_of(node)
-    if all(np.isfinite(x).all() for x in results if _is_inexact(x)):
+    if all(is_good(x).all() for x in results if _is_inexact(x)):
         return
     operands = [x for source in node.inputs for x in values_of(source) if _is_inexact(x)]
-    if not all(np.isfinite(x).all() for x in operands):
+    if not all(is_good(x).all() for x in operands):
         return  # it was not finite before
-    bad = next(x for x in results if _is_inexact(x) and not np.isfinite(x).all())
-    where = tuple(int(i) for i in np.argwhere(~np.isfinite(bad))[0])
+    bad = next(x for x in results if _is_inexact(x) and not is_good(x).all())
+    where = tuple(int(i) for i in np.argwhere(~is_good(bad))[0])
     ranges = ", ".join(map(_range, operands))
     raise NonFiniteError(
         f"{node.spec.primitive.name} gives {bad[where]} at {list(where)} of {bad.dtype.name}{list(bad.shape)}.",

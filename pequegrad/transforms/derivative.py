@@ -11,7 +11,7 @@ from operator import attrgetter
 from ..core.dtype import is_inexact
 from ..core.errors import GradientError
 from ..core.evaluate import OUTPUT
-from ..core.node import LINEAR, TRACKED, placeholder_node
+from ..core.node import ARRAY, LINEAR, TRACKED, placeholder_node
 from ..core.tensor import wrap
 from ..primitives.base import outputs
 from ..primitives.control import stop_gradient
@@ -150,7 +150,7 @@ def _transposed_jvp(node, ct, wanted):
     tangents, source_of = [], {}
     for source, w in zip(node.inputs, wanted):
         if w:
-            tangent = placeholder_node(source.aval, LINEAR)
+            tangent = placeholder_node(source.aval, LINEAR | source.flags & ARRAY)
             source_of[tangent] = source
             tangents.append(wrap(tangent))
         else:

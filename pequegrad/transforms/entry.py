@@ -11,7 +11,7 @@ from ..core.errors import ArgumentError
 from ..core.evaluate import evaluate
 from ..core.locks import stateful
 from ..core.node import ARRAY, TRACKED, Cut, array, history_of, leaf, same_aval, state
-from ..core.tensor import Tensor, tensors_of
+from ..core.tensor import Tensor, tensors_of, wrap
 from ..primitives.calls import call
 from ..runtime import library
 from .control_flow import Closure
@@ -69,7 +69,14 @@ class Entry:
         n_state = len(self.state)
         outs = call(*self.closure.constants, *self.state, *leaves, graph=self.closed, barrier=False)
         self.closure.change_state(outs[:n_state])
-        return self.structure.unflatten(outs[n_state:])
+        return self.structure.unflatten([self._own(x) for x in outs[n_state:]])
+
+    def _own(self, x):
+        """A result as what the function returns, an Array or a Tensor: it may depend on no argument that says so."""
+        if self.flags & ~x._node.flags:
+            x._node.flags |= self.flags
+            return wrap(x._node)
+        return x
 
     def run(self, nodes, donated=None):
         """The results for the arguments' nodes (a list, which is used up), computed at once by one program.

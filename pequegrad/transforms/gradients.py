@@ -16,7 +16,7 @@ from ..primitives.held import zeros as zeros_of
 from ..primitives.shape import filled_like, zeros_like
 from .derivative import backward, forward, transpose_linear
 from .trace import place_of
-from .tree import flatten
+from .tree import flatten, flatten_until
 
 
 class no_grad:
@@ -380,7 +380,7 @@ def linear_transpose(function, *primals):
         place = place_of([*leaves, *flatten(cotangents)[0]])
         avals = [_aval_of(x, place) for x in leaves]
         with GradientFrame():
-            nodes = [placeholder_node(aval, LINEAR | TRACKED) for aval in avals]
+            nodes = [placeholder_node(aval, LINEAR | state.arguments) for aval in avals]
             outs = function(*structure.unflatten([wrap(node) for node in nodes]))
             results, out_structure = flatten(outs)
             given, found_structure = flatten(cotangents)
@@ -400,9 +400,7 @@ def linear_transpose(function, *primals):
 
 
 def _flatten_shapes(tree):
-    import optree
-
-    return optree.tree_flatten(tree, is_leaf=lambda x: hasattr(x, "shape") and hasattr(x, "dtype"))
+    return flatten_until(tree, lambda x: hasattr(x, "shape") and hasattr(x, "dtype"))
 
 
 def _aval_of(x, place=devices.cpu):

@@ -119,7 +119,7 @@ def graph_of(name, avals, function, transform="derivative"):
     """The closed graph of function(*Tensors) -> list of Tensors; it reads nothing but its arguments. transform: for messages."""
     frame = Frame(transform, name)
     with stateful, frame:
-        inputs = [placeholder_node(aval, TRACKED) for aval in avals]
+        inputs = [placeholder_node(aval, state.arguments) for aval in avals]
         results = function(*map(wrap, inputs))
         _note_reads(frame)
         graph = GraphTrace(name, inputs, {}, [t._node for t in results], effects=frame.effects)
@@ -246,9 +246,9 @@ def linearize_graph(graph, active, instantiate=(), policy=save_all, invariant=()
     """
     frame = Frame("derivative", graph.name)
     with stateful, frame:
-        inputs = [placeholder_node(node.aval, TRACKED) for node in graph.placeholders]
+        inputs = [placeholder_node(node.aval, state.arguments) for node in graph.placeholders]
         outs = replay(graph, list(map(wrap, inputs)))
-        tangents = [placeholder_node(aval, LINEAR | TRACKED) for aval in tangent_avals(inputs, active)]
+        tangents = [placeholder_node(aval, LINEAR | state.arguments) for aval in tangent_avals(inputs, active)]
         found = _tangents_of(outs, list(map(wrap, inputs)), active, map(wrap, tangents), instantiate)
         _note_reads(frame)
         linear_outs = [t._node for t in found if t is not None]
@@ -351,7 +351,7 @@ def transposed_graph(graph, linear, given, instantiate=False):
         operands, targets = [], {}
         for node, is_linear in zip(graph.placeholders, linear):
             if is_linear:
-                tangent = placeholder_node(node.aval, LINEAR | TRACKED)
+                tangent = placeholder_node(node.aval, LINEAR | state.arguments)
                 targets[tangent] = None
                 operands.append(wrap(tangent))
             else:

@@ -4,6 +4,8 @@ import functools
 
 from ..core.dtype import dt, is_inexact
 from ..core.errors import ArgumentError, DtypeError
+from ..core.node import ARRAY
+from ..core.tensor import wrap
 from ..ops.creation import as_tensor
 from ..primitives.elementwise import convert_to, eq
 from ..primitives.shape import iota, reshape, slice_axis
@@ -24,7 +26,7 @@ def jacfwd(function, argnums=0, has_aux=False, holomorphic=False):
         chosen, several, call = _chosen("jacfwd", function, args, kwargs, argnums, has_aux)
         leaves, structure = _leaves("jacfwd", chosen, holomorphic)
         outs, push, *aux = linearize(call, *chosen, has_aux=has_aux)
-        columns = vmap(lambda *v: push(*structure.unflatten(list(v))), out_axes=-1)(*_basis(leaves))
+        columns = vmap(lambda *v: push(*structure.unflatten(list(v))), out_axes=-1)(*basis(leaves))
         outs, out_structure = flatten(columns)
         trees = []
         for column in outs:  # (*result shape, all elements of the arguments)
@@ -57,7 +59,7 @@ def jacrev(function, argnums=0, has_aux=False, holomorphic=False, allow_int=Fals
         for r in results:
             if r.dtype.kind == "c" and not holomorphic:
                 raise DtypeError("jacrev: the result is complex.", fix="use jacrev(f, holomorphic=True), or jacfwd.")
-        rows = vmap(lambda *cts: pull(out_structure.unflatten(list(cts))))(*_basis(results))
+        rows = vmap(lambda *cts: pull(out_structure.unflatten(list(cts))))(*basis(results))
         leaves, structure = flatten(rows)
         trees, begin = [], 0
         for r in results:
@@ -124,13 +126,14 @@ def _leaves(what, chosen, holomorphic):
     return leaves, structure
 
 
-def _basis(leaves):
+def basis(leaves):
     """For each leaf the directions that are 1 at one element of all leaves: shape (all elements, *leaf shape)."""
     total, begin, found = sum(x.size for x in leaves), 0, []
     for x in leaves:
         row = iota(shape=(total, x.size), dtype=dt.int32, axis=0, device=x.device)
         column = iota(shape=(total, x.size), dtype=dt.int32, axis=1, device=x.device)
         ones = convert_to(eq(row, column + begin), x.dtype)
-        found.append(reshape(ones, shape=(total, *x.shape)))
+        ones._node.flags |= x._node.flags & ARRAY
+        found.append(reshape(wrap(ones._node), shape=(total, *x.shape)))
         begin += x.size
     return found

@@ -4,7 +4,7 @@ from ..core.device import device as devices
 from ..core.errors import ArgumentError
 from ..core.graph import GraphTrace
 from ..core.locks import stateful
-from ..core.node import Frame, placeholder_node, same_aval, state
+from ..core.node import ARRAY, Frame, placeholder_node, same_aval, state
 from ..core.tensor import Tensor, wrap
 from .tree import flatten
 
@@ -56,9 +56,11 @@ def _as_tensor(leaf, name, device):
     if isinstance(leaf, Tensor):
         return leaf
     from ..ops.creation import as_tensor
+    from .arguments import as_tensors
 
     try:
-        return as_tensor(leaf, device=device)
+        (found,) = as_tensors([leaf], arrays=True) if state.arguments & ARRAY else [None]
+        return as_tensor(leaf, device=device) if found is None else found
     except (ArgumentError, TypeError):
         raise ArgumentError(
             f"{name} returned {type(leaf).__name__}: a traced function returns tensors, numbers, or nested tuples, lists and dicts of them.",

@@ -1,12 +1,25 @@
 """Pytrees: arguments and results as nested tuples, lists and dicts of tensors (optree; None holds no leaf).
 
+Classes of which jax_api was told (register_pytree_node) are nodes here, too: they are known to optree under NAMESPACE.
 optree is imported by the first function that needs it: it would be a third of the time of `import pequegrad`.
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from operator import itemgetter
 
+from ..core.node import ARRAY, state
 from ..core.tensor import Tensor
+
+NAMESPACE = "pequegrad"
+node_types = set()  # the registered classes
+
+
+def register(kind, flatten, unflatten):
+    """Makes instances of the class `kind` nodes: flatten(x) -> (children, metadata), unflatten(metadata, children) -> x."""
+    import optree
+
+    optree.register_pytree_node(kind, flatten, unflatten, namespace=NAMESPACE)
+    node_types.add(kind)
 
 
 def is_leaf(x):
@@ -14,17 +27,95 @@ def is_leaf(x):
 
 
 def flatten(tree):
-    """(leaves, structure); `structure.unflatten(leaves)` gives the tree back."""
+    """(leaves, structure); `structure.unflatten(leaves)` gives the tree back. In transforms of jax_api: flatten_ordered."""
+    if state.arguments & ARRAY:
+        return flatten_ordered(tree)
+    return flatten_until(tree, is_leaf)
+
+
+def flatten_until(tree, leaf):
+    """(leaves, structure), where what leaf(x) is true of is not opened."""
     import optree
 
-    return optree.tree_flatten(tree, is_leaf=is_leaf)
+    return optree.tree_flatten(tree, is_leaf=leaf, namespace=NAMESPACE)
 
 
 def flatten_tensors(tree):
     """flatten, twice as fast; a deque is opened."""
+    return flatten_until(tree, Tensor.__instancecheck__)  # no Python function is called
+
+
+# ---- trees as JAX has them ---------------------------------------------------------------------------
+
+_ordered, _ordered_custom = {}, {}  # structure -> what `ordered` gives for it
+_KEPT, _KEPT_CUSTOM = 4096, 64  # the second table is short: hashes leave out metadata, so that entries collide
+
+
+def flatten_ordered(tree, leaf=Tensor.__instancecheck__):
+    """(leaves, structure) as in JAX: the structure makes dicts with sorted keys, a deque is a leaf.
+
+    Raises ValueError if keys cannot be sorted.
+    """
+    leaves, structure = flatten_until(tree, leaf)
+    found = ordered(structure)
+    if found is None:
+        leaves, structure = flatten_until(tree, lambda x: isinstance(x, deque) or is_structseq(x) or leaf(x))
+        found = ordered(structure)
+    return leaves, found
+
+
+def is_structseq(x):
+    """True for the likes of time.struct_time: leaves in JAX, nodes to optree."""
+    return isinstance(x, tuple) and hasattr(type(x), "n_sequence_fields")
+
+
+def ordered(structure):
+    """The equal structure that makes dicts with sorted keys; None if it opens what is a leaf in JAX."""
+    table, most = (_ordered_custom, _KEPT_CUSTOM) if structure.namespace else (_ordered, _KEPT)
+    try:
+        return table[structure]
+    except Exception:  # not there; or metadata that cannot be compared
+        found = _made_ordered(structure)
+    try:
+        if len(table) >= most:
+            table.clear()
+        table[structure] = found
+    except Exception:
+        pass
+    return found
+
+
+def _made_ordered(structure):
     import optree
 
-    return optree.tree_flatten(tree, is_leaf=Tensor.__instancecheck__)  # no Python function is called
+    leaf, opened = optree.treespec_leaf(), []
+
+    def node(one):
+        kind = one.type
+        if kind is dict or kind is defaultdict:
+            entries = dict.fromkeys(_sorted_keys(kind, one.entries()), leaf)
+            if kind is dict:
+                return optree.treespec_dict(entries, namespace=one.namespace)
+            factory = one.unflatten([None] * len(entries)).default_factory
+            return optree.treespec_defaultdict(factory, entries, namespace=one.namespace)
+        if kind is deque or one.kind == optree.PyTreeKind.STRUCTSEQUENCE:
+            opened.append(kind)
+        return one
+
+    made = structure.transform(node)
+    return None if opened else made
+
+
+def _sorted_keys(kind, keys):
+    try:
+        return sorted(keys)
+    except TypeError as error:
+        if kind is defaultdict:
+            raise
+        raise ValueError(f"The keys of a dict in a pytree cannot be sorted: {error}.") from None
+
+
+# ---- more of them --------------------------------------------------------------------------------------
 
 
 def builder(structure):
@@ -38,16 +129,27 @@ def builder(structure):
 
 def tree_map(function, tree):
     """`tree` with `function` applied to its leaves."""
-    import optree
-
-    return optree.tree_map(function, tree, is_leaf=is_leaf)
+    leaves, structure = flatten(tree)
+    return structure.unflatten(map(function, leaves))
 
 
 def leaf_names(tree, root):
     """How to write each leaf of a tree that is called `root`: root['weights'][0], ..."""
     import optree
 
-    return [accessor.codify(root) for accessor in optree.tree_accessors(tree, is_leaf=is_leaf)]
+    return [accessor.codify(root) for accessor in optree.tree_accessors(tree, is_leaf=is_leaf, namespace=NAMESPACE)]
+
+
+def spread_nones(tree, structure):
+    """The leaves of `tree`, in which None may stand for any part of the structure: then for each leaf of that. ValueError if it does not fit."""
+    if tree is None:
+        return [None] * structure.num_leaves
+    if structure.is_leaf():
+        if isinstance(tree, (tuple, list, dict)):
+            raise ValueError("a container where there is a leaf")
+        return [tree]
+    parts = structure.one_level().flatten_up_to(tree)
+    return [x for part, child in zip(parts, structure.children()) for x in spread_nones(part, child)]
 
 
 def spread_prefix(prefix, tree, transform, what):
@@ -60,7 +162,7 @@ def spread_prefix(prefix, tree, transform, what):
 
     def children(x):
         try:
-            found = optree.tree_flatten_one_level(x)
+            found = optree.tree_flatten_one_level(x, namespace=NAMESPACE)
         except ValueError:  # a leaf
             return None
         return found.children, found.entries

@@ -71,6 +71,7 @@ pg_status pg_array_of(pg_device *device, const pg_aval *aval, pg_array **out)
     atomic_init(&buffer->owners, 1);
     buffer->device = device;
     buffer->bytes = bytes;
+    buffer->release = NULL;
     pg_array *array = first_array(buffer);
     describe(array, aval->dtype, aval->ndim, aval->shape);
     array->buffer = buffer;
@@ -121,7 +122,10 @@ void pg_array_release(pg_array *array)
     pg_buffer *buffer = array->buffer;
     if (array != first_array(buffer)) free(array); /* a view */
     if (!drop_owner(&buffer->owners)) return;
-    buffer->device->backend->free(buffer->device, buffer->data, buffer->bytes);
+    if (buffer->release)
+        buffer->release(buffer->context);
+    else
+        buffer->device->backend->free(buffer->device, buffer->data, buffer->bytes);
     free(buffer);
 }
 
@@ -252,6 +256,32 @@ pg_status pg_array_from_host(pg_device *device, pg_dtype dtype, int32_t ndim, co
         pg_array_release(array);
         return status;
     }
+    *out = array;
+    return PG_OK;
+}
+
+pg_status pg_array_from_foreign(pg_device *device, pg_dtype dtype, int32_t ndim,
+                                const int64_t *shape, const int64_t *strides, void *data,
+                                void (*release)(void *context), void *context, pg_array **out)
+{
+    int64_t count;
+    PG_REQUIRE(device && (ndim <= 0 || (shape && strides)) && data && release && out,
+               "pg_array_from_foreign: a pointer is NULL");
+    PG_TRY(pg_shape_count(dtype, ndim, shape, &count));
+    pg_buffer *buffer = malloc(sizeof *buffer + array_bytes(ndim));
+    if (!buffer) return no_host_memory();
+    atomic_init(&buffer->owners, 1);
+    buffer->device = device;
+    buffer->data = data;
+    buffer->bytes = count * pg_dtype_size(dtype);
+    buffer->release = release;
+    buffer->context = context;
+    pg_array *array = first_array(buffer);
+    describe(array, dtype, ndim, shape);
+    array->buffer = buffer;
+    array->data = data;
+    for (int32_t i = 0; i < ndim; i++)
+        array->strides[i] = strides[i];
     *out = array;
     return PG_OK;
 }

@@ -38,6 +38,9 @@ typedef struct pg_buffer {
     pg_device *device;
     void *data;
     int64_t bytes; /* as asked for; the allocator may have rounded up */
+    void (*release)(
+        void *context); /* gives memory of somebody else back; NULL: it is the device's */
+    void *context;
 } pg_buffer;
 
 struct pg_array {

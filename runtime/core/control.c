@@ -417,6 +417,6 @@ pg_links pg_links_of(const char *kernel, int64_t n_params)
     if (strcmp(kernel, "cond") == 0) links.programs = n_params;
     if (strcmp(kernel, "generated") == 0) links.code = 0;
     if (strcmp(kernel, "dot_generated") == 0)
-        links.code = n_params - 6; /* after those of dot_general */
+        links.code = n_params - 7; /* after those of dot_general */
     return links;
 }

@@ -269,9 +269,11 @@ pg_status pg_program_bind(pg_program *program, pg_array *const *constants, int64
 
 /* ---- running ----------------------------------------------------------------------------------- */
 
+/* True where the memory of an array may serve a result. */
 static bool only_owner(const pg_array *array)
 {
-    return atomic_load_explicit(&array->owners, memory_order_acquire) == 1 &&
+    return !array->buffer->release &&
+           atomic_load_explicit(&array->owners, memory_order_acquire) == 1 &&
            atomic_load_explicit(&array->buffer->owners, memory_order_acquire) == 1;
 }
 

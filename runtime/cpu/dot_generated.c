@@ -5,20 +5,23 @@
  *
  * inputs: lhs, rhs, then those of f but the product. outputs: those of f, and among them the product itself if it
  * is wanted. buffers: f's inputs, dense and row-major, with the product at its position, then f's outputs.
- * Unit u reads rows [u * rows, (u + 1) * rows) of the product (there may be fewer in the last one) and no
- * others; a product that is no output exists one panel of rows at a time, per thread.
+ * Unit u reads rows [u * rows, (u + 1) * rows) of the product (there may be fewer in the last ones, or none) and
+ * no others; a product that is no output exists one panel of rows at a time, per thread: in memory of its own, or
+ * where the rows of an output are to be, if f writes each element there after it has read the same of the product.
  *
  * params: those of dot_general, then address of f, number of units, rows per unit, bytes of scratch (a call
  * has its own, aligned to 64 bytes), position of the product among the buffers, which output the product is,
- * or -1. Inputs of f with other strides are copied first; lhs and rhs may have any. */
+ * or -1, and in which output's memory its panels lie, or -1. Inputs of f with other strides are copied first; lhs
+ * and rhs may have any. */
 #include "contraction.h"
 #include "cpu.h"
 #include "matmul.h"
 
 typedef void (*generated)(void *const *buffers, int64_t begin, int64_t end, void *scratch);
 
-enum { ADDRESS, UNITS, ROWS, SCRATCH, POSITION, PRODUCT, OWN_PARAMS };
+enum { ADDRESS, UNITS, ROWS, SCRATCH, POSITION, PRODUCT, PLACE, OWN_PARAMS };
 enum { MAX_OPERANDS = 128, ON_STACK = 16 << 10 };
+#define MAX_ROWS (INT64_MAX / 4) /* of a unit: numbers of rows can be rounded up to it */
 
 /* ---- what the parameters say -------------------------------------------------------------------- */
 
@@ -27,6 +30,20 @@ static const int64_t *own_params(const pg_op *op) { return op->params + op->n_pa
 static pg_dtype product_dtype(const pg_op *op)
 {
     return op->in[0].dtype == PG_FLOAT64 ? PG_FLOAT64 : PG_FLOAT32;
+}
+
+/* All axes of lhs but those that are contracted. */
+static int64_t count_rows(const pg_op *op)
+{
+    pg_contraction_axes lists = pg_contraction_read(op);
+    int64_t rows = 1;
+    for (int32_t axis = 0; axis < op->in[0].ndim; axis++) {
+        bool contracted = false;
+        for (int64_t i = 0; i < lists.n_contract; i++)
+            contracted |= lists.contract[0][i] == axis;
+        if (!contracted) rows *= op->in[0].shape[axis];
+    }
+    return rows;
 }
 
 /* f's buffers: without lhs and rhs, with the product */
@@ -41,6 +58,7 @@ static int32_t count_buffers(const pg_op *op)
 typedef struct job {
     const pg_op *op;
     void *const *buffers;
+    int64_t n_rows;     /* of the product */
     atomic_bool failed; /* no memory for scratch */
 } job;
 
@@ -53,7 +71,8 @@ static void run_rows(void *context, char *product, int64_t begin, int64_t end)
         buffers[i] = j->buffers[i];
     buffers[p[POSITION]] = product;
     generated f = (generated)(intptr_t)p[ADDRESS];
-    int64_t first = begin / p[ROWS], last = (end + p[ROWS] - 1) / p[ROWS];
+    int64_t first = begin / p[ROWS];
+    int64_t last = end == j->n_rows ? p[UNITS] : end / p[ROWS];
     if (p[SCRATCH] <= ON_STACK) {
         _Alignas(64) char scratch[ON_STACK];
         f(buffers, first, last, scratch);
@@ -99,10 +118,11 @@ static pg_status run(const pg_op *op, pg_array *const *in, pg_dying dying, pg_ar
     int32_t made = 0;
     pg_status status = prepare_buffers(op, in, dense, out, &made, buffers);
     if (status == PG_OK && p[UNITS] > 0) {
-        job j = {.op = op, .buffers = buffers};
-        pg_matmul_rows rows = {run_rows, &j, p[ROWS], p[PRODUCT] >= 0};
+        job j = {.op = op, .buffers = buffers, .n_rows = count_rows(op)};
+        int64_t output = p[PRODUCT] >= 0 ? p[PRODUCT] : p[PLACE];
+        pg_matmul_rows rows = {run_rows, &j, p[ROWS], output >= 0};
         status = pg_matmul(op, in[0], in[1], product_dtype(op),
-                           rows.keep ? out[p[PRODUCT]]->data : NULL, &rows);
+                           output >= 0 ? out[output]->data : NULL, &rows);
         if (status == PG_OK && atomic_load(&j.failed)) /* perhaps in another thread */
             status =
                 pg_fail(PG_ENOMEM, "out of memory: %lld bytes of scratch memory for each thread",
@@ -137,9 +157,10 @@ static pg_status prepare(pg_op *op)
     int64_t rows;
     PG_TRY(pg_contraction_shape(&dot, shape, &product.ndim, &rows));
     PG_TRY(pg_contraction_check(&dot));
-    product.count = 1;
+    int64_t bytes = pg_dtype_size(product.dtype);
     for (int32_t i = 0; i < product.ndim; i++)
-        product.count *= shape[i];
+        PG_REQUIRE(!__builtin_mul_overflow(bytes, shape[i], &bytes), "the product is too large");
+    product.count = bytes / pg_dtype_size(product.dtype);
 
     const int64_t *p = own_params(op);
     PG_REQUIRE(p[PRODUCT] >= -1 && p[PRODUCT] < op->n_out, "the product cannot be output %lld",
@@ -148,7 +169,15 @@ static pg_status prepare(pg_op *op)
                "output %lld has not the dtype and shape of the product", (long long)p[PRODUCT]);
     PG_REQUIRE(p[POSITION] >= 0 && p[POSITION] < count_inputs(op),
                "the product cannot be buffer %lld", (long long)p[POSITION]);
-    PG_REQUIRE(p[ROWS] >= 1 && p[SCRATCH] >= 0 && p[UNITS] == (rows + p[ROWS] - 1) / p[ROWS],
+    PG_REQUIRE(p[PLACE] >= -1 && p[PLACE] < op->n_out && (p[PLACE] < 0 || p[PRODUCT] < 0),
+               "the product cannot lie in output %lld and be output %lld", (long long)p[PLACE],
+               (long long)p[PRODUCT]);
+    PG_REQUIRE(p[PLACE] < 0 ||
+                   op->out[p[PLACE]].count * pg_dtype_size(op->out[p[PLACE]].dtype) == bytes,
+               "output %lld is not as large as the product", (long long)p[PLACE]);
+    int64_t units = rows == 0 || p[ROWS] < 1 ? 0 : (rows - 1) / p[ROWS] + 1; /* at least */
+    PG_REQUIRE(p[ROWS] >= 1 && p[ROWS] <= MAX_ROWS && p[SCRATCH] >= 0 && p[UNITS] >= units &&
+                   p[UNITS] <= rows,
                "%lld units of %lld rows do not make up %lld rows", (long long)p[UNITS],
                (long long)p[ROWS], (long long)rows);
     for (int32_t i = 0; i < op->n_out; i++)

@@ -17,6 +17,8 @@ enum {
     MAX_DEPTH = 256,     /* of a block: a panel of B has 32 KB with AVX-512, in L1 with one of A */
     A_PARTS = 8,         /* A of a unit takes at most an eighth of L2 */
     C_PARTS = 2,         /* and C at most a half, if it is read again */
+    FINISH_PARTS = 4,    /* C of rows that are to be finished at most a quarter, */
+    FINISH_ROWS = 128,   /* unless these are fewer rows than that: they may take C_PARTS */
     UNITS = 4,           /* wanted per thread */
     UNIT_ROWS = 48,      /* of C in a unit, at least */
     UNIT_COLUMNS = 128,  /* of C in a unit, at least */
@@ -48,6 +50,7 @@ typedef struct job {
 } job;
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t round_up(int64_t a, int64_t b) { return ceil_divide(a, b) * b; }
 
@@ -218,7 +221,9 @@ static void choose_units(job *job)
     int64_t l2 = l2_bytes(), item = job->loops->size;
     int64_t rows = least(p->m, l2 / A_PARTS / (job->depth * item)), columns = p->n;
     if (finish)
-        rows = least(rows, l2 / A_PARTS / p->c_row + 1);
+        rows = least(
+            rows,
+            most(least(FINISH_ROWS, l2 / C_PARTS / p->c_row), l2 / FINISH_PARTS / p->c_row) + 1);
     else if (job->add || p->k > job->depth)
         columns = least(columns, l2 / C_PARTS / (rows * item));
 
@@ -233,7 +238,7 @@ static void choose_units(job *job)
     /* equal shares, of whole tiles */
     rows = round_up(ceil_divide(p->m, ceil_divide(p->m, rows)), job->loops->rows);
     columns = round_up(ceil_divide(p->n, ceil_divide(p->n, columns)), job->loops->columns);
-    job->unit_rows = finish ? round_up(rows, finish->rows) : rows;
+    job->unit_rows = finish ? least(round_up(rows, finish->rows), p->m) : rows;
     job->unit_panels = columns / job->loops->columns;
     job->column_units = ceil_divide(p->n, columns);
 }

@@ -1,7 +1,6 @@
 /* random.c - threefry2x32, random_bits.
  *
- * Threefry-2x32, 20 rounds (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as
- * 1, 2, 3", SC 2011): a block cipher used as a random function of (key, counter).
+ * The cipher is in pequegrad_threefry.h, which generated code calls, too.
  *
  *     threefry2x32   key uint32[2], x0 uint32[n...], x1 uint32[n...] -> two uint32[n...]
  *     random_bits    keys uint32[batch..., 2] or uint64[batch...] (the same two words in memory) ->
@@ -14,72 +13,11 @@
  * Inputs may have any strides. Outputs are dense and new. Compiled once per instruction set. */
 #include "backend.h"
 #include "cpu.h"
+#include "pequegrad_threefry.h"
 
 #include <string.h>
 
-enum { PARALLEL = 1 << 13, BLOCK = 256, VECTOR = 16 };
-
-typedef struct words {
-    uint32_t x0[BLOCK], x1[BLOCK];
-} words;
-
-/* The keys of the elements of a block, and the third word that is made of them. */
-typedef struct schedules {
-    uint32_t k[3][BLOCK];
-} schedules;
-
-static const int ROTATIONS[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};
-static const uint32_t PARITY = 0x1BD11BDAu;
-
-/* Four rounds, on a whole block of words, so that they vectorise. `n` is a multiple of VECTOR. */
-static inline void four_rounds(words *w, int64_t n, const int left[4])
-{
-    int l0 = left[0], l1 = left[1], l2 = left[2], l3 = left[3];
-    for (int64_t j = 0; j < n; j++) {
-        uint32_t a = w->x0[j], b = w->x1[j];
-        a += b, b = a ^ (b << l0 | b >> (32 - l0));
-        a += b, b = a ^ (b << l1 | b >> (32 - l1));
-        a += b, b = a ^ (b << l2 | b >> (32 - l2));
-        a += b, b = a ^ (b << l3 | b >> (32 - l3));
-        w->x0[j] = a;
-        w->x1[j] = b;
-    }
-}
-
-/* Encrypts the first n counters of a block under one key; those up to the next multiple of VECTOR, too. */
-static void encrypt(const uint32_t key[2], words *w, int64_t n)
-{
-    const uint32_t schedule[3] = {key[0], key[1], PARITY ^ key[0] ^ key[1]};
-    uint32_t add0 = schedule[0], add1 = schedule[1];
-    n = (n + VECTOR - 1) / VECTOR * VECTOR;
-    for (uint32_t group = 0;; group++) {
-        for (int64_t j = 0; j < n; j++) {
-            w->x0[j] += add0;
-            w->x1[j] += add1;
-        }
-        if (group == 5) break;
-        four_rounds(w, n, ROTATIONS[group % 2]);
-        add0 = schedule[(group + 1) % 3];
-        add1 = schedule[(group + 2) % 3] + group + 1;
-    }
-}
-
-/* The same with a key for each counter. */
-static void encrypt_each(schedules *s, words *w, int64_t n)
-{
-    n = (n + VECTOR - 1) / VECTOR * VECTOR;
-    for (int64_t j = 0; j < n; j++)
-        s->k[2][j] = PARITY ^ s->k[0][j] ^ s->k[1][j];
-    for (uint32_t group = 0;; group++) {
-        const uint32_t *add0 = s->k[group % 3], *add1 = s->k[(group + 1) % 3];
-        for (int64_t j = 0; j < n; j++) {
-            w->x0[j] += add0[j];
-            w->x1[j] += add1[j] + group;
-        }
-        if (group == 5) break;
-        four_rounds(w, n, ROTATIONS[group % 2]);
-    }
-}
+enum { PARALLEL = 1 << 13, BLOCK = 256 }; /* elements: worth a thread; of several keys at a time */
 
 static void read_key(const pg_array *key, uint32_t out[2])
 {
@@ -97,70 +35,57 @@ typedef struct generation {
     uint32_t *out1; /* threefry2x32 only */
 } generation;
 
-/* The n words of a block as elements `first`, `first` + 1 ... of the result. */
-static void store_bits(const generation *g, const words *w, int64_t first, int64_t n)
+#define BITS(T)                                                           \
+    static void bits_##T(void *context, int64_t begin, int64_t end)       \
+    {                                                                     \
+        const generation *g = context;                                    \
+        const uint32_t key0 = g->key[0], key1 = g->key[1];                \
+        const uint64_t first = g->first;                                  \
+        T##_t *restrict out = g->out0;                                    \
+        for (int64_t i = begin; i < end; i++)                             \
+            out[i] = pg_random_bits_##T(key0, key1, first + (uint64_t)i); \
+    }
+BITS(uint8)
+BITS(uint16)
+BITS(uint32)
+BITS(uint64)
+
+/* uint64 with the first word in the lower half: in memory, the two words of a key. */
+static void bits_keys(void *context, int64_t begin, int64_t end)
+{
+    const generation *g = context;
+    const uint32_t key0 = g->key[0], key1 = g->key[1];
+    const uint64_t first = g->first;
+    uint64_t *restrict out = g->out0;
+    for (int64_t i = begin; i < end; i++) {
+        uint64_t bits = pg_random_bits_uint64(key0, key1, first + (uint64_t)i);
+        out[i] = bits << 32 | bits >> 32;
+    }
+}
+
+typedef void (*range_function)(void *context, int64_t begin, int64_t end);
+
+static range_function bits_function(const generation *g)
 {
     switch (g->dtype) {
-    case PG_UINT8:
-        for (int64_t j = 0; j < n; j++)
-            ((uint8_t *)g->out0)[first + j] = (uint8_t)(w->x0[j] ^ w->x1[j]);
-        break;
-    case PG_UINT16:
-        for (int64_t j = 0; j < n; j++)
-            ((uint16_t *)g->out0)[first + j] = (uint16_t)(w->x0[j] ^ w->x1[j]);
-        break;
-    case PG_UINT32:
-        for (int64_t j = 0; j < n; j++)
-            ((uint32_t *)g->out0)[first + j] = w->x0[j] ^ w->x1[j];
-        break;
-    default:
-        for (int64_t j = 0; j < n; j++) {
-            uint32_t high = g->as_keys ? w->x1[j] : w->x0[j],
-                     low = g->as_keys ? w->x0[j] : w->x1[j];
-            ((uint64_t *)g->out0)[first + j] = (uint64_t)high << 32 | low;
-        }
+    case PG_UINT8: return bits_uint8;
+    case PG_UINT16: return bits_uint16;
+    case PG_UINT32: return bits_uint32;
+    default: return g->as_keys ? bits_keys : bits_uint64;
     }
 }
 
-static void bits_blocks(void *context, int64_t begin, int64_t end)
+static void encrypt(void *context, int64_t begin, int64_t end)
 {
     const generation *g = context;
-    words w;
-    for (int64_t block = begin; block < end; block++) {
-        int64_t first = block * BLOCK;
-        int64_t n = g->count - first < BLOCK ? g->count - first : BLOCK;
-        uint64_t counter = (uint64_t)first + g->first;
-        for (int64_t j = 0; j < BLOCK; j++) {
-            w.x0[j] = (uint32_t)((counter + (uint64_t)j) >> 32);
-            w.x1[j] = (uint32_t)(counter + (uint64_t)j);
-        }
-        encrypt(g->key, &w, n);
-        store_bits(g, &w, first, n);
+    const uint32_t key0 = g->key[0], key1 = g->key[1], *x0 = g->x0, *x1 = g->x1;
+    uint32_t *restrict out0 = g->out0, *restrict out1 = g->out1;
+    for (int64_t i = begin; i < end; i++) {
+        uint32_t x[2] = {x0[i], x1[i]};
+        pg_threefry(key0, key1, x);
+        out0[i] = x[0];
+        out1[i] = x[1];
     }
-}
-
-static void threefry_blocks(void *context, int64_t begin, int64_t end)
-{
-    const generation *g = context;
-    words w = {{0}, {0}};
-    for (int64_t block = begin; block < end; block++) {
-        int64_t first = block * BLOCK;
-        int64_t n = g->count - first < BLOCK ? g->count - first : BLOCK;
-        for (int64_t j = 0; j < n; j++) {
-            w.x0[j] = g->x0[first + j];
-            w.x1[j] = g->x1[first + j];
-        }
-        encrypt(g->key, &w, n);
-        for (int64_t j = 0; j < n; j++) {
-            ((uint32_t *)g->out0)[first + j] = w.x0[j];
-            g->out1[first + j] = w.x1[j];
-        }
-    }
-}
-
-static void run_blocks(generation *g, void (*body)(void *, int64_t, int64_t))
-{
-    pg_parallel_for((g->count + BLOCK - 1) / BLOCK, PARALLEL / BLOCK, body, g);
 }
 
 /* Many keys. */
@@ -180,8 +105,29 @@ static void bits_of_keys(void *context, int64_t begin, int64_t end)
         memcpy(g.key, batch->keys + 2 * k, sizeof g.key);
         g.first = batch->first ? batch->first[k] : 0;
         g.out0 = (char *)batch->one.out0 + k * batch->stride;
-        bits_blocks(&g, 0, (g.count + BLOCK - 1) / BLOCK);
+        bits_function (&g)(&g, 0, g.count);
     }
+}
+
+/* The keys of the elements of a block, and the numbers that are encrypted: first what is in, then what is out. */
+typedef struct block {
+    uint32_t key0[BLOCK], key1[BLOCK], x0[BLOCK], x1[BLOCK];
+} block;
+
+static void store_bits(const generation *g, const block *b, int64_t first, int64_t n)
+{
+    uint8_t *out8 = (uint8_t *)g->out0 + first;
+    uint16_t *out16 = (uint16_t *)g->out0 + first;
+    uint32_t *out32 = (uint32_t *)g->out0 + first;
+    uint64_t *out64 = (uint64_t *)g->out0 + first;
+    const uint32_t *high = g->as_keys ? b->x1 : b->x0, *low = g->as_keys ? b->x0 : b->x1;
+    for (int64_t j = 0; j < n; j++)
+        switch (g->dtype) {
+        case PG_UINT8: out8[j] = (uint8_t)(b->x0[j] ^ b->x1[j]); break;
+        case PG_UINT16: out16[j] = (uint16_t)(b->x0[j] ^ b->x1[j]); break;
+        case PG_UINT32: out32[j] = b->x0[j] ^ b->x1[j]; break;
+        default: out64[j] = (uint64_t)high[j] << 32 | low[j];
+        }
 }
 
 /* Few elements per key: a block holds those of several keys. */
@@ -189,22 +135,26 @@ static void bits_of_many_keys(void *context, int64_t begin, int64_t end)
 {
     const key_batch *batch = context;
     int64_t each = batch->one.count, total = batch->n_keys * each;
-    words w = {{0}, {0}};
-    schedules s = {{{0}}};
+    block b = {{0}, {0}, {0}, {0}};
     for (int64_t block = begin; block < end; block++) {
         int64_t first = block * BLOCK;
         int64_t n = total - first < BLOCK ? total - first : BLOCK;
         int64_t k = first / each, i = first % each;
         for (int64_t j = 0; j < n; j++) {
             uint64_t counter = (uint64_t)i + (batch->first ? batch->first[k] : 0);
-            s.k[0][j] = batch->keys[2 * k];
-            s.k[1][j] = batch->keys[2 * k + 1];
-            w.x0[j] = (uint32_t)(counter >> 32);
-            w.x1[j] = (uint32_t)counter;
+            b.key0[j] = batch->keys[2 * k];
+            b.key1[j] = batch->keys[2 * k + 1];
+            b.x0[j] = (uint32_t)(counter >> 32);
+            b.x1[j] = (uint32_t)counter;
             if (++i == each) i = 0, k++;
         }
-        encrypt_each(&s, &w, n);
-        store_bits(&batch->one, &w, first, n);
+        for (int64_t j = 0; j < BLOCK; j++) { /* all of them, so that it vectorises */
+            uint32_t x[2] = {b.x0[j], b.x1[j]};
+            pg_threefry(b.key0[j], b.key1[j], x);
+            b.x0[j] = x[0];
+            b.x1[j] = x[1];
+        }
+        store_bits(&batch->one, &b, first, n);
     }
 }
 
@@ -218,7 +168,7 @@ static void generate(const pg_op *op, const pg_array *keys, const pg_array *firs
     if (n_keys == 1) {
         memcpy(g.key, keys->data, sizeof g.key);
         g.first = starts ? starts[0] : 0;
-        run_blocks(&g, bits_blocks);
+        pg_parallel_for(g.count, PARALLEL, bits_function(&g), &g);
         return;
     }
     key_batch batch = {(const uint32_t *)keys->data, starts, g, n_keys,
@@ -262,7 +212,7 @@ static pg_status threefry_run(const pg_op *op, pg_array *const *in, pg_dying dyi
                         .out0 = made[0]->data,
                         .out1 = (uint32_t *)made[1]->data};
         read_key(in[0], g.key);
-        run_blocks(&g, threefry_blocks);
+        pg_parallel_for(g.count, PARALLEL, encrypt, &g);
         out[0] = made[0];
         out[1] = made[1];
     } else {

@@ -107,6 +107,12 @@ typedef struct pg_array pg_array; /* opaque */
 /* A new array with a copy of `data`: dense, row-major, in host memory. */
 pg_status pg_array_from_host(pg_device *device, pg_dtype dtype, int32_t ndim, const int64_t *shape,
                              const void *data, pg_array **out);
+/* A new array on memory of somebody else, for devices whose memory is the host's: element 0 is at `data`, aligned as its
+ * dtype asks for, strides are in bytes. When the last array on that memory is released, release(context) is called, in
+ * whichever thread that happens; until then the memory must stay as it is. */
+pg_status pg_array_from_foreign(pg_device *device, pg_dtype dtype, int32_t ndim,
+                                const int64_t *shape, const int64_t *strides, void *data,
+                                void (*release)(void *context), void *context, pg_array **out);
 /* Copies the array to `data`, dense and row-major; `bytes` must be its exact size. */
 pg_status pg_array_to_host(const pg_array *array, void *data, int64_t bytes);
 void pg_array_retain(pg_array *array);

@@ -37,6 +37,22 @@ PG_FN float pg_bits_float(uint32_t bits)
     return x;
 }
 
+/* a where `ones` has all bits, b where it has none. Of a condition compilers would make a branch. */
+PG_FN float pg_choose_float(uint32_t ones, float a, float b)
+{
+    return pg_bits_float((pg_float_bits(a) & ones) | (pg_float_bits(b) & ~ones));
+}
+
+PG_FN double pg_choose_double(uint64_t ones, double a, double b)
+{
+    uint64_t bits, other;
+    memcpy(&bits, &a, sizeof bits);
+    memcpy(&other, &b, sizeof other);
+    bits = (bits & ones) | (other & ~ones);
+    memcpy(&a, &bits, sizeof a);
+    return a;
+}
+
 PG_FN float pg_bfloat16_to_float(uint16_t h) { return pg_bits_float((uint32_t)h << 16); }
 
 /* Nearest, ties to even; a NaN stays one (rounding could turn its fraction into infinity). */

@@ -342,7 +342,9 @@ def test_products_followed_by_generated_code(path, device, rng):
     except toolchain.Unavailable as error:
         pytest.skip(error.reason)
     avals = [make_aval(shape, np.dtype("f4"), device) for shape in ((4, 3), (3, 5), (4, 5))]
-    operation = library.Operation("dot_generated", [0, 1, 1, 0, address, 4, 1, 0, 0, -1], avals[:2], avals[2:], device)
+    operation = library.Operation(
+        "dot_generated", [0, 1, 1, 0, address, 4, 1, 0, 0, -1, -1], avals[:2], avals[2:], device
+    )
     Program(device, [operation.address, 0, ~0, ~1], 1, 2, [0], owner=operation).save(path)
     with open(path, "rb") as file:
         assert b"pg_saved_test" in file.read()

@@ -1,0 +1,68 @@
+"""What functions of jax.numpy do with their arguments: Arrays of a common dtype; and with a dtype that is asked for."""
+
+import warnings
+
+import numpy as np
+
+from ...core import dtype as dtypes
+from ...ops.arithmetic import floating, promoted
+from ...primitives.elementwise import convert_to
+from ..convert import SCALARS, as_array, canonical, operand
+
+
+def common(name, *args):
+    """The arguments of the function `name` as Arrays of their common dtype; numbers take it at no cost."""
+    if len(args) == 1:
+        return [as_array(args[0], name)]
+    found = [operand(x, name, i) for i, x in enumerate(args)]
+    if all(type(x) in SCALARS for x in found):
+        found[0] = as_array(found[0], name)
+    elif any(type(x) is int for x in found) and any(_narrow(x) for x in found):
+        found = [as_array(x, name) for x in found]  # ints that are too large wrap around
+    return promoted(*found)
+
+
+def _narrow(x):
+    """True for integers of which there are fewer than Python's ints stand for."""
+    return type(x) not in SCALARS and dtypes.is_integer(x.dtype) and x.dtype != dtypes.default_int()
+
+
+def inexact(name, *args):
+    """`common`, with a floating dtype for bool and integers."""
+    return [floating(x) for x in common(name, *args)]
+
+
+def numeric(name, *args):
+    """`common`, with the default integers for bool."""
+    return [convert_to(x, dtypes.default_int()) if x.dtype.kind == "b" else x for x in common(name, *args)]
+
+
+def strong(x):
+    """x without weak type: its dtype counts in promotion."""
+    return convert_to(x, x.dtype)
+
+
+def requested(dtype, name):
+    """The dtype that results get where `dtype` is asked for; UserWarning if that is the narrower one of 32 bits."""
+    found = canonical(dtype)
+    if not any(dtype is kind for kind in SCALARS) and found.itemsize < np.dtype(dtype).itemsize:
+        warnings.warn(
+            f"{name}: {np.dtype(dtype).name} is asked for, {found.name} is used: 64-bit dtypes need jax_enable_x64.",
+            stacklevel=3,
+        )
+    return found
+
+
+def refuse_out(name, out):
+    """Arrays do not change: nothing can be written to `out`."""
+    if out is not None:
+        raise NotImplementedError(f"The 'out' argument to jnp.{name} is not supported.")
+
+
+def refuse_complex(name, *arrays):
+    """ValueError if there is a complex array among them."""
+    if any(dtypes.is_complex(x.dtype) for x in arrays):
+        raise ValueError(f"{name} is not defined for complex numbers.")
+
+
+__all__ = ["common", "inexact", "numeric", "strong", "requested", "refuse_out", "refuse_complex"]
