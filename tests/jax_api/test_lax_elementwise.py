@@ -4,10 +4,10 @@ import jax
 import ml_dtypes
 import numpy as np
 import pytest
+from conftest import FULL
 
 import pequegrad.jax_api as pj
 
-from conftest import FULL
 from . import agreement
 from .agreement import agree
 
