@@ -12,7 +12,7 @@ X = np.array([-1.7, -0.4, 0.05, 0.3, 0.8, 1.9], np.float32)
 U = np.array([0.02, 0.3, 0.5, 0.77, 0.98], np.float32)
 K = np.array([-1, 0, 1, 2, 5], np.int32)
 POSITIVE = np.array([0.5, 1.0, 2.5, 4.0], np.float32)[:, None]
-LOC_SCALE = dict(loc=np.float32(0.2), scale=np.float32(1.5))
+LOC_SCALE = {"loc": np.float32(0.2), "scale": np.float32(1.5)}
 
 # distribution -> (functions of x, further arguments, keywords at values other than the default)
 CASES = {
@@ -26,19 +26,19 @@ CASES = {
     "logistic": ("logpdf pdf cdf sf", (), LOC_SCALE),
     "t": ("logpdf pdf", (3.5,), LOC_SCALE),
     "cauchy": ("logpdf pdf cdf logcdf sf logsf", (), LOC_SCALE),
-    "pareto": ("logpdf pdf cdf logcdf sf logsf", (2.5,), dict(loc=np.float32(-1), scale=np.float32(0.5))),
+    "pareto": ("logpdf pdf cdf logcdf sf logsf", (2.5,), {"loc": np.float32(-1), "scale": np.float32(0.5)}),
     "gennorm": ("logpdf pdf cdf", (1.5,), {}),
     "vonmises": ("logpdf pdf", (2.0,), {}),
     "wrapcauchy": ("logpdf pdf", (0.4,), {}),
     "gumbel_l": ("logpdf pdf cdf logcdf sf logsf", (), LOC_SCALE),
     "gumbel_r": ("logpdf pdf cdf logcdf sf logsf", (), LOC_SCALE),
     "truncnorm": ("logpdf pdf cdf logcdf sf logsf", (-1.0, 1.5), LOC_SCALE),
-    "bernoulli": ("logpmf pmf", (0.3,), dict(loc=1)),
-    "binom": ("logpmf pmf", (5, 0.3), dict(loc=1)),
-    "betabinom": ("logpmf pmf", (5, 1.5, 2.5), dict(loc=1)),
-    "nbinom": ("logpmf pmf", (3, 0.3), dict(loc=1)),
-    "geom": ("logpmf pmf", (0.3,), dict(loc=1)),
-    "poisson": ("logpmf pmf cdf", (2.5,), dict(loc=1)),
+    "bernoulli": ("logpmf pmf", (0.3,), {"loc": 1}),
+    "binom": ("logpmf pmf", (5, 0.3), {"loc": 1}),
+    "betabinom": ("logpmf pmf", (5, 1.5, 2.5), {"loc": 1}),
+    "nbinom": ("logpmf pmf", (3, 0.3), {"loc": 1}),
+    "geom": ("logpmf pmf", (0.3,), {"loc": 1}),
+    "poisson": ("logpmf pmf cdf", (2.5,), {"loc": 1}),
 }
 # those of probabilities
 INVERSES = {
