@@ -22,6 +22,8 @@ H = X.astype(ml_dtypes.bfloat16)
 EAGER = ("eager",)
 FEW = ("eager", "jit") if FULL else EAGER
 MODES = agreement.MODES if FULL else ("eager", "grad")
+SOME = MODES if FULL else EAGER  # primitives: their rules have tests of their own
+OWN = ("reciprocal", "square", "round", "abs", "sign", "logistic", "erf_inv", "lgamma")
 
 UNARY = """neg sign abs floor ceil is_finite sinh cosh asin acos atan asinh acosh atanh erf erfc erf_inv lgamma digamma
     bessel_i0e bessel_i1e exp exp2 expm1 log log1p sqrt rsqrt cbrt sin cos tan tanh logistic square reciprocal round""".split()
@@ -40,7 +42,7 @@ def loose(name):
 @pytest.mark.parametrize("name", UNARY)
 def test_unary(name):
     x = X + 1.5 if name == "acosh" else X
-    agree(f"lax.{name}", x, **loose(name), modes=MODES)
+    agree(f"lax.{name}", x, **loose(name), modes=MODES if name in OWN else SOME)
     agree(f"lax.{name}", x.astype(ml_dtypes.bfloat16), modes=EAGER, rtol=2e-2)
     agree(f"lax.{name}", I if FULL or name in ("neg", "exp") else B, modes=EAGER)
 
@@ -52,15 +54,14 @@ def test_complex(name):
 
 @pytest.mark.parametrize("name", BINARY)
 def test_binary(name):
-    agree(f"lax.{name}", X, Y, modes=EAGER if name == "nextafter" else MODES)  # JAX has no derivative
+    agree(f"lax.{name}", X, Y, modes=EAGER if name == "nextafter" else SOME)  # JAX has no derivative
     agree(f"lax.{name}", X, 0.5, modes=EAGER)
-    agree(f"lax.{name}", X[:1], Y, modes=EAGER)
 
 
 @pytest.mark.parametrize("name", INTEGER)
 def test_integers(name):
     agree(f"lax.{name}", I, J, modes=FEW)
-    for dtype in (np.int8, np.uint8, np.uint32):
+    for dtype in (np.int8, np.uint8, np.uint32) if FULL else (np.uint8,):
         agree(f"lax.{name}", np.abs(I).astype(dtype), np.abs(J).astype(dtype), modes=EAGER)
 
 
@@ -97,7 +98,12 @@ CASES = [
 def test_case(case):
     name, *args = case
     rtol = {"polygamma": 2e-5, "zeta": 2e-5, "igamma": 2e-5, "igammac": 2e-5, "random_gamma_grad": 1e-4}.get(name)
-    agree(f"lax.{name}", *args, modes=SOME_MODES.get(name, MODES), rtol=rtol)
+    agree(
+        f"lax.{name}",
+        *args,
+        modes=SOME_MODES.get(name, SOME if name[:2] in ("bi", "po", "co", "sh") else MODES),
+        rtol=rtol,
+    )
 
 
 # of these JAX has no derivatives, or none by all arguments, or compiles series for seconds

@@ -28,7 +28,7 @@ CASES = [
     ("symmetric_product", (A, S), {"alpha": 2.0, "beta": 3.0, "symmetrize_output": True}),
 ]  # fmt: skip
 NO_GRAD = ("householder_product", "ormqr", "symmetric_product")  # of these JAX has no derivative
-# where one triangle is read JAX's cotangent is symmetric nevertheless; ours is that of the triangle
+# where one triangle is read JAX gives a cotangent that is not symmetric, we the symmetric one of the same effect
 
 
 @pytest.mark.parametrize("name, args, kwargs", CASES)

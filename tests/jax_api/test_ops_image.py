@@ -28,7 +28,7 @@ def test_segments(name):
     agree(path, D, OUT, num_segments=4, modes=EAGER, rtol=1e-5)
     agree(path, D, OUT, 4, mode="clip", modes=EAGER, rtol=1e-5)
     agree(path, D, np.sort(IDS), 4, indices_are_sorted=True, modes=EAGER, rtol=1e-5)
-    for size in (1, 4, 100):
+    for size in (1, 4, 100) if FULL else (4,):
         agree(path, D, IDS, 4, bucket_size=size, modes=EAGER, rtol=1e-5)
     for x in ((D * 9).astype(np.int8), (D * 9).astype(np.uint8), D > 0, D.astype(ml_dtypes.bfloat16)):
         agree(path, x, IDS, 4, modes=EAGER, rtol=3e-2)
@@ -62,7 +62,14 @@ CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
 @pytest.mark.parametrize("method", METHODS)
 def test_resize(method):
-    agree("image.resize", IMAGE, (3, 7), method, modes=MODES, **CLOSE)
+    agree(
+        "image.resize",
+        IMAGE,
+        (3, 7),
+        method,
+        modes=MODES if FULL or method in ("linear", "nearest") else EAGER,
+        **CLOSE,
+    )
     agree("image.resize", IMAGE, (3, 7), method, antialias=False, precision="highest", modes=EAGER, **CLOSE)
     agree("image.resize", IMAGE[:1], (3, 4), method, False, modes=EAGER, **CLOSE)
 
