@@ -3,7 +3,16 @@
 import functools
 
 from ... import lax
-from ...numpy.promotion import inexact
+from ...convert import SCALARS
+from ...numpy import promotion
+
+
+def inexact(name, *args):
+    """The arguments as Arrays of their common floating dtype, weakly typed only if all of them are."""
+    found = promotion.inexact(name, *args)
+    if all(type(x) in SCALARS or getattr(x, "weak_type", False) for x in args):
+        return found
+    return [promotion.strong(x) for x in found]
 
 
 def _after(outer, suffix):
