@@ -9,7 +9,14 @@ from .tree_util import tree_leaves, tree_map
 
 __all__ = ["check_grads", "check_jvp", "check_vjp"]
 
-_TOLERANCE = {"float16": 1e-1, "bfloat16": 1e-1, "float32": 1e-2, "complex64": 1e-2, "float64": 1e-5, "complex128": 1e-5}
+_TOLERANCE = {
+    "float16": 1e-1,
+    "bfloat16": 1e-1,
+    "float32": 1e-2,
+    "complex64": 1e-2,
+    "float64": 1e-5,
+    "complex128": 1e-5,
+}
 _EPS = 1e-4
 
 
@@ -41,7 +48,9 @@ def _directions(tree, rng):
 
 def _moved(tree, directions, by):
     """tree + by * directions"""
-    return tree_map(lambda x, t: x if t.dtype == derivatives.FLOAT0 else (np.asarray(x) + by * t).astype(t.dtype), tree, directions)
+    return tree_map(
+        lambda x, t: x if t.dtype == derivatives.FLOAT0 else (np.asarray(x) + by * t).astype(t.dtype), tree, directions
+    )
 
 
 def _difference(f, args, directions, eps):

@@ -98,7 +98,9 @@ class _Collector:
 
     def add(self, passed, message, args=(), kwargs=()):
         if state.frame is not self.frame:
-            raise NotImplementedError("A check in the body of a loop, a branch or vmap: let the body return what is to be checked.")
+            raise NotImplementedError(
+                "A check in the body of a loop, a branch or vmap: let the body return what is to be checked."
+            )
         self.checks.append(((passed, tuple(args), dict(kwargs)), message))
 
     def watch(self, node):
@@ -134,7 +136,9 @@ def check(pred, msg, *fmt_args, debug=False, **fmt_kwargs):
     if debug:
         return
     if passed._node.frame is not None and passed._node.value is None:
-        raise ValueError("check in a traced function: make it part of its results with checkify, as in jit(checkify(f)).")
+        raise ValueError(
+            "check in a traced function: make it part of its results with checkify, as in jit(checkify(f))."
+        )
     check_error(Error([((passed, args, kwargs), msg + " (`check` failed)")]))
 
 
