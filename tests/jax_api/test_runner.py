@@ -76,7 +76,15 @@ def test_usage_and_errors(tmp_path):
     assert run("-m", "pequegrad.jax_api", str(bad)).returncode == 3
 
 
-def test_importing_is_quick():
-    code = "import numpy, time; t = time.perf_counter(); import pequegrad.jax_api; print(time.perf_counter() - t)"
-    best = min(float(run("-c", code).stdout) for _ in range(3))
-    assert best < 0.3  # 0.1 on a machine with nothing else to do
+def test_importing_loads_little():
+    """Time depends on what else the machine does; what is loaded does not."""
+    code = "import sys, pequegrad.jax_api; print(*sys.modules)"
+    loaded = run("-c", code).stdout.split()
+    for name in (
+        "optree",
+        "ml_dtypes",
+        "pequegrad.jax_api.numpy",
+        "pequegrad.jax_api.lax",
+        "pequegrad.jax_api.sharding",
+    ):
+        assert name not in loaded
