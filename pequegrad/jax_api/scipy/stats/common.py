@@ -3,7 +3,7 @@
 import functools
 
 from ... import lax
-from ...numpy.promotion import inexact
+from ..special.common import inexact
 
 
 def _after(outer, suffix):
