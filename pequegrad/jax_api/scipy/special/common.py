@@ -2,9 +2,18 @@
 
 from ....core.dtype import default_float, dt, is_complex
 from ....ops.arithmetic import astype
+from ....primitives.elementwise import convert_to
 from ...convert import as_array
 from ...custom_derivatives import SymbolicZero, custom_jvp
-from ...numpy.promotion import inexact, strong
+from ...numpy import promotion
+from ...numpy.promotion import strong
+
+
+def inexact(name, *args):
+    """The arguments as Arrays of their common floating dtype, which is weak only if that of all is."""
+    arrays = promotion.inexact(name, *args)
+    weak = all(x.weak_type for x in arrays)
+    return [convert_to(x, x.dtype, weak) for x in arrays]
 
 
 def real_inexact(name, *args):

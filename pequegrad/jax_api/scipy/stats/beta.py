@@ -21,7 +21,8 @@ pdf = exp_of(logpdf, "pdf")
 
 
 def _unit(x, loc, scale):
-    return jnp.clip((x - loc) / scale, 0, 1)
+    y = (x - loc) / scale
+    return jnp.where(y <= 0, 0, jnp.where(y >= 1, 1, y))
 
 
 def cdf(x, a, b, loc=0, scale=1):

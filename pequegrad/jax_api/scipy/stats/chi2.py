@@ -20,16 +20,20 @@ def logpdf(x, df, loc=0, scale=1):
 pdf = exp_of(logpdf, "pdf")
 
 
+def _positive(y):
+    return jnp.where(y <= 0, 0, y)
+
+
 def cdf(x, df, loc=0, scale=1):
     """The distribution function."""
     x, df, loc, scale = inexact("chi2.cdf", x, df, loc, scale)
-    return gammainc(df / 2, jnp.maximum((x - loc) / (scale * 2), 0))
+    return gammainc(df / 2, _positive((x - loc) / (scale * 2)))
 
 
 def sf(x, df, loc=0, scale=1):
     """1 - cdf."""
     x, df, loc, scale = inexact("chi2.sf", x, df, loc, scale)
-    return gammaincc(df / 2, jnp.maximum((x - loc) / (scale * 2), 0))
+    return gammaincc(df / 2, _positive((x - loc) / (scale * 2)))
 
 
 logcdf, logsf = log_of(cdf, "logcdf"), log_of(sf, "logsf")

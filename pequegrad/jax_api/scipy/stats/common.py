@@ -3,16 +3,7 @@
 import functools
 
 from ... import lax
-from ...convert import SCALARS
-from ...numpy import promotion
-
-
-def inexact(name, *args):
-    """The arguments as Arrays of their common floating dtype, weakly typed only if all of them are."""
-    found = promotion.inexact(name, *args)
-    if all(type(x) in SCALARS or getattr(x, "weak_type", False) for x in args):
-        return found
-    return [promotion.strong(x) for x in found]
+from ..special.common import inexact
 
 
 def _after(outer, suffix):

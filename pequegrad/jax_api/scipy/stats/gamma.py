@@ -19,10 +19,14 @@ def logpdf(x, a, loc=0, scale=1):
 pdf = exp_of(logpdf, "pdf")
 
 
+def _positive(y):
+    return jnp.where(y <= 0, 0, y)
+
+
 def cdf(x, a, loc=0, scale=1):
     """The distribution function."""
     x, a, loc, scale = inexact("gamma.cdf", x, a, loc, scale)
-    return gammainc(a, jnp.maximum((x - loc) / scale, 0))
+    return gammainc(a, _positive((x - loc) / scale))
 
 
 def sf(x, a, loc=0, scale=1):

@@ -3,14 +3,13 @@
 import math
 
 from ... import numpy as jnp
-from ...numpy.promotion import inexact as promoted
 from ..special import entr, gammaincc, gammaln, xlogy
 from .common import exp_of, inexact
 
 
 def logpmf(k, mu, loc=0):
     """The logarithm of the probability of k, -inf unless it is an integer >= 0."""
-    k, mu, loc = promoted("poisson.logpmf", k, mu, loc)
+    k, mu, loc = inexact("poisson.logpmf", k, mu, loc)
     x = k - loc
     return jnp.where((x < 0) | (jnp.round(k) != k), -math.inf, xlogy(x, mu) - gammaln(x + 1) - mu)
 
