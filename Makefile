@@ -36,9 +36,10 @@ bench: $(VENV)/.test lib ## Measure against PyTorch and JAX (ARGS=--write: into 
 	@$(MAKE) -s --no-print-directory $(BINDING) PYTHON=$(VENV_PYTHON)
 	$(VENV_PYTHON) -m benchmarks $(ARGS)
 
-docs: $(VENV)/.test lib ## Write docs/primitives.md anew
+docs: $(VENV)/.test lib ## Write docs/primitives.md and docs/jax/ anew
 	@$(MAKE) -s --no-print-directory $(BINDING) PYTHON=$(VENV_PYTHON)
 	$(VENV_PYTHON) scripts/primitives_table.py > build/primitives.md && mv build/primitives.md docs/primitives.md
+	$(VENV_PYTHON) -m tests.jax_api.pages
 
 lint: $(VENV)/.lint ## Check style: ruff for Python, clang-format for C
 	$(VENV)/bin/ruff check .

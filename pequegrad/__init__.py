@@ -12,7 +12,9 @@ from .core.device import Device, device
 from .core.dtype import dt
 from .core.errors import (
     ArgumentError,
+    AxisError,
     AxisNameError,
+    BroadcastError,
     DataFileError,
     DeviceError,
     DeviceMismatchError,

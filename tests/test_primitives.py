@@ -197,7 +197,10 @@ def test_batch_is_a_loop(primitive, index, device):
 @every_differentiable
 def test_second_derivatives_are_finite_differences_of_first(primitive, index, device):
     arrays, params = sample(primitive, index, device)
-    i = next(i for i in inexact(primitive, arrays) if i not in getattr(primitive.rules, "once_only", ()))
+    twice = [i for i in inexact(primitive, arrays) if i not in getattr(primitive.rules, "once_only", ())]
+    if not twice:
+        return  # its rules say that it has derivatives of first order only
+    i = twice[0]
     rng = np.random.default_rng(4)
     step = direction(primitive, rng, i, arrays[i])
 

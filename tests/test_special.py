@@ -62,7 +62,10 @@ def test_binary_at_special_values(tensor, name):
     with jax.enable_x64(True), np.errstate(all="ignore"):
         a, b = tensor(x), tensor(y)
         out = ours(a, b)
-        np.testing.assert_allclose(out.numpy(), np.asarray(theirs(x, y)), rtol=1e-12, atol=1e-16)
+        expected = np.asarray(theirs(x, y))
+        if name == "floor_divide":  # as the array API standard says; JAX has nan
+            expected = np.where(np.isinf(x) & np.isfinite(y), x / y, expected)
+        np.testing.assert_allclose(out.numpy(), expected, rtol=1e-12, atol=1e-16)
         if out.dtype != np.float64 or name in ("floor_divide", "remainder", "fmod", "copysign", "heaviside"):
             return
         expected = jax.jit(jax.grad(lambda x, y: theirs(x, y).sum(), (0, 1)))(x, y)

@@ -431,10 +431,9 @@ _constants = {}
 
 def scalar_constant(number, dtype, device, weak_type=False, flags=0):
     """The node of a Python number as a 0-d array. Kept in a table: numbers recur in programs."""
-    kind = type(number)
-    # 0.0 and -0.0 are equal keys but different numbers; so are complex numbers with such parts
-    told_apart = repr(number) if kind is complex or (kind is float and number == 0) else number
-    key = told_apart, kind, dtype, device, weak_type, flags
+    # 0.0 and -0.0 are equal but different numbers; so are complex numbers with such parts
+    name = repr(number) if number == 0 or type(number) is complex else number
+    key = name, type(number), dtype, device, weak_type, flags
     node = _constants.get(key)
     if node is None:
         from ..runtime import library

@@ -153,7 +153,7 @@ def effects_barrier():
 def live_arrays(platform=None):
     """All Arrays that hold values, a list."""
     devices(platform)
-    return [x for x in gc.get_objects() if isinstance(x, Array) and x._node.value is not None]
+    return [x for x in gc.get_objects() if type(x) is Array and x._node.value is not None]
 
 
 # ---- arrays of parts -------------------------------------------------------------------------------------

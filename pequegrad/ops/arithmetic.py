@@ -6,7 +6,7 @@ import numpy as np
 
 from ..core import dtype as dtypes
 from ..core.device import device as devices
-from ..core.dtype import default_int, dt, inexact_of, is_inexact, is_integer, promote
+from ..core.dtype import default_int, dt, inexact_of, is_float, is_inexact, is_integer, promote
 from ..core.errors import ArgumentError, DtypeError
 from ..core.node import ARRAY, MAX_PENDING, Node, next_number, scalar_constant, state
 from ..core.tensor import Tensor, wrap
@@ -205,10 +205,14 @@ def isnan(x):
 
 
 def remainder(x, y):
-    """x % y with the sign of y, as in Python. x % 0 is nan for floats, 0 for integers."""
+    """x % y with the sign of y, also where it is 0, as in Python. x % 0 is nan for floats, 0 for integers."""
     x, y = promoted(x, y)
     y, by_zero = _nonzero_divisor(x, y)
     r = m.rem(x, y)
+    if is_float(x.dtype):
+        zero, value = number(0, y), stop_gradient(r)
+        signed = p.select(p.eq(value, 0), p.select(p.lt(y, 0), p.neg(zero), zero), value)
+        r = p.sub(signed, p.sub(value, r))  # which is `signed`, with the derivative of r
     if x.dtype.kind != "u":
         wrong_sign = p.and_(p.ne(r, 0), p.ne(p.lt(r, 0), p.lt(y, 0)))
         r = p.select(wrong_sign, p.add(r, y), r)
@@ -238,12 +242,8 @@ def _nonzero_divisor(x, y):
 def floor_divide(x, y):
     """x // y, rounded toward minus infinity. Integers by 0, as in JAX: all bits set, and one less where signed x != 0."""
     x, y = promoted(x, y)
-    if not is_integer(x.dtype):  # through the exact remainder: x == (x // y) * y + x % y
-        x, y = stop_gradient(x), stop_gradient(y)  # piecewise constant
-        r = m.rem(x, y)
-        q = p.div(p.sub(x, r), y)
-        q = m.round_(p.select(p.and_(p.ne(r, 0), p.ne(p.lt(r, 0), p.lt(y, 0))), p.sub(q, 1), q))
-        return p.select(p.eq(y, 0), p.div(x, y), q)
+    if is_float(x.dtype):
+        return _floor_of_floats(stop_gradient(x), stop_gradient(y))  # piecewise constant
     if x.dtype.kind == "b":
         raise DtypeError(f"floor_divide: bool has no //, got {x._node.aval}.", fix="convert x: x.astype(dt.int32).")
     q = p.div(x, y)
@@ -251,6 +251,14 @@ def floor_divide(x, y):
         return q
     inexact = p.and_(p.ne(m.rem(x, y), 0), p.ne(p.sign(x), p.sign(y)))
     return p.select(inexact, p.sub(q, 1), q)
+
+
+def _floor_of_floats(x, y):
+    """Through the exact remainder: x == (x // y) * y + x % y. Where there is none, x / y is 0, infinite or nan, as it should be."""
+    r = m.rem(x, y)
+    q = p.div(p.sub(x, r), y)
+    q = m.round_(p.select(p.ne(p.lt(r, 0), p.lt(y, 0)), p.sub(q, 1), p.abs_(q)))
+    return p.select(p.and_(p.ne(r, 0), m.is_finite(r)), q, p.div(x, y))
 
 
 def divmod(x, y):

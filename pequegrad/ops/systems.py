@@ -215,10 +215,10 @@ _PADE = {
 }  # fmt: skip
 
 
-def expm(a, *, max_squarings=16):
+def expm(a, *, max_squarings=16, upper_triangular=False):
     """The matrix exponentials of a [.., n, n], by scaling and squaring of a Pade approximant.
 
-    nan where the norm asks for more than max_squarings squarings; all of them are computed, and used where needed.
+    upper_triangular: the matrices are. nan where the norm asks for more than max_squarings squarings; all of them are computed, and used where needed.
     """
     a = floating(a)
     m.check_matrices("expm", a._node.aval, square=True)
@@ -231,7 +231,11 @@ def expm(a, *, max_squarings=16):
     squarings = e.max_(wanted, number(0, wanted))
     scaled = e.mul(a, e.convert_to(mathematical.exp2(e.neg(squarings)), a.dtype))
     odd, even = _pade(scaled, coefficients)
-    result, _, _ = p.solve(e.sub(even, odd), e.add(even, odd))
+    system, right = e.sub(even, odd), e.add(even, odd)
+    if upper_triangular:
+        result = p.triangular_solve(system, right, left=True, lower=False, transpose="N", unit=False)
+    else:
+        result, _, _ = p.solve(system, right)
     for k in range(max_squarings):
         more = e.gt(squarings, k)
         base = e.select(more, result, number(0, result))  # what is not used must not overflow

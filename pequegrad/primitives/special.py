@@ -143,14 +143,15 @@ class igamma_grad_a(IncompleteGamma):
 
 @primitive
 class random_gamma_grad(IncompleteGamma):
-    """The derivative with respect to a of a gamma variate x, where igamma(a, x) is held; it has no derivative itself"""
+    """The derivative with respect to a of a gamma variate x, where igamma(a, x) is held; its own is known with respect to x only"""
 
-    without_derivative = (0, 1)
+    without_derivative = (0,)
 
-    def derivative(a, x, out):
+    def derivative(a, x, out):  # of -igamma_grad_a / density
+        slope = lambda: sub(div(sub(a, number(1, a)), x), number(1, x))  # of the density's logarithm
         return (
             lambda: _without_derivative("random_gamma_grad", "a"),
-            lambda: _without_derivative("random_gamma_grad", "x"),
+            lambda: sub(sub(digamma(a), log(x)), mul(out, slope())),
         )
 
 

@@ -9,7 +9,7 @@ from ..core.errors import DtypeError, ShapeError
 from .base import number, primitive
 from .convolution import dilated, output_size
 from .elementwise import complex_normal, convert_to, lt, mul, select, sub
-from .shape import add_batch_axis, broadcast_in_dim, expand_leading, iota, pad, slice_
+from .shape import add_batch_axis, expand_leading, iota, pad, slice_, zeros_like
 
 # ---- reduced -----------------------------------------------------------------------------------------
 
@@ -109,7 +109,7 @@ class reduce_window_sum(WindowReduction):
     def transpose(ct, x, *, window, step, padding, base_dilation, dilation):
         """ct, spread by the step, summed under the window as it slides over the elements of x."""
         if not ct._node.aval.size:
-            return (broadcast_in_dim(number(0, ct), shape=x.shape, axes=()),)
+            return (zeros_like(x),)
         pads = []
         for n, m, w, s, (low, _), b, d in zip(x.shape, ct.shape, window, step, padding, base_dilation, dilation):
             before = dilated(w, d) - low - 1
@@ -378,7 +378,7 @@ class overlap_add:
     def transpose(ct, x, *, axes, sizes, step, dilation):
         window = x.shape[x.ndim - len(axes) :]
         if not x._node.aval.size:
-            return (broadcast_in_dim(number(0, ct), shape=x.shape, axes=()),)
+            return (zeros_like(x),)
         used = list(ct.shape)  # elements after the last window belong to none
         for a, w, s, d in zip(axes, window, step, dilation):
             used[a] = (x.shape[a] - 1) * s + dilated(w, d)

@@ -4,6 +4,7 @@ Classes of which jax_api was told (register_pytree_node) are nodes here, too: th
 optree is imported by the first function that needs it: it would be a third of the time of `import pequegrad`.
 """
 
+import warnings
 from collections import defaultdict, deque
 from operator import itemgetter
 
@@ -18,7 +19,9 @@ def register(kind, flatten, unflatten):
     """Makes instances of the class `kind` nodes: flatten(x) -> (children, metadata), unflatten(metadata, children) -> x."""
     import optree
 
-    optree.register_pytree_node(kind, flatten, unflatten, namespace=NAMESPACE)
+    with warnings.catch_warnings():  # of namedtuples, which are nodes without being registered
+        warnings.simplefilter("ignore")
+        optree.register_pytree_node(kind, flatten, unflatten, namespace=NAMESPACE)
     node_types.add(kind)
 
 

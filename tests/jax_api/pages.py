@@ -36,7 +36,7 @@ def page(path):
         _, public = names(path)
     except ModuleNotFoundError:
         public = []
-    public = sorted(set(public), key=str.lower)
+    public = sorted(set(public), key=lambda name: (name.lower(), name))
     here = [name for name in public if hasattr(module, name)]
     absent = [name for name in public if not hasattr(module, name)]
     about, _, differences = inspect.cleandoc(module.__doc__ or "").partition(TITLE)

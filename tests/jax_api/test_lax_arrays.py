@@ -53,12 +53,18 @@ SHAPES = [
 @pytest.mark.parametrize("name, args, kwargs", SHAPES)
 def test_shapes(name, args, kwargs):
     # JAX's transpose of a broadcast that permutes axes gives the cotangent another shape
-    agree(f"lax.{name}", *args, **kwargs, modes=EAGER if args[-1] == (1, 0) and name == "broadcast_in_dim" else MODES)
+    agree(f"lax.{name}", *args, **kwargs, modes=MODES if FULL and args[-1] != (1, 0) else EAGER)
 
 
 @pytest.mark.parametrize(
     "name, args",
-    [("concatenate", (F, I)), ("concatenate", (F, M)), ("concatenate", ()), ("stack", (F, I)), ("concatenate", (F, np.ones(2)))],
+    [
+        ("concatenate", (F, I)),
+        ("concatenate", (F, M)),
+        ("concatenate", ()),
+        ("stack", (F, I)),
+        ("concatenate", (F, np.ones(2))),
+    ],
 )
 def test_joining_what_does_not_fit(name, args):
     agree(f"lax.{name}", list(args), 0, modes=EAGER)
@@ -66,7 +72,12 @@ def test_joining_what_does_not_fit(name, args):
 
 def test_joining():
     for axis in (0, 1, -1):
-        agree(lambda jax, x, y: jax.lax.concatenate([x, y, x], axis), M, M[:, ::-1].copy(), modes=MODES if axis == 1 else EAGER)
+        agree(
+            lambda jax, x, y: jax.lax.concatenate([x, y, x], axis),
+            M,
+            M[:, ::-1].copy(),
+            modes=MODES if axis == 1 else EAGER,
+        )
         agree(lambda jax, x, y: jax.lax.stack([x, y], axis), M, M[:, ::-1].copy(), modes=MODES if axis else EAGER)
     agree("lax.concatenate", M, 0, modes=EAGER)
 
@@ -129,7 +140,15 @@ GATHER = [
 @pytest.mark.parametrize("x, indices, numbers, sizes, kwargs", GATHER)
 def test_gather(x, indices, numbers, sizes, kwargs):
     # the derivative of what is out of bounds, though it was promised not to be, is another in JAX
-    agree("lax.gather", x, indices, numbers, sizes, **kwargs, modes=MODES if kwargs.get("mode") in ("clip", "fill") else NO_GRAD)
+    agree(
+        "lax.gather",
+        x,
+        indices,
+        numbers,
+        sizes,
+        **kwargs,
+        modes=MODES if kwargs.get("mode") in ("clip", "fill") else NO_GRAD,
+    )
 
 
 def test_mode_of_gather():
@@ -149,7 +168,15 @@ def test_scatter(name):
     agree(path, M, UNIQUE, UPDATES[:3], ROW_UPDATES, unique_indices=True, modes=MODES)
     for mode in ("clip", "fill", "drop", "promise_in_bounds", None):
         unsafe = mode == "promise_in_bounds"
-        agree(path, M, ONES[:2] if unsafe else ONES, UPDATES[:2] if unsafe else UPDATES, ROW_UPDATES, mode=mode, modes=("eager",))
+        agree(
+            path,
+            M,
+            ONES[:2] if unsafe else ONES,
+            UPDATES[:2] if unsafe else UPDATES,
+            ROW_UPDATES,
+            mode=mode,
+            modes=("eager",),
+        )
     agree(path, M, PAIRS, UPDATES[:, 0], S((), (0, 1), (0, 1)), modes=NO_GRAD)
     agree(path, M, ONES[:3], UPDATES[:3, 0], S((), (1,), (1,), (0,), (0,)), indices_are_sorted=True, modes=NO_GRAD)
     agree(path, M.astype(np.int32), UNIQUE, UPDATES[:3].astype(np.int32), ROW_UPDATES, modes=("eager",))
@@ -191,7 +218,7 @@ SORTING = [
 
 @pytest.mark.parametrize("name, args, kwargs", SORTING)
 def test_sorting(name, args, kwargs):
-    agree(f"lax.{name}", *args, **kwargs, modes=NO_GRAD if "approx" in name else MODES)
+    agree(f"lax.{name}", *args, **kwargs, modes=MODES if FULL and "approx" not in name else EAGER)
 
 
 def test_candidates_are_all_elements():

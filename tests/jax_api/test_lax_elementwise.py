@@ -4,10 +4,10 @@ import jax
 import ml_dtypes
 import numpy as np
 import pytest
+from conftest import FULL
 
 import pequegrad.jax_api as pj
 
-from conftest import FULL
 from . import agreement
 from .agreement import agree
 
@@ -22,6 +22,8 @@ H = X.astype(ml_dtypes.bfloat16)
 EAGER = ("eager",)
 FEW = ("eager", "jit") if FULL else EAGER
 MODES = agreement.MODES if FULL else ("eager", "grad")
+SOME = MODES if FULL else EAGER  # primitives: their rules have tests of their own
+OWN = ("reciprocal", "square", "round", "abs", "sign", "logistic", "erf_inv", "lgamma")
 
 UNARY = """neg sign abs floor ceil is_finite sinh cosh asin acos atan asinh acosh atanh erf erfc erf_inv lgamma digamma
     bessel_i0e bessel_i1e exp exp2 expm1 log log1p sqrt rsqrt cbrt sin cos tan tanh logistic square reciprocal round""".split()
@@ -40,7 +42,7 @@ def loose(name):
 @pytest.mark.parametrize("name", UNARY)
 def test_unary(name):
     x = X + 1.5 if name == "acosh" else X
-    agree(f"lax.{name}", x, **loose(name), modes=MODES)
+    agree(f"lax.{name}", x, **loose(name), modes=MODES if name in OWN else SOME)
     agree(f"lax.{name}", x.astype(ml_dtypes.bfloat16), modes=EAGER, rtol=2e-2)
     agree(f"lax.{name}", I if FULL or name in ("neg", "exp") else B, modes=EAGER)
 
@@ -52,15 +54,14 @@ def test_complex(name):
 
 @pytest.mark.parametrize("name", BINARY)
 def test_binary(name):
-    agree(f"lax.{name}", X, Y, modes=EAGER if name == "nextafter" else MODES)  # JAX has no derivative
+    agree(f"lax.{name}", X, Y, modes=EAGER if name == "nextafter" else SOME)  # JAX has no derivative
     agree(f"lax.{name}", X, 0.5, modes=EAGER)
-    agree(f"lax.{name}", X[:1], Y, modes=EAGER)
 
 
 @pytest.mark.parametrize("name", INTEGER)
 def test_integers(name):
     agree(f"lax.{name}", I, J, modes=FEW)
-    for dtype in (np.int8, np.uint8, np.uint32):
+    for dtype in (np.int8, np.uint8, np.uint32) if FULL else (np.uint8,):
         agree(f"lax.{name}", np.abs(I).astype(dtype), np.abs(J).astype(dtype), modes=EAGER)
 
 
@@ -82,7 +83,7 @@ CASES = [
     ("pow", X, 2), ("pow", X, J), ("pow", -X, J), ("pow", I, I), ("pow", 2.0, J),
     ("clamp", 0.3, X, 0.6), ("clamp", Y, X, 0.9), ("clamp", 0, I, 5), ("clamp", 0, X, 1), ("clamp", Y[0], X, 0.9),
     ("select", X > 0.5, X, Y), ("select", True, X, Y), ("select", X > 0.5, X, 0.0), ("select", J % 2, X, Y), ("select", X, X, Y),
-    ("select_n", J % 3, X, Y, X * 2), ("select_n", X > 0.5, X, Y), ("select_n", True, X),
+    ("select_n", J % 3, X, Y, X * 2), ("select_n", X > 0.5, X, Y),
     ("polygamma", 2.0, X), ("polygamma", Y, X), ("polygamma", 1, X), ("zeta", 2.0, X), ("zeta", X + 2, Y),
     ("igamma", X, Y), ("igammac", X, Y), ("igamma", 2.0, X), ("random_gamma_grad", X, Y),
     ("convert_element_type", X, int), ("convert_element_type", X * 1e3, np.int8), ("convert_element_type", X, "bfloat16"),
@@ -97,7 +98,12 @@ CASES = [
 def test_case(case):
     name, *args = case
     rtol = {"polygamma": 2e-5, "zeta": 2e-5, "igamma": 2e-5, "igammac": 2e-5, "random_gamma_grad": 1e-4}.get(name)
-    agree(f"lax.{name}", *args, modes=SOME_MODES.get(name, MODES), rtol=rtol)
+    agree(
+        f"lax.{name}",
+        *args,
+        modes=SOME_MODES.get(name, SOME if name[:2] in ("bi", "po", "co", "sh") else MODES),
+        rtol=rtol,
+    )
 
 
 # of these JAX has no derivatives, or none by all arguments, or compiles series for seconds
@@ -108,7 +114,8 @@ SOME_MODES = {
 
 
 def test_too_many_cases():
-    agree("lax.select_n", X > 0.5, X, Y, X, modes=("eager", "jit", "vmap"))  # JAX's own IndexError under grad
+    agree("lax.select_n", X > 0.5, X, Y, X, modes=EAGER)  # under grad JAX has an IndexError of its own
+    agree("lax.select_n", True, X, modes=EAGER)
 
 
 KEYWORDS = [

@@ -259,7 +259,7 @@ def test_agrees(name, args, kwargs, modes):
     agree(f"numpy.{name}", *args, modes=modes, **kwargs)
 
 
-@pytest.mark.parametrize("array", [M, INTS] + [U, H, X] * FULL, ids=lambda x: x.dtype.name)
+@pytest.mark.parametrize("array", [M] + [INTS, U, H, X] * FULL, ids=lambda x: x.dtype.name)
 @pytest.mark.parametrize("options, widths", PADS, ids=str)
 def test_pad(options, widths, array):
     agree("numpy.pad", array, widths, modes=MODES if FULL or not options else (EAGER,), **options)

@@ -140,7 +140,8 @@ def test_statistics_agree_with_jax(case):
         modes = tuple(mode for mode in modes if mode in (EAGER, GRAD))
     if name == "interp":  # xp must ascend: a vmap of the points would be out of order
         modes = tuple(mode for mode in modes if mode != VMAP)
-    agree(f"numpy.{name}", *args, modes=modes, rtol=2e-5, atol=2e-5, **kwargs)
+    atol = 1e-3 if kwargs.get("dtype") == "float16" else 2e-5  # sums of halves, in another order
+    agree(f"numpy.{name}", *args, modes=modes, rtol=2e-5, atol=atol, **kwargs)
 
 
 QUANTILES = [

@@ -34,6 +34,8 @@ def conv_general_dilated(lhs, rhs, window_strides, padding, lhs_dilation=None, r
     numbers = conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
     check_same_dtypes(_NAME, lhs, rhs)
     if isinstance(padding, str):
+        if lhs_dilation is not None and any(d != 1 for d in ints(lhs_dilation)):
+            raise ValueError("String padding is not implemented for transposed convolution: see conv_transpose.")
         _check_word(padding)
     out = None if preferred_element_type is None else dtype_of(preferred_element_type, _NAME)
     if lhs.dtype.kind == "b":  # some pair of elements is true in both

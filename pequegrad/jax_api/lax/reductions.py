@@ -1,7 +1,7 @@
 """Reductions over axes, cumulative ones, positions of extrema, and reductions over windows."""
 
 from ...core.dtype import dt, is_integer
-from ...core.errors import ArgumentError, DtypeError, ShapeError
+from ...core.errors import ArgumentError, DtypeError, MisfitError, ShapeError
 from ...core.node import face
 from ...ops.convolution import pads
 from ...primitives import cumulative
@@ -100,33 +100,37 @@ def reduce(operands, init_values, computation, dimensions, out_sharding=None):
     leaves, structure = flatten(operands)
     start, start_structure = flatten(init_values)
     if structure != start_structure:
-        raise ArgumentError(f"reduce: operands {structure} and init_values {start_structure} differ in structure.")
+        raise MisfitError(f"reduce: operands {structure} and init_values {start_structure} differ in structure.")
     leaves = [as_array(x, "reduce", i) for i, x in enumerate(leaves)]
-    start = [_start(y, x, "reduce") for x, y in zip(leaves, start)]
-    for x, y in zip(leaves, start):
-        if y.shape:
-            raise ArgumentError(f"reduce: init_values must be scalars, got shape {y.shape}.")
-        check_same_dtypes("reduce", x, y)
-        if x.shape != leaves[0].shape:
-            raise ArgumentError(f"reduce: operands have shapes {[x.shape for x in leaves]}.")
+    start = [as_array(x, "reduce", i) for i, x in enumerate(start)]
+    if any(x.shape != leaves[0].shape for x in leaves) or any(y.shape for y in start):
+        raise ArgumentError("reduce: operands must have one shape, and init_values must be scalars.")
     axes = _axes(dimensions, leaves[0].ndim, "reduce")
-    monoid = monoid_of(computation, leaves[0]) if len(leaves) == 1 and structure.is_leaf() else None
+    monoid = _monoid("reduce", computation, structure, leaves, start)
     return structure.unflatten(_reduce(leaves, start, computation, structure, monoid, axes))
 
 
-def _start(value, x, name):
-    """An initial value as an array; a weakly typed one in the dtype of x."""
-    value = as_array(value, name)
-    return e.convert_to(value, x.dtype, True) if value.weak_type else value
+def _monoid(name, computation, structure, leaves, start):
+    """The name of the function if it is known; initial values of another dtype are allowed if they change nothing."""
+    (x, *others), y = leaves, start[0]
+    found = None if others or not structure.is_leaf() else monoid_of(computation, x)
+    if found is None or not _is_neutral(found, x, y):
+        for x, y in zip(leaves, start):
+            check_same_dtypes(name, x, y)
+    return found
+
+
+def _is_neutral(monoid, x, y):
+    value = static_number(y)
+    return value is not None and bool(value == neutral(monoid, x.dtype))
 
 
 def _reduce(leaves, start, computation, structure, monoid, axes):
     if monoid in _REDUCTIONS and not (leaves[0].dtype.kind == "c" and monoid in ("max", "min")):
         (x,), (y,) = leaves, start
         weak = x.weak_type and y.weak_type
-        value = static_number(y)
         found = _REDUCTIONS[monoid](x, axes=axes) if axes else x
-        if value is None or not value == neutral(monoid, x.dtype):
+        if not _is_neutral(monoid, x, y):
             found = apply_monoid(monoid, found, y)
         return [e.convert_to(found, x.dtype, weak)]
     apply = elementwise(computation, structure)
@@ -203,24 +207,21 @@ def reduce_window(operand, init_value, computation, window_dimensions, window_st
     if structure != start_structure or not leaves:
         raise ValueError(f"reduce_window: operand {structure} and init_value {start_structure} differ in structure.")
     leaves = [as_array(x, "reduce_window", i) for i, x in enumerate(leaves)]
-    start = [_start(y, x, "reduce_window") for x, y in zip(leaves, start)]
-    for x, y in zip(leaves, start):
-        check_same_dtypes("reduce_window", x, y)
-        if y.shape or x.shape != leaves[0].shape:
-            raise ArgumentError("reduce_window: operands must have one shape, and init_values must be scalars.")
+    start = [as_array(x, "reduce_window", i) for i, x in enumerate(start)]
+    if any(x.shape != leaves[0].shape for x in leaves) or any(y.shape for y in start):
+        raise ArgumentError("reduce_window: operands must have one shape, and init_values must be scalars.")
     params = _window_parameters(
         leaves[0].shape, window_dimensions, window_strides, padding, base_dilation, window_dilation
     )
     x, y = leaves[0], start[0]
-    monoid = monoid_of(computation, x) if len(leaves) == 1 and structure.is_leaf() else None
+    monoid = _monoid("reduce_window", computation, structure, leaves, start)
     try:
         if monoid is None or x.dtype.kind == "c" and monoid in ("max", "min"):
             return structure.unflatten(_folded_windows(leaves, start, computation, structure, params))
         found = _monoid_windows(x, monoid, params)
     except ShapeError as error:
         raise misfit(error) from None
-    value = static_number(y)
-    if value is None or not value == neutral(monoid, x.dtype):
+    if not _is_neutral(monoid, x, y):
         found = apply_monoid(monoid, found, y)
     return structure.unflatten([e.convert_to(found, x.dtype, x.weak_type and y.weak_type)])
 

@@ -1,15 +1,18 @@
-"""jax.nn: activations and softmax."""
+"""jax.nn: activations, softmax and its kin, attention, initializers."""
 
-from ...ops.arithmetic import sigmoid
-from ...ops.indexing import one_hot
-from ...ops.nn import gelu as _gelu
-from ...ops.nn import relu, silu
-from ...ops.reductions import log_softmax, logsumexp, softmax
+import importlib
+
+from ..numpy import tanh
+from . import activations, attention, reductions
+from .activations import *  # noqa: F403
+from .attention import *  # noqa: F403
+from .reductions import *  # noqa: F403
+
+__all__ = [name for module in (activations, attention, reductions) for name in module.__all__]
+__all__ += ["initializers", "tanh"]  # noqa: F405  imported when it is first used
 
 
-def gelu(x, approximate=True):
-    """x * Phi(x), by default in its tanh form, as in JAX."""
-    return _gelu(x, approximate)
-
-
-__all__ = ["gelu", "log_softmax", "logsumexp", "one_hot", "relu", "sigmoid", "silu", "softmax"]
+def __getattr__(name):
+    if name == "initializers":
+        return importlib.import_module(".initializers", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,7 @@ from ...primitives import elementwise as e
 from ...primitives.base import number
 from ...primitives.shape import broadcast_in_dim
 from ..convert import as_array
-from .promotion import refuse_out, requested
+from .promotion import cast, refuse_out, requested
 
 
 def _cumulative(name, primitive, a, axis, dtype, out=None, for_nan=None, promote_integers=False):
@@ -26,7 +26,7 @@ def _cumulative(name, primitive, a, axis, dtype, out=None, for_nan=None, promote
         dtype = working = requested(dtype, name)
         if dtype.kind == "b":  # whether the integer that would result is not 0
             a, working = (a if a.dtype.kind == "b" else e.ne(a, 0)), default_int()
-    return e.convert_to(primitive(e.convert_to(a, working), axis=axis, reverse=False), dtype)
+    return e.convert_to(primitive(cast(a, working), axis=axis, reverse=False), dtype)
 
 
 def cumsum(a, axis=None, dtype=None, out=None):

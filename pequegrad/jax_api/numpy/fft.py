@@ -4,6 +4,7 @@ import operator
 
 from ...core.device import device as devices
 from ...core.dtype import default_float, is_complex, is_inexact
+from ...core.errors import IndexingError
 from ...ops import fourier
 from ...ops.complex import conj
 from ...primitives.elementwise import convert_to
@@ -80,17 +81,22 @@ irfft, irfft2, irfftn = _one_axis("irfft", _REAL), _two_axes("irfft2", _REAL), _
 _OPPOSITE = {None: "forward", "backward": "forward", "forward": "backward"}
 
 
+def _with_axis(a, axis, name):
+    a = as_array(a, name)
+    if not isinstance(axis, (list, tuple)) and not -a.ndim <= axis < a.ndim:
+        raise IndexingError(f"jax.numpy.fft.{name}: an array of shape {a.shape} has no axis {axis}.")
+    return a
+
+
 def hfft(a, n=None, axis=-1, norm=None):
     """The real transform of a signal that is its own conjugate backwards, of which `a` is the first half."""
-    a = as_array(a, "hfft")
-    a.shape[axis]  # noqa: B018  IndexError
+    a = _with_axis(a, axis, "hfft")
     return irfft(conj(a) if is_complex(a.dtype) else a, n, axis, _OPPOSITE.get(norm, norm))
 
 
 def ihfft(a, n=None, axis=-1, norm=None):
     """The inverse of hfft."""
-    a = as_array(a, "ihfft")
-    a.shape[axis]  # noqa: B018  IndexError
+    a = _with_axis(a, axis, "ihfft")
     return conj(rfft(a, n, axis, _OPPOSITE.get(norm, norm)))
 
 

@@ -4,7 +4,7 @@ import operator
 
 import numpy as np
 
-from ...core.dtype import is_integer
+from ...core.dtype import is_complex, is_integer
 from ...core.tensor import Tensor
 from ...ops import reductions, sorting
 from ...ops import shape as o
@@ -15,6 +15,7 @@ from ..convert import SCALARS, as_array
 from .arguments import concrete, value_like
 from .functional import apply_along_axis
 from .manipulation import flip
+from .sorting import sort
 
 
 def pad(array, pad_width, mode="constant", **kwargs):
@@ -140,12 +141,9 @@ def _ramp(start, stop, axis, count):
 
 
 def _statistic(array, widths, mode, stat_length=None):
-    function = {
-        "maximum": reductions.max,
-        "minimum": reductions.min,
-        "mean": reductions.mean,
-        "median": sorting.median,
-    }[mode]
+    function = _STATISTICS[mode]
+    if is_complex(array.dtype) and mode in ("maximum", "minimum"):  # in the order of sort
+        function = lambda part, axis, keepdims: _end(sort(part, axis), axis, mode == "maximum")
     lengths = [(None, None)] * array.ndim if stat_length is None else _pairs(stat_length, array.ndim, "stat_length")
     for axis, ((before, after), pair) in enumerate(zip(widths, lengths)):
         n = array.shape[axis]
@@ -203,7 +201,7 @@ def _padded_by_function(array, widths, function, options):
     return array
 
 
-_STATISTICS = dict.fromkeys(("maximum", "minimum", "mean", "median"), (_statistic, ("stat_length",)))
+_STATISTICS = {"maximum": reductions.max, "minimum": reductions.min, "mean": reductions.mean, "median": sorting.median}
 _MODES = {
     "constant": (_constant, ("constant_values",)),
     "empty": (_empty, ()),
@@ -212,7 +210,7 @@ _MODES = {
     "linear_ramp": (_linear_ramp, ("end_values",)),
     "reflect": (_mirrored, ("reflect_type",)),
     "symmetric": (_mirrored, ("reflect_type",)),
-    **_STATISTICS,
+    **dict.fromkeys(_STATISTICS, (_statistic, ("stat_length",))),
 }
 
 __all__ = ["pad"]

@@ -62,7 +62,7 @@ def vander(x, N=None, increasing=False):
     n = x.shape[0] if N is None else operator.index(N)
     if n < 0:
         raise ValueError(f"vander: N must not be negative, got {n}.")
-    exponents = iota(shape=(n,), dtype=x.dtype if x.dtype.kind != "b" else default_int(), axis=0, device=x.device)
+    exponents = iota(shape=(n,), dtype=x.dtype, axis=0, device=x.device)
     return power(expand_dims(x, 1), exponents if increasing else flip(exponents))
 
 

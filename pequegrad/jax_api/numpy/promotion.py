@@ -9,6 +9,10 @@ from ...ops.arithmetic import floating, promoted
 from ...primitives.elementwise import convert_to
 from ..convert import SCALARS, as_array, canonical, operand
 
+_PLAIN = {
+    np.dtype(name) for name in ("bool", "int8", "int16", "int32", "uint8", "uint16", "uint32", "float16", "float32")
+}
+
 
 def common(name, *args):
     """The arguments of the function `name` as Arrays of their common dtype; numbers take it at no cost."""
@@ -33,8 +37,8 @@ def inexact(name, *args):
 
 
 def numeric(name, *args):
-    """`common`, with the default integers for bool."""
-    return [convert_to(x, dtypes.default_int()) if x.dtype.kind == "b" else x for x in common(name, *args)]
+    """`common`, with int32 for bool."""
+    return [convert_to(x, dtypes.dt.int32) if x.dtype.kind == "b" else x for x in common(name, *args)]
 
 
 def strong(x):
@@ -44,6 +48,8 @@ def strong(x):
 
 def requested(dtype, name):
     """The dtype that results get where `dtype` is asked for; UserWarning if that is the narrower one of 32 bits."""
+    if dtype in _PLAIN:
+        return dtype
     found = canonical(dtype)
     if not any(dtype is kind for kind in SCALARS) and found.itemsize < np.dtype(dtype).itemsize:
         warnings.warn(
@@ -51,6 +57,17 @@ def requested(dtype, name):
             stacklevel=3,
         )
     return found
+
+
+def cast(x, dtype):
+    """x in `dtype`; ComplexWarning if imaginary parts are lost."""
+    if dtypes.is_complex(x.dtype) and not dtypes.is_complex(dtype):
+        warnings.warn("The imaginary parts of complex numbers are discarded.", _complex_warning(), stacklevel=3)
+    return convert_to(x, dtype)
+
+
+def _complex_warning():
+    return getattr(np, "exceptions", np).ComplexWarning
 
 
 def refuse_out(name, out):
@@ -65,4 +82,4 @@ def refuse_complex(name, *arrays):
         raise ValueError(f"{name} is not defined for complex numbers.")
 
 
-__all__ = ["common", "inexact", "numeric", "strong", "requested", "refuse_out", "refuse_complex"]
+__all__ = ["common", "inexact", "numeric", "strong", "requested", "cast", "refuse_out", "refuse_complex"]

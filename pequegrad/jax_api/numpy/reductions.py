@@ -7,6 +7,7 @@ import operator
 import numpy as np
 
 from ...core.dtype import default_int, dt, inexact_of, is_complex, is_inexact, is_integer, real_of, summed_dtype
+from ...ops.creation import scalar
 from ...ops.reductions import kept_shape
 from ...ops.shape import broadcast_to, flatten, normalize_axes, normalize_axis, transpose
 from ...primitives import elementwise as e
@@ -15,7 +16,7 @@ from ...primitives import reduction as p
 from ...primitives.base import number
 from ...primitives.shape import reshape_to
 from ..convert import as_array
-from .promotion import inexact, numeric, refuse_out, requested, strong
+from .promotion import cast, inexact, numeric, refuse_out, requested, strong
 
 # ---- what all of them share --------------------------------------------------------------------------
 
@@ -81,7 +82,7 @@ def _total(name, primitive, combine, neutral, a, axis, dtype, out, keepdims, ini
         working = wide(dtype)
     else:
         dtype = working = requested(dtype, name)
-    a = e.convert_to(a, working)
+    a = cast(a, working)
     return e.convert_to(reduced(name, primitive, combine, neutral, a, axis, keepdims, initial, where), dtype)
 
 
@@ -170,9 +171,10 @@ def ptp(a, axis=None, out=None, keepdims=False):
     """max - min over `axis`."""
     refuse_out("ptp", out)
     a = as_array(a, "ptp")
+    largest, smallest = max(a, axis, keepdims=keepdims), min(a, axis, keepdims=keepdims)
     if a.dtype.kind == "b":
         raise TypeError("ptp: bool has no differences.")
-    return e.sub(max(a, axis, keepdims=keepdims), min(a, axis, keepdims=keepdims))
+    return e.sub(largest, smallest)
 
 
 def _position(name, primitive, a, axis, out, keepdims):
@@ -219,12 +221,24 @@ def any(a, axis=None, out=None, keepdims=False, *, where=None):
 # ---- means and variances -------------------------------------------------------------------------------
 
 
+def _size(x, axis):
+    """How many elements lie over `axis`."""
+    return math.prod(x.shape[i] for i in axes_of(axis, x.ndim, "mean"))
+
+
 def _count(x, axis, keepdims, where, dtype):
     """How many elements over `axis` are counted, in `dtype`."""
     if where is None:
-        axes = axes_of(axis, x.ndim, "mean")
-        return e.convert_to(number(float(math.prod(x.shape[i] for i in axes)), e.convert_to(x, dtype)), dtype)
-    return sum(broadcast_to(where, x.shape), axis, dtype, keepdims=keepdims)
+        return scalar(_size(x, axis), dtype, x.device)
+    return _sum_in(dtype, broadcast_to(where, x.shape), axis, keepdims)
+
+
+def _sum_in(dtype, a, axis, keepdims, where=None):
+    return sum(e.convert_to(a, dtype), axis, keepdims=keepdims, where=where, promote_integers=False)
+
+
+def _mean_in(dtype, a, axis, keepdims, where):
+    return e.div(_sum_in(dtype, a, axis, keepdims, where), _count(a, axis, keepdims, where, dtype))
 
 
 def mean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=None):
@@ -234,8 +248,7 @@ def mean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=None):
     dtype, working = (
         (inexact_of(a.dtype), wide(inexact_of(a.dtype))) if dtype is None else (requested(dtype, "mean"),) * 2
     )
-    total = sum(a, axis, working, keepdims=keepdims, where=where)
-    return e.convert_to(e.div(total, _count(a, axis, keepdims, where, working)), dtype)
+    return e.convert_to(_mean_in(working, a, axis, keepdims, where), dtype)
 
 
 def average(a, axis=None, weights=None, returned=False, keepdims=False):
@@ -300,16 +313,16 @@ def var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=Non
     a, where = as_array(a, "var"), mask_of(where, "var")
     working, dtype = _variance_dtypes(a, dtype, "var")
     a = e.convert_to(a, working)
-    centre = _mean(a, axis, working, keepdims=True, where=where) if mean is None else as_array(mean, "var")
+    centre = _mean_in(working, a, axis, True, where) if mean is None else as_array(mean, "var")
     squares = _squares(e.sub(a, e.convert_to(centre, working)))
-    n = _count(a, axis, keepdims, where, squares.dtype)
-    n = e.sub(n, e.convert_to(as_array(correction, "var"), squares.dtype))
-    found = e.div(sum(squares, axis, squares.dtype, keepdims=keepdims, where=where), n)
-    found = e.convert_to(found, dtype)
+    total = _sum_in(squares.dtype, squares, axis, keepdims, where)
+    if where is None and type(correction) in (int, float):
+        n = _size(a, axis) - correction
+        return e.convert_to(e.div(total, scalar(n if n > 0 else math.nan, total.dtype, total.device)), dtype)
+    n = _count(a, axis, keepdims, where, total.dtype)
+    n = e.sub(n, e.convert_to(as_array(correction, "var"), total.dtype))
+    found = e.convert_to(e.div(total, n), dtype)
     return e.select(e.gt(n, 0), found, number(math.nan, found)) if is_inexact(dtype) else found
-
-
-_mean = mean
 
 
 def std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=None, mean=None, correction=None):

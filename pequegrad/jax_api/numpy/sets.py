@@ -7,7 +7,7 @@ derivative; with it the result is cut off, or filled up with fill_value, to that
 import operator
 from typing import Any, NamedTuple
 
-from ...core.dtype import default_int, dt, is_complex, is_inexact
+from ...core.dtype import default_int, dt, is_complex, is_float, is_inexact
 from ...ops import shape as o
 from ...ops.arithmetic import astype, isnan, promoted
 from ...ops.arithmetic import where as choice
@@ -211,6 +211,8 @@ def _filled_up(values, there, fill_value):
         if not values.size:
             return values
         fill_value = choice(there[0], values[0], 0)
+        if is_float(values.dtype):  # nan counts as the smallest
+            fill_value = choice(any_of(e.and_(there, isnan(values))), float("nan"), fill_value)
     return choice(there, values, value_like(fill_value, values))
 
 

@@ -1,0 +1,1 @@
+"""jax.example_libraries: stax (layers as pairs of functions) and optimizers."""

@@ -1,0 +1,5 @@
+"""jax.scipy.cluster."""
+
+from . import vq
+
+__all__ = ["vq"]

@@ -1,0 +1,5 @@
+"""jax.scipy.sparse."""
+
+from . import linalg
+
+__all__ = ["linalg"]

@@ -1,0 +1,5 @@
+"""jax.scipy.spatial."""
+
+from . import transform
+
+__all__ = ["transform"]
