@@ -192,6 +192,8 @@ def _params(spec):
             value = ClosedJaxpr(jaxpr_of(value))
         elif isinstance(value, tuple) and value and isinstance(value[0], GraphTrace):
             value = tuple(ClosedJaxpr(jaxpr_of(g)) for g in value)
+        if key == "dtype" and spec.primitive.name == "convert":
+            key = "new_dtype"
         params["jaxpr" if key in ("graph", "body") and "jaxpr" not in spec.params else key] = value
     return params
 
