@@ -37,7 +37,8 @@ _NAMES = {
         "make_array_from_process_local_data make_array_from_single_device_arrays process_count process_index process_indices"
     ),
     "shaped": "Shard",
-    "sharding": "NamedSharding P make_mesh pmap reshard set_mesh shard_map smap",
+    "device_maps": "pmap shard_map smap",
+    "sharding": "NamedSharding P make_mesh reshard set_mesh",
     "transforms": "ShapeDtypeStruct eval_shape named_call named_scope pure_callback vmap",
 }
 _MODULE_OF = {

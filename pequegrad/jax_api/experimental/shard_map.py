@@ -1,6 +1,6 @@
 """jax.experimental.shard_map: jax.shard_map with its older signature."""
 
-from ..sharding import shard_map as _shard_map
+from ..device_maps import shard_map as _shard_map
 
 __all__ = ["shard_map"]
 
