@@ -210,14 +210,13 @@ def set_default_bits(bits):
     _cache.clear()
 
 
-_STRICT = {
-    "bool": ("bool",), "int": ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"),
-    "float": ("float16", "bfloat16", "float32", "float64"), "complex": ("complex64", "complex128"),
-}  # fmt: skip
+_STRICT = {"complex": {"complex64", "complex128"}}
+_STRICT["float"] = {"float16", "bfloat16", "float32", "float64", "complex", *_STRICT["complex"]}
+_STRICT["int"] = {"uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float", *_STRICT["float"]}
 
 
 def set_promotion(mode):
-    """ "standard": the lattice above. "strict": only Python's numbers are promoted, to dtypes of their kind."""
+    """ "standard": the lattice above. "strict": only Python's numbers are promoted, to dtypes of their kind or a wider one."""
     for name in _ABOVE:
         _ABOVE[name] = _above(name) if mode == "standard" else {name, *_STRICT.get(name, ())}
     _cache.clear()
