@@ -414,12 +414,18 @@ def _reflected(name, general):
     return method
 
 
+def _public(name):
+    """The function of jax.numpy, which differs from that of `ops`: it orders complex numbers, refuses bool ..."""
+    return lambda x, y: getattr(_namespace(), name)(x, y)
+
+
 _PRIMITIVES = {
-    "add": (p.add, a.add), "sub": (p.sub, a.subtract), "mul": (p.mul, a.multiply), "truediv": (p.div, a.divide),
+    "add": (p.add, a.add), "sub": (p.sub, _public("subtract")), "mul": (p.mul, a.multiply), "truediv": (p.div, a.divide),
     "and": (p.and_, a.bitwise_and), "or": (p.or_, a.bitwise_or), "xor": (p.xor, a.bitwise_xor),
-    "eq": (p.eq, a.equal), "ne": (p.ne, a.not_equal), "lt": (p.lt, a.less), "le": (p.le, a.less_equal),
-    "gt": (p.gt, a.greater), "ge": (p.ge, a.greater_equal),
+    "eq": (p.eq, a.equal), "ne": (p.ne, a.not_equal), "lt": (p.lt, _public("less")), "le": (p.le, _public("less_equal")),
+    "gt": (p.gt, _public("greater")), "ge": (p.ge, _public("greater_equal")),
 }  # fmt: skip
+_KINDS = {"truediv": "fcV", "sub": "iufcV"}  # of which dtypes (V: bfloat16) the primitive is the operator
 
 
 def _install_operators():
@@ -427,7 +433,7 @@ def _install_operators():
         general = a.divmod if name == "divmod" else _GENERAL.get(name)
         if name in _PRIMITIVES:
             primitive, general = _PRIMITIVES[name]
-            fast = a.operator(primitive, _forward(name, general), name == "truediv", Array, accepts=lambda other: True)
+            fast = a.operator(primitive, _forward(name, general), _KINDS.get(name), Array, accepts=lambda other: True)
             setattr(Array, f"__{name}__", fast)
         else:
             setattr(Array, f"__{name}__", _forward(name, general))

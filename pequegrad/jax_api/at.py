@@ -117,11 +117,16 @@ def _in_range(i, n, axis, clamp, wrap):
 
 def getitem(x, index):
     """x[index]"""
-    if type(index) is int and x.ndim and (n := x.shape[0]):  # the common case
+    if type(index) is int and x.ndim and (n := x.shape[0]) and -1 << 31 <= index < 1 << 31:  # the common case
         i = index + n if index < 0 else index
         i = 0 if i < 0 else n - 1 if i >= n else i
         return s.reshape(s.slice_axis(x, 0, i, i + 1), shape=x.shape[1:])
-    return indexing.getitem(*prepared(x, index, clamp=True))
+    found = indexing.basic(x, index, _readable)
+    return indexing.getitem(*_readable(x, index)) if found is None else found
+
+
+def _readable(x, index):
+    return prepared(x, index, clamp=True)
 
 
 _READ = {None: "clip", "clip": "clip", "promise_in_bounds": "clip", "fill": "fill", "drop": "fill"}

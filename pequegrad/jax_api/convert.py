@@ -18,19 +18,26 @@ from ..ops.creation import as_tensor, set_array_conversion
 from ..runtime import library
 from .configuration import config
 
-_NARROW = {name: np.dtype(name[:-2] + "32") for name in ("int64", "uint64", "float64")}
-_NARROW["complex128"] = np.dtype("complex64")
+_NARROW = {np.dtype(name): np.dtype(name[:-2] + "32") for name in ("int64", "uint64", "float64")}
+_NARROW[np.dtype("complex128")] = np.dtype("complex64")
 SCALARS = (bool, int, float, complex)
+_PLAIN = {  # what always stands for itself
+    key: np.dtype(name)
+    for name in ("bool", "int8", "int16", "int32", "uint8", "uint16", "uint32", "float16", "float32", "complex64")
+    for key in (np.dtype(name), np.dtype(name).type)
+}
 
 
 def canonical(dtype):
     """The dtype that arrays get where `dtype` is asked for: its 32-bit form unless jax_enable_x64 is on."""
     dtype = dtypes.canonical(dtype)
-    return dtype if dtypes.default_int().itemsize == 8 else _NARROW.get(dtype.name, dtype)
+    return dtype if dtypes.default_int().itemsize == 8 else _NARROW.get(dtype, dtype)
 
 
 def requested(dtype, name):
     """canonical(dtype), where the user asks the function `name` for it: UserWarning if 64 bits become 32, as in JAX."""
+    if dtype.__hash__ is not None and dtype in _PLAIN:
+        return _PLAIN[dtype]
     found = canonical(dtype)
     if (
         found.itemsize >= 4

@@ -4,13 +4,19 @@ import numpy as np
 
 from ..core.dtype import dt, is_inexact, is_integer
 from .convert import canonical
-from .numpy.data_types import extended, finfo, iinfo, issubdtype, pair_of, prng_key, promoted_pair
+from .numpy import data_types
+from .numpy.data_types import extended, finfo, iinfo, pair_of, prng_key, promoted_pair
 
 float0 = np.dtype([("float0", np.void, 0)])  # of the tangents of integers: there are none
 
 
 class TypePromotionError(ValueError):
     """There is no common dtype."""
+
+
+def issubdtype(a, b):
+    """True if a dtype, or a kind of them, belongs to another: issubdtype(bfloat16, floating)."""
+    return data_types.issubdtype(a, b)
 
 
 def canonicalize_dtype(dtype, allow_extended_dtype=False):

@@ -38,10 +38,15 @@ def new_handle(function):
 
 def promoted(*operands):
     """The operands as tensors of their common dtype, on one device. Python numbers take it at no cost."""
-    first = operands[0]
-    if isinstance(first, Tensor) and all(
-        isinstance(x, Tensor) and x._node.aval.weak_pair == first._node.aval.weak_pair for x in operands
-    ):
+    found = None
+    for x in operands:
+        if not isinstance(x, Tensor):
+            break
+        pair = x._node.aval.weak_pair
+        if found is not None and pair != found:
+            break
+        found = pair
+    else:
         return list(operands)  # all are tensors and have it
     place = next((x.device for x in operands if isinstance(x, Tensor)), None)
     operands = [x if type(x) in NUMBERS else as_tensor(x, place) for x in operands]
@@ -339,11 +344,11 @@ def astype(x, dtype):
 # ---- operators ---------------------------------------------------------------------------------------
 
 
-def operator(primitive, general, floating_only=False, cls=Tensor, accepts=None):
+def operator(primitive, general, kinds=None, cls=Tensor, accepts=None):
     """The method of Tensor (or `cls`) for `x op y`: two tensors, or a tensor and a number of a fitting type, at full speed.
 
-    Everything else (promotion, arrays, traced functions, errors, integers if floating_only) goes through `general`, if
-    `accepts(other)` (default: is_operand).
+    Everything else (promotion, arrays, traced functions, errors, dtypes that are not of `kinds`, if given) goes through
+    `general`, if `accepts(other)` (default: is_operand).
     This is the one place where a node is made without its constructor: it saves a fifth of an operation's time.
     """
     specs, new, scalars = primitive.specs, object.__new__, {}
@@ -369,7 +374,7 @@ def operator(primitive, general, floating_only=False, cls=Tensor, accepts=None):
         else:
             return general(self, other) if accepts(other) else NotImplemented
         spec, frame = specs.get((x.aval, y.aval)), state.frame
-        if spec is None or x.frame is not frame or (floating_only and x.aval.dtype.kind not in "fc"):
+        if spec is None or x.frame is not frame or (kinds is not None and x.aval.dtype.kind not in kinds):
             return general(self, other)
         if y.frame is not frame and kind is cls:
             return general(self, other)

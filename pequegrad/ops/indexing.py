@@ -142,6 +142,10 @@ class _Plan:
         self.limit.append(limit)
         self.step.append(step)
 
+    def steps(self, shape):
+        """(start, limit, step) of each axis; None if they keep all of an array of this shape."""
+        return None if self.sliced_shape() == shape else (tuple(self.start), tuple(self.limit), tuple(self.step))
+
     def sliced_shape(self):
         return tuple(-(-(b - a) // c) for a, b, c in zip(self.start, self.limit, self.step))
 
@@ -219,12 +223,10 @@ def getitem(x, index, mode="clip", fill_value=None, wrap=True):
     """
     if type(index) is int and x.ndim and -x.shape[0] <= index < x.shape[0]:  # the common case
         return s.reshape(s.slice_axis(x, 0, index % x.shape[0], index % x.shape[0] + 1), shape=x.shape[1:])
+    if (found := basic(x, index)) is not None:
+        return found
     plan = _Plan(x, index)
-    out, common = x, ()
-    if plan.sliced_shape() != x.shape:
-        out = s.slice_(x, start=tuple(plan.start), limit=tuple(plan.limit), step=tuple(plan.step))
-    if plan.reversed:
-        out = s.rev(out, axes=tuple(plan.reversed))
+    out, common = _cut(x, plan.steps(x.shape), plan.reversed), ()
     sliced = out.shape
     if plan.arrays:
         indices, axes, common = _index_vectors(plan, x.shape, wrap)
@@ -240,6 +242,51 @@ def getitem(x, index, mode="clip", fill_value=None, wrap=True):
             inside = s.reshape(inside, shape=common + (1,) * (out.ndim - before - len(common)))
             out = e.select(inside, out, number(fill_value, out))
     return s.reshape_to(out, _result_shape(plan, sliced, common))
+
+
+def _cut(x, steps, reversed):
+    """The strided slice of x, reversed along some axes."""
+    if steps is not None:
+        x = s.slice_(x, start=steps[0], limit=steps[1], step=steps[2])
+    return s.rev(x, axes=tuple(reversed)) if reversed else x
+
+
+_BASIC = {}  # (shape, items, prepare) -> (steps, reversed, shape of the result)
+
+
+def basic(x, index, prepare=None):
+    """x[index] for an index of ints, slices, None and Ellipsis, else None. What to do is remembered for shape and index.
+
+    prepare(x, index) gives the two in the form that getitem takes: for a face with other rules.
+    """
+    items = _basic_items(index)
+    if items is None:
+        return None
+    key = x._node.aval.shape, items, prepare
+    found = _BASIC.get(key)
+    if found is None:
+        plan = _Plan(*(prepare(x, index) if prepare else (x, index)))
+        found = plan.steps(x.shape), plan.reversed, _result_shape(plan, plan.sliced_shape(), ())
+        if len(_BASIC) >= 4096:
+            _BASIC.clear()
+        _BASIC[key] = found
+    steps, reversed, shape = found
+    return s.reshape_to(_cut(x, steps, reversed), shape)
+
+
+def _basic_items(index):
+    """The items of a basic index as a key (slices are none in every Python version); None for other indices."""
+    items = []
+    for item in index if type(index) is tuple else (index,):
+        if type(item) is slice:
+            item = item.start, item.stop, item.step
+            for bound in item:
+                if bound is not None and type(bound) is not int:
+                    return None
+        elif type(item) is not int and item is not None and item is not Ellipsis:
+            return None
+        items.append(item)
+    return tuple(items)
 
 
 # ---- writing -----------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from . import indexing, linalg, reductions, shape
 
 _OPERATORS = {
     "add": a.operator(p.add, a.add), "sub": a.operator(p.sub, a.subtract), "mul": a.operator(p.mul, a.multiply),
-    "truediv": a.operator(p.div, a.divide, floating_only=True),
+    "truediv": a.operator(p.div, a.divide, kinds="fcV"),
     "and": a.operator(p.and_, a.bitwise_and), "or": a.operator(p.or_, a.bitwise_or), "xor": a.operator(p.xor, a.bitwise_xor),
     "eq": a.operator(p.eq, a.equal), "ne": a.operator(p.ne, a.not_equal), "lt": a.operator(p.lt, a.less),
     "le": a.operator(p.le, a.less_equal), "gt": a.operator(p.gt, a.greater), "ge": a.operator(p.ge, a.greater_equal),

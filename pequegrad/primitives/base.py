@@ -28,6 +28,8 @@ generated beside the jvp for elementwise primitives that state partial derivativ
 `forwards = True`: the result is the operand, and matters to transforms only.
 """
 
+import operator
+
 from ..core.errors import ArgumentError, DeviceMismatchError
 from ..core.evaluate import OUTPUT, evaluate
 from ..core.graph import GraphTrace
@@ -37,6 +39,9 @@ from ..core.tensor import Tensor, wrap
 PRIMITIVES = {}  # name -> Primitive, in order of definition
 
 _SPECS_KEPT = 1 << 16
+
+
+_node_of, _aval_of = operator.attrgetter("_node"), operator.attrgetter("aval")
 
 
 class Primitive:
@@ -73,16 +78,20 @@ class Primitive:
 
     def __call__(self, *operands, **params):
         try:
-            nodes = tuple([operand._node for operand in operands])
+            nodes = tuple(map(_node_of, operands))
         except AttributeError:
             operands = _numbers_to_tensors(self, operands)
-            nodes = tuple([operand._node for operand in operands])
-        avals = tuple([node.aval for node in nodes])
+            nodes = tuple(map(_node_of, operands))
+        avals = tuple(map(_aval_of, nodes))
         spec = self.specs.get((avals, *params.items()) if params else avals)
         if spec is None:
             spec = self.make_spec(avals, params)
-        if state.frame is not None:
-            note_captures(operands)
+        frame = state.frame
+        if frame is not None:
+            for node in nodes:
+                if node.frame is not frame:
+                    note_captures(operands)
+                    break
         node = Node(spec, nodes)
         if self.made is not None:
             self.made(node)

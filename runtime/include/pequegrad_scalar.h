@@ -398,7 +398,8 @@ PG_FN float pg_erf_inv_float32(float x)
     q = 0.00943887047f + q * t;
     q = 1.00167406f + q * t;
     q = 2.83297682f + q * t;
-    return fabsf(x) == 1 ? x * INFINITY : (w < 5 ? p : q) * x;
+    float ratio = w < 5 ? p : q; /* one choice after the other: gcc does not vectorise nested ones */
+    return (fabsf(x) == 1 ? INFINITY : ratio) * x;
 }
 
 PG_FN double pg_polynomial(double x, const double *coefficients, int n)

@@ -24,7 +24,7 @@ v[7]; v[-7]; v[-1]; v[np.int64(7)]; v[jnp.array(7)]; v[jnp.array([7, -7, -1])]; 
 v[([],)]; v[jnp.array([2], dtype=jnp.int16)]; v[jnp.uint8(3)]; x[jnp.array([255, 1], dtype=jnp.uint8)]; v[range(2)]
 v[1.0]; v[np.float32(1)]; v[jnp.array(1.0)]; v[[0, 1]]; v[[]]; v[np.array([])]; v["a"]; x[{"a": 1}]; x[:, jnp.array([1.0])]
 v[True]; v[False]; v[jnp.array(True)]; x[True, 0]; x[0, True]; x[..., True]; x[np.array(["a"])]; v[jnp.array([0, 1]), ...]
-x[None, ..., None]; x[..., ...]; x[0, 0, 0]; x[0, 0, 0, ...]; x[None]; x[()]; x[...]; x[0][1][None, ...]; x[0:5, 1]
+v[2**40]; v[-(2**40)]; x[0, 2**40]; x[None, ..., None]; x[..., ...]; x[0, 0, 0]; x[0, 0, 0, ...]; x[None]; x[()]; x[...]; x[0][1][None, ...]; x[0:5, 1]
 v[mask]; v[np.array(mask)]; v[mask[:3]]; v[mask[:3][:, None]]; x[jnp.array([[True, False, True], [False, True, True]])]
 x[jnp.array([True, False]), 1]; x[:, jnp.array([True, False, True])]; x[np.ones((2, 3), bool)]; x[jnp.zeros((3, 3), bool)]
 x[jnp.array([0, 1]), ::-1]; x[jnp.array([0, 1]), :, None]; x[::0]; x[1.0:2]; x[::2**40]; x[0, jnp.array([1, 2])]
@@ -70,6 +70,8 @@ jax.grad(lambda x: (x.at[0, 1].multiply(3.0) ** 2).sum())(x); jax.grad(lambda x:
 """
 
 METHODS = """
+(x * 1j + x[::-1]) < x; (x * 1j) >= 0; 0 > (x * 1j); jnp.array([1 + 2j, 3]) <= np.array([1 + 1j, 4]); mask - mask; mask - True; True - mask
+np.array([True]) - mask; mask - 1; mask - 1.5; jax.jit(lambda c: c < c[::-1])(x * 1j); jnp.bfloat16(2) - jnp.bfloat16(3)
 float(x); bool(x); bool(none); bool(jnp.array([1.0])); float(jnp.array([1.0])); int(jnp.array([[1.0]])); complex(jnp.array(1.0))
 float(jnp.array(1j)); int(jnp.array(2.7)); int(jnp.array(1j)); bool(jnp.array(0.0)); len(jnp.array(1)); iter(jnp.array(1)); list(v)
 operator.index(jnp.array(1.0)); operator.index(jnp.array(1)); operator.index(jnp.array([1])); operator.index(jnp.array(True))

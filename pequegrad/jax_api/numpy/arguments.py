@@ -1,17 +1,15 @@
 """What functions of jax_api do with arguments that are no arrays: axes, sizes, dtypes. They must be known while a function is traced."""
 
 import operator
-import warnings
 
 import numpy as np
 
-from ...core import dtype as dtypes
 from ...core.node import ARRAY
 from ...core.tensor import Tensor
 from ...ops.creation import as_tensor, scalar
 from ...primitives.elementwise import convert_to
 from ...primitives.shape import broadcast_in_dim
-from ..convert import SCALARS, as_array, canonical, to_array
+from ..convert import SCALARS, as_array, to_array
 
 
 def axis_index(axis, ndim):
@@ -48,25 +46,6 @@ def int_tuple(values):
 def concrete(x, reader):
     """The values of x (an array, a number, a list) as a NumPy array; TracerError, which names `reader`, if it is traced."""
     return x._read(reader) if isinstance(x, Tensor) else np.asarray(x)
-
-
-def requested(dtype, name):
-    """The dtype that arrays get where a user asks for `dtype`; warns, as JAX, if that is not the one asked for."""
-    wanted = dtypes.canonical(dtype)
-    found = canonical(wanted)
-    if found != wanted and dtype not in (int, float, complex):
-        warnings.warn(
-            f"Explicitly requested dtype {wanted} in {name} is not available, and will be truncated to dtype {found}. "
-            "To enable more dtypes, set the jax_enable_x64 configuration option.",
-            stacklevel=3,
-        )
-    return found
-
-
-def no_out(out, name):
-    """Raises if `out` is given: Arrays do not change."""
-    if out is not None:
-        raise NotImplementedError(f"The 'out' argument to jnp.{name} is not supported.")
 
 
 def value_like(value, x):

@@ -12,6 +12,7 @@ from ...primitives import mathematical as m
 from ...primitives.base import number
 from ..convert import SCALARS, as_array, operand
 from . import reductions
+from .data_types import iscomplexobj
 from .promotion import common, inexact, refuse_complex, refuse_out, strong
 from .reductions import lexicographic
 
@@ -76,17 +77,6 @@ def isreal(x):
 def iscomplex(x):
     """True where the imaginary part is not 0."""
     return e.ne(imag(as_array(x, "iscomplex")), 0)
-
-
-def iscomplexobj(x):
-    """True if the dtype of x is complex, whatever its values are."""
-    dtype = getattr(x, "dtype", None)
-    return is_complex(np.asarray(x).dtype if dtype is None else dtype)
-
-
-def isrealobj(x):
-    """True if the dtype of x is not complex."""
-    return not iscomplexobj(x)
 
 
 def isclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
@@ -155,21 +145,8 @@ def logical_not(x, /):
     return e.not_(x) if x.dtype.kind == "b" else e.eq(x, 0)
 
 
-def where(condition, x=None, y=None, /, *, size=None, fill_value=None):
-    """x where `condition` is true, else y; with the condition alone the positions of what is true, as nonzero."""
-    if x is None and y is None:
-        from .indexing import nonzero
-
-        return nonzero(as_array(condition, "where"), size=size, fill_value=fill_value)
-    if size is not None or fill_value is not None:
-        raise ValueError("where: size and fill_value belong to where(condition) alone.")
-    condition = as_array(condition, "where")
-    x, y = common("where", *(operand(v, "where", i) for i, v in ((1, x), (2, y))))
-    return e.select(condition if condition.dtype.kind == "b" else e.ne(condition, 0), x, y)
-
-
 __all__ = [
-    "isfinite", "isinf", "isposinf", "isneginf", "isnan", "isreal", "iscomplex", "iscomplexobj", "isrealobj", "isclose",
+    "isfinite", "isinf", "isposinf", "isneginf", "isnan", "isreal", "iscomplex", "isclose",
     "allclose", "array_equal", "array_equiv", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal",
-    "logical_not", "where",
+    "logical_not",
 ]  # fmt: skip

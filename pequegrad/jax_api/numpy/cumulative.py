@@ -8,8 +8,8 @@ from ...primitives import cumulative as p
 from ...primitives import elementwise as e
 from ...primitives.base import number
 from ...primitives.shape import broadcast_in_dim
-from ..convert import as_array
-from .promotion import cast, refuse_out, requested
+from ..convert import as_array, requested
+from .promotion import cast, refuse_out
 
 
 def _cumulative(name, primitive, a, axis, dtype, out=None, for_nan=None, promote_integers=False):

@@ -13,10 +13,11 @@ from ...ops.reductions import sum as total
 from ...primitives import elementwise as e
 from ...primitives import shape as s
 from ...primitives.base import number
-from ..convert import as_array, as_arrays, from_numpy
-from .arguments import axis_index, filled, no_out, requested, value_like
+from ..convert import as_array, as_arrays, from_numpy, requested
+from .arguments import axis_index, filled, value_like
 from .indexing import nonzero
 from .manipulation import moveaxis, ravel
+from .promotion import refuse_out
 
 
 def _axes(x, axis1, axis2, name):
@@ -36,7 +37,7 @@ def diagonal(a, offset=0, axis1=0, axis2=1):
 
 def trace(a, offset=0, axis1=0, axis2=1, dtype=None, out=None):
     """The sums of the diagonals of the matrices in two axes; offset may be traced."""
-    no_out(out, "trace")
+    refuse_out("trace", out)
     a = as_array(a, "trace")
     rows, columns = _axes(a, axis1, axis2, "trace")
     dtype = None if dtype is None else requested(dtype, "trace")

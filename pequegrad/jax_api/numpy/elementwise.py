@@ -19,7 +19,8 @@ from ...primitives.base import number
 from ...primitives.representation import bitcast_convert
 from ...primitives.shape import slice_axis
 from ..convert import as_array, operand
-from .comparisons import iscomplexobj, isneginf, isposinf, named
+from .comparisons import isneginf, isposinf, named
+from .data_types import iscomplexobj
 from .promotion import common, inexact, numeric, refuse_complex, refuse_out, strong
 from .reductions import lexicographic
 

@@ -21,9 +21,10 @@ from ...ops.sorting import argsort, searchsorted
 from ...primitives import elementwise as e
 from ...primitives import shape as s
 from ...primitives.base import number
-from ..convert import as_array, as_arrays, from_numpy, operand, to_array
-from .arguments import axis_index, concrete, filled, int_tuple, no_out, requested, value_like
+from ..convert import as_array, as_arrays, from_numpy, operand, requested, to_array
+from .arguments import axis_index, concrete, filled, int_tuple, value_like
 from .manipulation import moveaxis, ravel
+from .promotion import refuse_out
 
 # ---- reading -----------------------------------------------------------------------------------------
 
@@ -49,7 +50,7 @@ def take(a, indices, axis=None, out=None, mode=None, unique_indices=False, indic
     integer) after negative ones have counted from the end, "clip" takes the nearest, "wrap" counts around. The other
     arguments are promises, of which no use is made.
     """
-    no_out(out, "take")
+    refuse_out("take", out)
     a, indices = as_arrays("take", a, indices)
     if mode == "raise":
         raise NotImplementedError("take: mode='raise' is not supported.")
@@ -114,7 +115,7 @@ def take_along_axis(arr, indices, axis=-1, mode=None, fill_value=None, *, wrap_n
 
 def choose(a, choices, out=None, mode="raise"):
     """out[i] = choices[a[i]][i]; all broadcast. mode, for numbers out of range: "raise" (reads them), "wrap" or "clip"."""
-    no_out(out, "choose")
+    refuse_out("choose", out)
     a, *choices = as_arrays("choose", a, *choices)
     if not is_integer(a.dtype):
         raise ValueError("choose: `a` must be of integers")
@@ -207,7 +208,7 @@ def compress(condition, a, axis=None, *, size=None, fill_value=0, out=None):
 
     size: how many; those that are missing are fill_value.
     """
-    no_out(out, "compress")
+    refuse_out("compress", out)
     condition, a = as_arrays("compress", condition, a)
     condition = e.convert_to(condition, dt.bool_)
     if condition.ndim != 1:

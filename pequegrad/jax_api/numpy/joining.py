@@ -7,9 +7,10 @@ import numpy as np
 from ...core.tensor import Tensor
 from ...ops.arithmetic import astype, promoted
 from ...primitives import shape as s
-from ..convert import as_array, as_arrays
-from .arguments import axis_index, concrete, no_out, requested
+from ..convert import as_array, as_arrays, requested
+from .arguments import axis_index, concrete
 from .manipulation import moveaxis, ravel, shape_1d, shape_2d, shape_3d
+from .promotion import refuse_out
 
 # ---- together ----------------------------------------------------------------------------------------
 
@@ -58,7 +59,7 @@ def concat(arrays, /, *, axis=0):
 
 def stack(arrays, axis=0, out=None, dtype=None):
     """The arrays, all of one shape, along a new axis."""
-    no_out(out, "stack")
+    refuse_out("stack", out)
     if not len(arrays):
         raise ValueError("Need at least one array to stack.")
     if isinstance(arrays, (Tensor, np.ndarray)):

@@ -14,9 +14,10 @@ from ...ops.shape import expand_dims, moveaxis
 from ...primitives import elementwise as e
 from ...primitives import shape as s
 from ...primitives.contraction import dot_general
-from ..convert import as_array, as_arrays
-from .arguments import axis_index, axis_tuple, no_out, requested
+from ..convert import as_array, as_arrays, requested
+from .arguments import axis_index, axis_tuple
 from .manipulation import ravel
+from .promotion import refuse_out
 
 
 def _operands(name, a, b, preferred):
@@ -122,7 +123,7 @@ def inner(a, b, *, precision=None, preferred_element_type=None):
 
 def outer(a, b, out=None):
     """The products of each element of `a` with each one of b: a matrix."""
-    no_out(out, "outer")
+    refuse_out("outer", out)
     return o.outer(*as_arrays("outer", a, b))
 
 
@@ -171,7 +172,7 @@ def einsum(subscripts, /, *operands, out=None, optimize="auto", precision=None, 
     """
     from ...ops import einsum as implementation
 
-    no_out(out, "einsum")
+    refuse_out("einsum", out)
     arrays, inputs, output = _einsum_arguments(subscripts, operands)
     arrays = promoted(*arrays)
     dtype = None if preferred_element_type is None else requested(preferred_element_type, "einsum")

@@ -7,11 +7,7 @@ import numpy as np
 from ...core import dtype as dtypes
 from ...ops.arithmetic import floating, promoted
 from ...primitives.elementwise import convert_to
-from ..convert import SCALARS, as_array, canonical, operand
-
-_PLAIN = {
-    np.dtype(name) for name in ("bool", "int8", "int16", "int32", "uint8", "uint16", "uint32", "float16", "float32")
-}
+from ..convert import SCALARS, as_array, operand
 
 
 def common(name, *args):
@@ -19,9 +15,10 @@ def common(name, *args):
     if len(args) == 1:
         return [as_array(args[0], name)]
     found = [operand(x, name, i) for i, x in enumerate(args)]
-    if all(type(x) in SCALARS for x in found):
+    numbers = {type(x) for x in found}.intersection(SCALARS)
+    if numbers and all(type(x) in SCALARS for x in found):
         found[0] = as_array(found[0], name)
-    elif any(type(x) is int for x in found) and any(_narrow(x) for x in found):
+    elif int in numbers and any(_narrow(x) for x in found):
         found = [as_array(x, name) for x in found]  # ints that are too large wrap around
     return promoted(*found)
 
@@ -44,19 +41,6 @@ def numeric(name, *args):
 def strong(x):
     """x without weak type: its dtype counts in promotion."""
     return convert_to(x, x.dtype)
-
-
-def requested(dtype, name):
-    """The dtype that results get where `dtype` is asked for; UserWarning if that is the narrower one of 32 bits."""
-    if dtype in _PLAIN:
-        return dtype
-    found = canonical(dtype)
-    if not any(dtype is kind for kind in SCALARS) and found.itemsize < np.dtype(dtype).itemsize:
-        warnings.warn(
-            f"{name}: {np.dtype(dtype).name} is asked for, {found.name} is used: 64-bit dtypes need jax_enable_x64.",
-            stacklevel=3,
-        )
-    return found
 
 
 def cast(x, dtype):
@@ -82,4 +66,4 @@ def refuse_complex(name, *arrays):
         raise ValueError(f"{name} is not defined for complex numbers.")
 
 
-__all__ = ["common", "inexact", "numeric", "strong", "requested", "cast", "refuse_out", "refuse_complex"]
+__all__ = ["common", "inexact", "numeric", "strong", "cast", "refuse_out", "refuse_complex"]

@@ -15,8 +15,8 @@ from ...primitives import mathematical as m
 from ...primitives import reduction as p
 from ...primitives.base import number
 from ...primitives.shape import reshape_to
-from ..convert import as_array
-from .promotion import cast, inexact, numeric, refuse_out, requested, strong
+from ..convert import as_array, requested
+from .promotion import cast, inexact, numeric, refuse_out, strong
 
 # ---- what all of them share --------------------------------------------------------------------------
 

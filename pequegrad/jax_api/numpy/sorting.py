@@ -9,8 +9,8 @@ from ...ops.rearrange import put_along_axis
 from ...primitives import elementwise as e
 from ...primitives import shape as s
 from ...primitives import sorting as p
-from ..convert import as_array, as_arrays
-from .arguments import axis_index, filled, requested
+from ..convert import as_array, as_arrays, requested
+from .arguments import axis_index, filled
 from .manipulation import ravel
 
 

@@ -19,10 +19,10 @@ from ...primitives import elementwise as e
 from ...primitives import mathematical, sorting
 from ...primitives.base import number
 from ...primitives.shape import iota, reshape_to, slice_axis
-from ..convert import as_array, as_arrays, operand, to_array
+from ..convert import as_array, as_arrays, operand, requested, to_array
 from . import reductions as r
 from .elementwise import absolute, clip, remainder
-from .promotion import common, inexact, refuse_complex, requested, strong
+from .promotion import common, inexact, refuse_complex, strong
 
 # ---- counts in bins ------------------------------------------------------------------------------------
 

@@ -9,9 +9,9 @@ from ...ops.shape import broadcast_to, concatenate, flatten, moveaxis, normalize
 from ...primitives import elementwise as e
 from ...primitives.base import number
 from ...primitives.shape import iota, reshape_to
-from ..convert import as_array, as_arrays, to_array
+from ..convert import as_array, as_arrays, requested, to_array
 from . import reductions
-from .promotion import refuse_out, requested
+from .promotion import refuse_out
 
 
 class ufunc:

@@ -15,9 +15,9 @@ from ...primitives import reduction as p
 from ...primitives.base import number
 from ...primitives.shape import reshape_to, slice_axis
 from ..array import Array
-from ..convert import as_array
+from ..convert import as_array, requested
 from . import cumulative, reductions
-from .promotion import common, inexact, requested, strong
+from .promotion import common, inexact, strong
 from .ufunc import ufunc
 
 # ---- what their methods do ---------------------------------------------------------------------------

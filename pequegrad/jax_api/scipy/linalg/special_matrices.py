@@ -7,7 +7,7 @@ import numpy as np
 
 from ....core.dtype import default_complex, default_float, dt, is_complex
 from ... import numpy as jnp
-from ...numpy.arguments import requested
+from ...convert import requested
 from ..special import comb, gammaln
 
 
