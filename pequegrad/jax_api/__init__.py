@@ -36,6 +36,7 @@ _NAMES = {
         "host_count host_id host_ids live_arrays local_device_count local_devices make_array_from_callback "
         "make_array_from_process_local_data make_array_from_single_device_arrays process_count process_index process_indices"
     ),
+    "ref": "Ref empty_ref free_ref freeze new_ref",
     "shaped": "Shard",
     "device_maps": "pmap shard_map smap",
     "sharding": "NamedSharding P make_mesh reshard set_mesh",

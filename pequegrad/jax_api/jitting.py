@@ -33,6 +33,7 @@ class Jitted(core.jit):
     """A function that runs as one program; its arguments are Arrays. Made by jax_api.jit."""
 
     arrays = True
+    of_values = None  # the function of the values of Refs
 
     def __init__(self, function, *, donate_argnames=(), **options):
         super().__init__(function, **options)
@@ -53,7 +54,35 @@ class Jitted(core.jit):
 
             if collecting():  # what is checked inside is a result of the function that is checkified
                 return self.function(*args, **kwargs)
+        if "pequegrad.jax_api.ref" in sys.modules:
+            from . import ref
+
+            if refs := ref.among((args, kwargs)):
+                return self._call_with(refs, args, kwargs)
         return super()._call(args, kwargs)
+
+    def _call_with(self, refs, args, kwargs):
+        """A call with Refs among the arguments: their values go into the program, and come out as they are in the end."""
+        from . import ref
+
+        if len(refs) != len(set(map(id, refs))):
+            raise ValueError(f"{self.name}: only one reference to a mutable array may be passed as an argument.")
+        if self.of_values is None:
+
+            @functools.wraps(self.function)
+            def of_values(*args, **kwargs):
+                refs = []
+                args, kwargs = ref.refs_of((args, kwargs), refs)
+                return self.function(*args, **kwargs), [r[...] for r in refs]
+
+            self.of_values = Jitted(
+                of_values, static_argnums=tuple(self.static_positions), static_argnames=tuple(self.static_names)
+            )
+        args, kwargs = ref.values_of((args, kwargs))
+        result, values = self.of_values(*args, **kwargs)
+        for one, value in zip(refs, values):
+            one._replace(value)
+        return result
 
     # ---- what jax.stages.Wrapped has -----------------------------------------------------------------------
 

@@ -254,6 +254,7 @@ def _cut(x, steps, reversed):
 _BASIC = {}  # (shape, items, prepare) -> (steps, reversed, shape of the result)
 
 
+@new_handle
 def basic(x, index, prepare=None):
     """x[index] for an index of ints, slices, None and Ellipsis, else None. What to do is remembered for shape and index.
 

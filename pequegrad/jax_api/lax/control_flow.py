@@ -1,6 +1,8 @@
 """Loops, branches and scans of functions that are traced: those of pequegrad.transforms, with Arrays as their arguments."""
 
+import functools
 import operator
+import sys
 
 from ...core.dtype import dt, is_integer
 from ...core.errors import ArgumentError, DtypeError
@@ -176,6 +178,7 @@ def cond(pred, true_fun, false_fun, *operands, operand=_NOT_GIVEN):
 
 
 def _cond(pred, true_fun, false_fun, operands):
+    (true_fun, false_fun), operands = _closed_over((true_fun, false_fun), operands)
     try:
         pred = as_array(pred, "cond")
     except TypeError:
@@ -203,6 +206,7 @@ def switch(index, branches, *operands, operand=_NOT_GIVEN):
     _need_function("switch", *branches)
     if not branches:
         raise ValueError("Empty branch sequence")
+    branches, operands = _closed_over(branches, operands)
     index = as_array(index, "switch")
     if index.shape:
         raise ArgumentError(f"Branch index must be scalar, got shape {index.shape}.")
@@ -213,6 +217,16 @@ def switch(index, branches, *operands, operand=_NOT_GIVEN):
         return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
     with face(True):
         return core.switch(_clamped(index, len(branches)), branches, *operands)
+
+
+def _closed_over(branches, operands):
+    """(branches, operands): functions that are given Refs close over their operands, since Refs are no values."""
+    if "pequegrad.jax_api.ref" in sys.modules:
+        from ..ref import among
+
+        if among(operands):
+            return tuple(functools.partial(branch, *operands) for branch in branches), ()
+    return branches, operands
 
 
 def _clamped(index, n):
