@@ -16,6 +16,7 @@ __version_info__ = (0, 10, 2)
 
 # names by the module that has them; "a:b" is a as b
 _NAMES = {
+    "at": "ds",
     "ad_checkpoint": "checkpoint checkpoint_policies remat",
     "configuration": (
         "allow_f16_reductions array_garbage_collection_guard check_tracer_leaks checking_leaks debug_infs debug_key_reuse debug_nans "

@@ -122,7 +122,61 @@ def getitem(x, index):
         i = 0 if i < 0 else n - 1 if i >= n else i
         return s.reshape(s.slice_axis(x, 0, i, i + 1), shape=x.shape[1:])
     found = indexing.basic(x, index, _readable)
-    return indexing.getitem(*_readable(x, index)) if found is None else found
+    if found is not None:
+        return found
+    if _has_windows(index):
+        part, _, index = _window(x, index)
+        return getitem(part, index)
+    return indexing.getitem(*_readable(x, index))
+
+
+# ---- slices whose start is computed ------------------------------------------------------------------
+
+
+class Slice:
+    """`size` elements from `start` on, an int or an integer array, each `stride`-th: an index made by ds."""
+
+    __slots__ = ("size", "start", "stride")
+
+    def __init__(self, start, size, stride=1):
+        self.start, self.size, self.stride = start, operator.index(size), operator.index(stride)
+        if self.size < 0 or self.stride < 1:
+            raise ValueError(f"ds: the size is {size} and the stride {stride}, which must be at least 0 and 1.")
+
+    def __repr__(self):
+        return f"Slice(start={self.start}, size={self.size}, stride={self.stride})"
+
+
+def ds(start, size=None, stride=None):
+    """An index of `size` elements from `start` on, which may be a traced integer: x[ds(i, 2)] is x[i : i + 2], moved to where
+    it fits. ds(size) begins at 0, ds(None) is everything.
+    """
+    if start is None:
+        return slice(None)
+    start, size = (0, start) if size is None else (start, size)
+    return Slice(start, size, 1 if stride is None else stride)
+
+
+def _has_windows(index):
+    return any(type(item) is Slice for item in (index if type(index) is tuple else (index,)))
+
+
+def _window(x, index):
+    """(the part of x that its Slices take, where it begins, the index of x in that part)"""
+    from .lax import dynamic_slice
+
+    items = list(index) if type(index) is tuple else [index]
+    if any(item is Ellipsis for item in items):
+        (place,) = (k for k, item in enumerate(items) if item is Ellipsis)
+        items[place : place + 1] = [slice(None)] * (x.ndim - sum(map(_consumed, items)))
+    starts, sizes, axis = [np.int32(0)] * x.ndim, list(x.shape), 0
+    for k, item in enumerate(items):
+        if type(item) is Slice:
+            extent = (item.size - 1) * item.stride + 1 if item.size else 0
+            starts[axis], sizes[axis] = item.start, extent
+            items[k] = slice(None, None, item.stride)
+        axis += _consumed(item)
+    return dynamic_slice(x, starts, sizes), starts, tuple(items)
 
 
 def _readable(x, index):
@@ -148,6 +202,11 @@ def _mode(mode, known):
 def _updated(x, index, values, combine, mode, unique, wrap):
     from .numpy.creation import asarray
 
+    if _has_windows(index):
+        from .lax import dynamic_update_slice
+
+        part, starts, index = _window(x, index)
+        return dynamic_update_slice(x, _updated(part, index, values, combine, mode, unique, wrap), starts)
     mode = _mode(mode, _WRITE)
     dtype, weak_type, shape = x.dtype, x.weak_type, x.shape
     x, values = arithmetic.promoted(x, asarray(values))
@@ -211,6 +270,11 @@ class IndexedAt:
     def get(self, *, indices_are_sorted=False, unique_indices=False, mode=None, fill_value=None, out_sharding=None,
             wrap_negative_indices=True):  # fmt: skip
         """x[index]"""
+        if _has_windows(self.index):
+            part, _, index = _window(self.array, self.index)
+            return IndexedAt(part, index).get(
+                mode=mode, fill_value=fill_value, wrap_negative_indices=wrap_negative_indices
+            )
         mode = _mode(mode, _READ)
         x, index = prepared(self.array, self.index, clamp=mode == "clip", wrap=wrap_negative_indices)
         fill_value = fill_value.item() if hasattr(fill_value, "item") else fill_value

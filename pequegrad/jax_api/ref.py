@@ -2,6 +2,9 @@
 
 A Ref holds a handle on an array, and a write gives that handle a new value. Transforms and control flow thread handles that are
 changed within them, so that traced functions may read and write Refs that they close over, are given, or make themselves.
+
+Differences from JAX: Refs are no arguments of vmap, nor xs of scan (both raise); ref.at[index] works outside of kernels, too, and a
+derivative may go through a write to a Ref from outside, where JAX raises. In a Jaxpr there are no Refs, only their values.
 """
 
 import numpy as np
@@ -71,6 +74,11 @@ class Ref:
     sharding = property(lambda self: self._array.sharding)
     aval = property(lambda self: AbstractRef(shaped(self._array._node.aval)), doc="Its type.")
 
+    @property
+    def at(self):
+        """ref.at[index]: that part of it as a Ref, through which it is read and written."""
+        return _At(self)
+
     def __getitem__(self, index):
         return get(self, index)
 
@@ -93,12 +101,36 @@ class Ref:
         raise TypeError("A Ref has no truth value: ask its value, ref[...].")
 
     def __repr__(self):
-        return "Ref" + repr(self._array).removeprefix("Array")
+        return type(self).__name__ + repr(self._array).removeprefix("Array")
 
     def _replace(self, array):
         if state.frame is not None:
             note_captures((self._array,))
         set_state(self._array, array)
+
+
+class _At:
+    __slots__ = ("ref",)
+
+    def __init__(self, ref):
+        self.ref = ref
+
+    def __getitem__(self, index):
+        return View(self.ref, _checked(self.ref, index))
+
+
+class View(Ref):
+    """A part of a Ref: ref.at[index]."""
+
+    __slots__ = ("index", "ref")
+
+    def __init__(self, ref, index):
+        self.ref, self.index = ref, index
+
+    _array = property(lambda self: get(self.ref, self.index))
+
+    def _replace(self, array):
+        swap(self.ref, self.index, array)
 
 
 def new_ref(init_val, *, memory_space=None, kind=None):

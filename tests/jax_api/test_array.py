@@ -24,6 +24,9 @@ v[7]; v[-7]; v[-1]; v[np.int64(7)]; v[jnp.array(7)]; v[jnp.array([7, -7, -1])]; 
 v[([],)]; v[jnp.array([2], dtype=jnp.int16)]; v[jnp.uint8(3)]; x[jnp.array([255, 1], dtype=jnp.uint8)]; v[range(2)]
 v[1.0]; v[np.float32(1)]; v[jnp.array(1.0)]; v[[0, 1]]; v[[]]; v[np.array([])]; v["a"]; x[{"a": 1}]; x[:, jnp.array([1.0])]
 v[True]; v[False]; v[jnp.array(True)]; x[True, 0]; x[0, True]; x[..., True]; x[np.array(["a"])]; v[jnp.array([0, 1]), ...]
+x[jax.ds(1, 1)]; x[:, jax.ds(jnp.int32(1), 2)]; x[..., jax.ds(2, 2)]; x[0, jax.ds(0, 2, 2)]; v[jax.ds(2)]; v[jax.ds(None)]; v[jax.ds(-2, 2)]
+v[jax.ds(0, 6)]; v[jax.ds(1, 0)]; x[jnp.array([0, 1]), jax.ds(1, 2)]; x[None, jax.ds(0, 1)]; jax.jit(lambda i: v[jax.ds(i, 2)])(1)
+jax.vmap(lambda i: v[jax.ds(i, 2)])(jnp.arange(3)); v.at[jax.ds(1, 2)].set(9); v.at[jax.ds(1, 2)].get(); x.at[:, jax.ds(1, 2)].add(1.0)
 v[2**40]; v[-(2**40)]; x[0, 2**40]; x[None, ..., None]; x[..., ...]; x[0, 0, 0]; x[0, 0, 0, ...]; x[None]; x[()]; x[...]; x[0][1][None, ...]; x[0:5, 1]
 v[mask]; v[np.array(mask)]; v[mask[:3]]; v[mask[:3][:, None]]; x[jnp.array([[True, False, True], [False, True, True]])]
 x[jnp.array([True, False]), 1]; x[:, jnp.array([True, False, True])]; x[np.ones((2, 3), bool)]; x[jnp.zeros((3, 3), bool)]
