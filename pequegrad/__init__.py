@@ -97,7 +97,7 @@ from .ops.arithmetic import (
 from .ops.creation import as_tensor
 from .ops.indexing import one_hot, take_along_axis
 from .ops.linalg import cross, dot, inner, kron, matmul, outer, tensordot, vdot
-from .ops.random import manual_seed, random_key
+from .ops.random import get_rng_state, manual_seed, random_key, set_rng_state
 from .ops.reductions import (
     all,
     any,

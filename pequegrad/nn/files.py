@@ -1,5 +1,7 @@
 """Model files: safetensors, which hold arrays under names and nothing that could run."""
 
+import json
+
 import numpy as np
 
 from ..core import dtype as dtypes
@@ -7,22 +9,40 @@ from ..core.errors import MissingPackageError, ModelFileError
 from ..core.files import write_atomically
 
 
-def write_safetensors(path, tensors):
-    """Writes a dict from names to NumPy arrays; the file appears whole or not at all."""
-    write_atomically(path, _safetensors().numpy.save(tensors, {"format": "pequegrad"}))
+def write_safetensors(path, tensors, metadata=None):
+    """Writes a dict from names to NumPy arrays, and one of texts; the file appears whole or not at all."""
+    write_atomically(path, _safetensors().numpy.save(tensors, metadata or {"format": "pequegrad"}))
 
 
 def read_safetensors(path):
     """A dict from names to NumPy arrays with the contents of a safetensors file."""
+    return parse_safetensors(read_bytes(path), path)
+
+
+def read_bytes(path):
+    """The contents of a file; ModelFileError if it cannot be read."""
     try:
         with open(path, "rb") as file:
-            data = file.read()
+            return file.read()
     except OSError as error:
         raise ModelFileError(
             f"Cannot read the model file: {error.strerror}.",
             where=path,
             fix="check the path; model.save(path) writes such a file.",
         ) from None
+
+
+def metadata_of(data, path):
+    """The texts in the header of a safetensors file that parse_safetensors has accepted."""
+    try:
+        found = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f"Not a whole safetensors file: {error}.", where=path) from None
+    return found
+
+
+def parse_safetensors(data, path):
+    """A dict from names to NumPy arrays from the bytes of a safetensors file; `path` for messages."""
     package = _safetensors()
     try:
         entries = package.deserialize(data)
