@@ -13,6 +13,8 @@ import pytest
 import pequegrad.jax_api as pj
 import pequegrad.jax_api.numpy as jnp
 
+from .agreement import agree
+
 INF, NAN = np.inf, np.nan
 XFAILS = Path(__file__).with_name("array_api_xfails.txt").read_text()
 
@@ -69,6 +71,42 @@ def test_expm1_has_exps_values_where_x_is_not_finite(dtype):
         mirrored = np.asarray(jnp.expm1(z.conj()))
     known = ~np.isnan(found.imag) & ~np.isnan(z.imag)
     np.testing.assert_array_equal(np.signbit(mirrored.imag[known]), ~np.signbit(found.imag[known]))
+
+
+# ---- corners that its generated cases found ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "shape, of_mask",
+    [((0, 1), (0, 0)), ((2, 3), (0,)), ((2, 3), (2, 0)), ((2, 3), (0, 3)), ((2,), (0,)), ((2, 3), (0, 2))],
+)
+def test_masks_without_elements_fit_any_size(shape, of_mask):
+    """As in NumPy and JAX; the last case is refused for its other axis."""
+    x, mask = np.ones(shape, "f4"), np.zeros(of_mask, bool)
+    agree(lambda jax, x: x[mask], x, modes=("eager",))
+    agree(lambda jax, x: x.at[mask].set(3), x, modes=("eager", "jit"))
+
+
+@pytest.mark.parametrize("x64", (False, True))
+@pytest.mark.parametrize("k", (2**31 - 2, 2**33, 2**63, 2**70, True))
+def test_diagonals_far_beyond_the_corners(k, x64):
+    """They are empty; what fits no array is refused by some of the functions, as in JAX."""
+    x = np.arange(1, 7, dtype="f4").reshape(2, 3)
+    with jax.enable_x64(x64), pj.config.temporarily("jax_enable_x64", x64):
+        for sign in (1, -1):
+            agree("numpy.eye", 2, 3, k=sign * k)
+            if k is True or k == 2**63:  # JAX refuses True, and takes 2**63 as 2**63 - 1 for triu alone
+                continue
+            for name in ("tril", "triu", "trace"):
+                agree(f"numpy.{name}", x, sign * k, modes=("eager", "jit"))
+
+
+def test_the_offset_of_a_trace_is_an_integer_of_any_dtype():
+    x = np.arange(9, dtype="f4").reshape(3, 3)
+    for offset in (np.array(1), np.array(-2, "i1"), np.array([1]), np.array(1.0, "f4"), np.array(True)):
+        agree("numpy.trace", x, offset, modes=("eager", "jit"))
+    with jax.enable_x64(True), pj.config.temporarily("jax_enable_x64", True):
+        agree("numpy.trace", x, np.array(2**32), modes=("eager", "jit"))
 
 
 # ---- what stays different, since it is so in JAX -----------------------------------------------------------
