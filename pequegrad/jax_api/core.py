@@ -6,12 +6,12 @@ import numpy as np
 
 from ..core.node import LINEAR, TRACKED, state
 from ..core.tensor import Tensor
-from .jaxprs import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Primitive, Var, eval_jaxpr, jaxpr_as_fun
+from .jaxprs import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var, eval_jaxpr, jaxpr_as_fun
 from .jaxprs import typeof as get_aval
-from .shaped import ShapedArray
+from .shaped import AbstractValue, ShapedArray
 
 __all__ = [
-    "ClosedJaxpr", "Jaxpr", "JaxprEqn", "Literal", "Primitive", "ShapedArray", "Tracer", "Var", "ensure_compile_time_eval",
+    "AbstractValue", "ClosedJaxpr", "Jaxpr", "JaxprEqn", "Literal", "ShapedArray", "Tracer", "Var", "ensure_compile_time_eval",
     "eval_context", "eval_jaxpr", "get_aval", "is_concrete", "jaxpr_as_fun", "max_dim", "min_dim", "valid_jaxtype",
 ]  # fmt: skip
 

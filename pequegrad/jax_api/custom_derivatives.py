@@ -17,7 +17,7 @@ from ..transforms.gradients import FLOAT0
 from ..transforms.trace import trace
 from ..transforms.tree import flatten
 from .convert import as_array, to_array
-from .shaped import ShapedArray
+from .jaxprs import primitive_named, shaped
 
 __all__ = [
     "CustomVJPPrimal", "SymbolicZero", "closure_convert", "custom_gradient", "custom_jvp", "custom_vjp",
@@ -54,19 +54,7 @@ def zero_from_primal(val, symbolic_zeros=False):
 
 
 def _tangent_aval(aval):
-    return ShapedArray(aval.shape, aval.dtype, aval.weak_type) if is_inexact(aval.dtype) else _Float0(aval.shape)
-
-
-class _Float0:
-    """The type of tangents of integers."""
-
-    dtype, weak_type = FLOAT0, False
-
-    def __init__(self, shape):
-        self.shape, self.ndim, self.size = shape, len(shape), int(np.prod(shape))
-
-    def __repr__(self):
-        return f"float0{list(self.shape)}"
+    return shaped(aval).to_tangent_aval()
 
 
 def _zero(aval):
@@ -242,3 +230,10 @@ def linear_call(fun, fun_transpose, residual_args, linear_args):
 
     call.defvjp(forward, lambda residual, ct: (None, fun_transpose(residual, ct)))
     return call(residual_args, linear_args)
+
+
+def __getattr__(name):
+    """custom_jvp_call_p, custom_vjp_call_p: the equations of Jaxprs that follow what such a function computes."""
+    if name in ("custom_jvp_call_p", "custom_vjp_call_p"):
+        return primitive_named(name[:-2])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,6 +12,8 @@ from ..transforms.debug import run_op_by_op
 from ..transforms.signatures import signature
 from . import configuration
 from .configuration import config
+from .convert import current_device
+from .private import about_to_compile
 
 __all__ = ["clear_caches", "jit"]
 
@@ -46,6 +48,10 @@ class Jitted(core.jit):
         with face(True):  # trees as JAX has them
             key, traced, static = super()._key(args, kwargs)
         return (*key, config.jax_enable_x64), traced, static
+
+    def _compile(self, key, leaves, static):
+        about_to_compile(current_device())
+        return super()._compile(key, leaves, static)
 
     def _call(self, args, kwargs):
         if "pequegrad.jax_api.experimental.checkify" in sys.modules:
