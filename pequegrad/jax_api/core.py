@@ -25,6 +25,20 @@ class Tracer(metaclass=_TracerType):
     """isinstance(x, Tracer): x is an Array of a function that is being traced or differentiated."""
 
 
+class Trace:
+    """What traces or differentiates functions. There is one object, `trace`: main, by which libraries tell them apart, is it."""
+
+    main = property(lambda self: self, doc="This.")
+
+
+trace = Trace()
+
+
+def find_top_trace(_):
+    """What is at work here."""
+    return trace
+
+
 def is_traced(x):
     """True for an Array that has no value yet because its function is being traced, or whose derivative is being taken."""
     node = x._node
@@ -58,13 +72,12 @@ def min_dim(d1, d2):
 @contextlib.contextmanager
 def ensure_compile_time_eval():
     """Context manager: what is computed inside of values that are known is computed while the function is traced."""
-    frame, outside, mask = state.frame, state.open, state.flags_mask
-    frames = state.gradient_frames
-    state.frame, state.open, state.flags_mask, state.gradient_frames = None, 0, ~0, 0
+    saved = state.frame, state.open, state.flags_mask
+    state.frame, state.open, state.flags_mask = None, state.gradient_frames, ~0
     try:
         yield
     finally:
-        state.frame, state.open, state.flags_mask, state.gradient_frames = frame, outside, mask, frames
+        state.frame, state.open, state.flags_mask = saved
 
 
 eval_context = ensure_compile_time_eval

@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dtype import is_inexact
+from ..core.dtype import FLOAT0, is_inexact
 from ..core.errors import ArgumentError
 from ..core.node import TRACKED, face, state
 from ..primitives.held import zeros
 from ..transforms import custom as core
 from ..transforms import graphs
 from ..transforms.control_flow import Closure
-from ..transforms.gradients import FLOAT0
 from ..transforms.trace import trace
 from ..transforms.tree import flatten
 from .convert import as_array, to_array
@@ -80,6 +79,10 @@ class _Custom:
     def zero(self, aval):
         """What the user's rules get for a tangent or cotangent that is zero."""
         return SymbolicZero(_tangent_aval(aval)) if self.symbolic_zeros else _zero(aval)
+
+    def is_zero(self, tangent):
+        """True for what the user's rules return to say that a tangent or cotangent is zero."""
+        return tangent is None or isinstance(tangent, SymbolicZero)
 
 
 class custom_jvp(_Custom, core.custom_jvp):

@@ -9,7 +9,7 @@ from operator import index
 
 import numpy as np
 
-from ..core.dtype import is_inexact
+from ..core.dtype import FLOAT0, is_inexact
 from ..core.errors import ArgumentError, DtypeError, ShapeError
 from ..core.node import TRACKED, GradientFrame, face, state
 from ..core.tensor import Tensor, without_history, wrap
@@ -18,7 +18,6 @@ from ..primitives.elementwise import convert
 from ..primitives.shape import filled_like, reshape, slice_axis, zeros_like
 from ..transforms import gradients
 from ..transforms.derivative import backward, forward
-from ..transforms.gradients import FLOAT0
 from ..transforms.jacobians import basis
 from ..transforms.tree import flatten, flatten_until
 from ..transforms.vmap import vmap

@@ -73,7 +73,7 @@ class Literal:
 class Primitive:
     """The operation of an equation, one object for each name. Those that are jax.lax's, too, are there: jax.lax.add_p."""
 
-    def __init__(self, name, of=None):
+    def __init__(self, name, of):
         self.name, self.of = name, of
 
     def __repr__(self):

@@ -4,7 +4,6 @@ import math
 from typing import Any, NamedTuple
 
 from ..core import dtype as dtypes
-from ..transforms.gradients import FLOAT0
 
 
 class AbstractValue:
@@ -20,7 +19,7 @@ class ShapedArray(AbstractValue):
 
     def __init__(self, shape, dtype, weak_type=False, *, sharding=None):
         self.shape, self.weak_type = tuple(shape), bool(weak_type)
-        self.dtype = FLOAT0 if dtype == FLOAT0 else dtypes.canonical(dtype)
+        self.dtype = dtype if dtype == dtypes.FLOAT0 else dtypes.canonical(dtype)
 
     @property
     def ndim(self):
@@ -41,7 +40,7 @@ class ShapedArray(AbstractValue):
 
     def to_tangent_aval(self):
         """The type of its tangents: float0 for integers."""
-        return self if dtypes.is_inexact(self.dtype) else self.update(dtype=FLOAT0)
+        return self if dtypes.is_inexact(self.dtype) else self.update(dtype=dtypes.FLOAT0)
 
     to_ct_aval = to_tangent_aval
 
@@ -64,7 +63,7 @@ class ShapedArray(AbstractValue):
 
     def str_short(self, short_dtypes=False, mesh_axis_types=False):
         """ "float32[2,3]", or "f32[2,3]"."""
-        name = "float0" if self.dtype == FLOAT0 else self.dtype.name
+        name = "float0" if self.dtype == dtypes.FLOAT0 else self.dtype.name
         if short_dtypes:
             for long, short in (("bfloat", "bf"), ("float", "f"), ("uint", "u"), ("int", "i"), ("complex", "c")):
                 name = name.replace(long, short)

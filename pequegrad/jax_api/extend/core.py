@@ -3,12 +3,12 @@
 import weakref
 
 from ...core.node import state
-from ..core import valid_jaxtype
+from ..core import find_top_trace, valid_jaxtype
 from ..jaxprs import ClosedJaxpr, DropVar, Jaxpr, JaxprEqn, Literal, Var, jaxpr_as_fun
 from .primitive import Primitive
 
 __all__ = [
-    "ClosedJaxpr", "DropVar", "Jaxpr", "JaxprEqn", "Literal", "Primitive", "Var", "get_opaque_trace_state", "jaxpr_as_fun",
+    "ClosedJaxpr", "DropVar", "Jaxpr", "JaxprEqn", "Literal", "Primitive", "Var", "find_top_trace", "get_opaque_trace_state", "jaxpr_as_fun",
     "jaxprs_in_params", "mapped_aval", "subjaxprs", "unmapped_aval", "valid_jaxtype",
 ]  # fmt: skip
 

@@ -56,6 +56,7 @@ class Primitive:
             outs = self._listed(self.impl(*arrays, **params))
             call = lambda values: outs
         else:
+            self.abstract_eval(*[shaped(x._node.aval) for x in arrays], **params)
             function = mlir.function_of(self)
             call = lambda values: list(function(*values, **params))
         return trace("primitive", self.name, [x._node.aval for x in arrays], call)[0]

@@ -6,15 +6,15 @@ cotangents, *args, **params) -> a cotangent for each argument; linear arguments 
 
 import functools
 
-from ...core.node import make_aval
-
+from ...core.node import TRACKED, make_aval, state
+from ...core.tensor import Tensor
 from ...primitives.held import zeros
 from ..convert import current_device, to_array
 from ..numpy import add
 from ..tree_util import register_pytree_node
 
 __all__ = [
-    "UndefinedPrimal", "Zero", "add_jaxvals", "add_tangents", "defbilinear", "defjvp", "deflinear", "deflinear2",
+    "JVPTracer", "UndefinedPrimal", "Zero", "add_jaxvals", "add_tangents", "defbilinear", "defjvp", "deflinear", "deflinear2",
     "instantiate_zeros", "is_undefined_primal", "primitive_jvps", "primitive_transposes", "zeros_like_aval",
 ]  # fmt: skip
 
@@ -51,6 +51,15 @@ class UndefinedPrimal(_OfType):
 
 for _kind in (Zero, UndefinedPrimal):
     register_pytree_node(_kind, lambda x: ((), x.aval), lambda aval, _, kind=_kind: kind(aval))
+
+
+class _TracerType(type):
+    def __instancecheck__(cls, x):
+        return isinstance(x, Tensor) and bool(state.gradient_frames and x._node.flags & TRACKED)
+
+
+class JVPTracer(metaclass=_TracerType):
+    """isinstance(x, JVPTracer): a derivative of x may be asked for."""
 
 
 def is_undefined_primal(x):
@@ -94,9 +103,7 @@ def defjvp(primitive, *jvprules):
 
     def jvp(primals, tangents, **params):
         out = primitive.bind(*primals, **params)
-        terms = [
-            rule(t, *primals, **params) for rule, t in zip(jvprules, tangents) if rule and not isinstance(t, Zero)
-        ]
+        terms = [rule(t, *primals, **params) for rule, t in zip(jvprules, tangents) if rule and not isinstance(t, Zero)]
         return out, functools.reduce(add_tangents, terms, _zero_of(out))
 
     primitive_jvps[primitive] = jvp

@@ -4,10 +4,17 @@ primitive_batchers[p]: rule(args, axes, **params) -> (results, axes of them), an
 axis_primitive_batchers[p]: rule(size, name, trace type, args, axes, **params).
 """
 
-from ..numpy import expand_dims, moveaxis, ndim
 from ..numpy import broadcast_to as _broadcast_to
+from ..numpy import expand_dims, moveaxis, ndim
 
-__all__ = ["axis_primitive_batchers", "bdim_at_front", "defbroadcasting", "defvectorized", "not_mapped", "primitive_batchers"]
+__all__ = [
+    "axis_primitive_batchers",
+    "bdim_at_front",
+    "defbroadcasting",
+    "defvectorized",
+    "not_mapped",
+    "primitive_batchers",
+]
 
 primitive_batchers, axis_primitive_batchers = {}, {}
 not_mapped = None
