@@ -6,7 +6,6 @@ AttributeError, as it does of a JAX that has moved the name.
 
 import importlib
 import importlib.machinery
-import sys
 import types
 from typing import Any
 
@@ -43,14 +42,17 @@ _NAMES = {
 }
 
 
+_made = {}  # the modules that somebody has imported
+
+
 def module(name):
     """The module jax._src (for "_src") or one of its modules ("_src.core"); None if it is not here."""
     _, _, rest = name.partition(".")
     if rest and rest not in _NAMES:
         return None
-    if f"jax.{name}" in sys.modules:
-        return sys.modules[f"jax.{name}"]
-    made = types.ModuleType(f"jax.{name}", "Names that are private to JAX: see pequegrad.jax_api.private.")
+    if rest in _made:
+        return _made[rest]
+    made = _made[rest] = types.ModuleType(f"jax.{name}", "Names that are private to JAX: see pequegrad.jax_api.private.")
     made.__spec__ = importlib.machinery.ModuleSpec(made.__name__, None, is_package=not rest)
     if rest:
         names = _NAMES[rest]
@@ -95,9 +97,8 @@ def backend_compile_and_load(backend, *args, **kwargs):
 
 def about_to_compile(device):
     """Calls what stands in the place of backend_compile_and_load now, for a function that is jitted outside of others."""
-    compiler = sys.modules.get("jax._src.compiler")
-    if compiler is not None and state.frame is None:
-        compiler.backend_compile_and_load(device)
+    if "compiler" in _made and state.frame is None:
+        _made["compiler"].backend_compile_and_load(device)
 
 
 def api_boundary(fun, **options):
