@@ -54,6 +54,9 @@ class DtypeNamespace:
 dt = DtypeNamespace()
 
 
+FLOAT0 = np.dtype([("float0", np.void, 0)])  # JAX's dtype of tangents and cotangents of integers: no information
+
+
 class KeyDtype:
     """The dtype of random keys (`key.dtype` in jax_api), 64 bits each: no number, but indexed, joined, selected and compared."""
 

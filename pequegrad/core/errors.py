@@ -8,13 +8,13 @@ import linecache
 import os
 import sys
 
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+hidden_paths = [os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep]  # where code is not the user's
 
 
 def user_line():
-    """The innermost line outside this package, as 'file.py:12 in f:   code', or '' if there is none."""
-    frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+    """The innermost line of the user's code, as 'file.py:12 in f:   code', or '' if there is none."""
+    frame, hidden = sys._getframe(1), tuple(hidden_paths)
+    while frame is not None and frame.f_code.co_filename.startswith(hidden):
         frame = frame.f_back
     if frame is None:
         return ""

@@ -150,6 +150,13 @@ class Array(Tensor):
         return self.dtype.itemsize
 
     @property
+    def _trace(self):
+        """What equinox asks of an Array that is differentiated."""
+        from .core import trace
+
+        return trace
+
+    @property
     def aval(self):
         """Shape, dtype and weak type as an object of their own."""
         from .shaped import ShapedArray

@@ -9,16 +9,15 @@ from operator import index
 
 import numpy as np
 
-from ..core.dtype import is_inexact
+from ..core.dtype import FLOAT0, is_inexact
 from ..core.errors import ArgumentError, DtypeError, ShapeError
-from ..core.node import TRACKED, GradientFrame, face, state
+from ..core.node import ARRAY, LINEAR, TRACKED, GradientFrame, face, placeholder_node, state
 from ..core.tensor import Tensor, without_history, wrap
 from ..primitives.control import identity
 from ..primitives.elementwise import convert
 from ..primitives.shape import filled_like, reshape, slice_axis, zeros_like
 from ..transforms import gradients
 from ..transforms.derivative import backward, forward
-from ..transforms.gradients import FLOAT0
 from ..transforms.jacobians import basis
 from ..transforms.tree import flatten, flatten_until
 from ..transforms.vmap import vmap
@@ -215,6 +214,8 @@ def linearize(fun, *primals, has_aux=False):
     _check_callable("linearize", fun)
     with face(True):
         point = _Point("linearize", fun, primals, has_aux)
+        # rules run now, as in JAX: some tell their library which results depend on the arguments
+        point.tangents([wrap(placeholder_node(x._node.aval, LINEAR | ARRAY)) for x in point.leaves])
         outs = point.out_structure.unflatten([identity(x) for x in point.outs])
 
     def push(*tangents):

@@ -133,8 +133,8 @@ def _take_effect(node):
     """A node with effects runs now, or, inside a traced function, whenever the graph does."""
     if not node.spec.primitive.effects(**node.spec.params):
         return
-    if state.frame is not None:
-        state.frame.effects.append(node)
+    if node.frame is not None:
+        node.frame.effects.append(node)
     else:
         evaluate((node,))
 

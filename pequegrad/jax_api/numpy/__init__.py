@@ -22,6 +22,7 @@ from .comparisons import *  # noqa: F403
 from .creation import *  # noqa: F403
 from .cumulative import *  # noqa: F403
 from .data_types import *  # noqa: F403
+from .data_types import NAMED_TYPES, named_type
 from .diagonals import *  # noqa: F403
 from .elementwise import *  # noqa: F403
 from .files import *  # noqa: F403
@@ -48,4 +49,6 @@ _SUBMODULES = ("fft", "linalg")
 def __getattr__(name):
     if name in _SUBMODULES:
         return importlib.import_module(f"{__name__}.{name}")
+    if name in NAMED_TYPES:
+        return named_type(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,5 +1,6 @@
 """dtypes and what is asked of them: scalar types, the tree of dtypes, promotion, finfo, casts; constants; how arrays are printed."""
 
+import functools
 import math
 import warnings
 
@@ -47,6 +48,29 @@ def _scalar_type(name):
     return ScalarType(
         name, (), {"__module__": "pequegrad.jax_api.numpy", "__doc__": f"Arrays of dtype {name}: {name}(x) makes one."}
     )
+
+
+class NamedType(ScalarType):
+    """The class of jnp.float8_e5m2 and its kin, which libraries name: there are no Arrays of them, functions refuse to make such."""
+
+    @property
+    def dtype(cls):
+        """The dtype of ml_dtypes."""
+        import ml_dtypes
+
+        return np.dtype(getattr(ml_dtypes, cls.__name__))
+
+    __numpy_dtype__ = dtype
+
+
+NAMED_TYPES = ("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz")
+
+
+@functools.cache
+def named_type(name):
+    """One of NAMED_TYPES."""
+    about = "Only the name of a dtype: there are no Arrays of it."
+    return NamedType(name, (), {"__module__": "pequegrad.jax_api.numpy", "__doc__": about})
 
 
 _TYPES = {name: _scalar_type(name) for name in dtypes.NAMES}
@@ -133,7 +157,7 @@ def isdtype(dtype, kind):
 def finfo(dtype):
     """The limits of a floating or complex dtype: eps, max, tiny ... ValueError for other dtypes."""
     found = np.dtype(getattr(dtype, "dtype", dtype))
-    if found.name != "bfloat16":
+    if found.name != "bfloat16" and found.name not in NAMED_TYPES:
         return np.finfo(found)
     import ml_dtypes
 
