@@ -7,6 +7,7 @@ import numpy as np
 from ...core import dtype as dtypes
 from ...ops.arithmetic import floating, promoted
 from ...primitives.elementwise import convert_to
+from ..configuration import config
 from ..convert import SCALARS, as_array, canonical, operand
 
 _PLAIN = {
@@ -18,6 +19,10 @@ def common(name, *args):
     """The arguments of the function `name` as Arrays of their common dtype; numbers take it at no cost."""
     if len(args) == 1:
         return [as_array(args[0], name)]
+    if config.jax_numpy_rank_promotion != "allow":
+        from ..rank_promotion import check_arguments
+
+        check_arguments(name, args)
     found = [operand(x, name, i) for i, x in enumerate(args)]
     if all(type(x) in SCALARS for x in found):
         found[0] = as_array(found[0], name)
