@@ -51,7 +51,7 @@ def test_jet(order):
 def _jet_of(root, module, program, x, series, scaled):
     try:
         return module.jet(lambda x: program(root, x), (x,), series, factorial_scaled=scaled)
-    except NotImplementedError:  # JAX has no rule for some
+    except (NotImplementedError, KeyError):  # JAX has no rule for some
         if root is jax:
             return None
         raise
@@ -166,15 +166,19 @@ def test_checks_with_gradients_and_repeated_calls():
 
         return m.lax.scan(step, 1.0, x)[0]
 
-    for root, checkify in BOTH:
-        checked = root.jit(checkify.checkify(root.grad(lambda x: f(root, checkify, x))))  # noqa: B023
-        for sign in (1, -1, 1, -1):  # what one call finds is not there in the next
-            error, gradient = checked(root.numpy.asarray(sign * X))
+    checkify = pj.experimental.checkify
+    for call in (
+        pj.grad,
+        pj.value_and_grad,
+    ):  # JAX loses the check of a function of which only the gradient is asked for
+        checked = pj.jit(checkify.checkify(call(lambda x: f(pj, checkify, x))))
+        for sign in (1, -1) * 4:  # what one call finds is not there in the next
+            error, found = checked(pj.numpy.asarray(sign * X))
             assert (error.get() is None) == (sign > 0)
-            np.testing.assert_allclose(gradient, [1.35, 0.45, 0.75], rtol=1e-5)
+            np.testing.assert_allclose(found if call is pj.grad else found[1], [1.35, 0.45, 0.75], rtol=1e-5)
+    for root, checkify in BOTH:
         mapped = root.vmap(checkify.checkify(lambda x: f(root, checkify, x)))  # noqa: B023
         error, _ = mapped(root.numpy.asarray(np.stack([X, -X, X])))
         assert error.get() == "at mapped index 1: bad -0.5 (`check` failed)"
     with pytest.raises(NotImplementedError, match="vmap"):
-        checkify = pj.experimental.checkify
-        checkify.checkify(pj.vmap(lambda x: checkify.check(x > 0, "bad")))(X)
+        pj.experimental.checkify.checkify(pj.vmap(lambda x: pj.experimental.checkify.check(x > 0, "bad")))(X)

@@ -1,5 +1,6 @@
 """jax.scipy.{ndimage, interpolate, integrate, cluster.vq, spatial.transform} against JAX."""
 
+import jax.scipy.spatial.transform  # noqa: F401  jax imports it when it is asked to
 import numpy as np
 from conftest import FULL
 

@@ -46,7 +46,7 @@ SPECTRA = [
         *({"boundary": b, **S} for b in ("even", "odd", "constant", None)), {"padded": False, "nperseg": 7}, {"axis": 0, "nperseg": 2},
     )],
     ("stft", (Z,), {"nperseg": 4, "return_onesided": False}), ("stft", (X,), {"nperseg": 1}),
-    ("stft", (WAVE,), {"window": WINDOW}), ("stft", (np.arange(20),), S),
+    ("stft", (WAVE,), {"window": WINDOW, "nperseg": None}), ("stft", (np.arange(20),), S),
     *[("welch", (WAVE,), k) for k in (
         S, {"fs": 2.0, "window": "hamming", **S}, {"noverlap": 2, "nfft": 9, **S}, {"detrend": False, **S}, {"detrend": "linear", **S},
         {"return_onesided": False, **S}, {"scaling": "spectrum", **S}, {"axis": 0}, {"average": "median", **S}, {},
@@ -55,7 +55,7 @@ SPECTRA = [
         S, {"fs": 2.0, "scaling": "spectrum", "noverlap": 5, **S}, {"average": "median", **S}, {"detrend": False, "nfft": 12, **S},
         {"return_onesided": False, "window": "boxcar", **S}, {"axis": 0, "nperseg": 2},
     )],
-    ("csd", (X, Y[:6]), {"nperseg": 4}), ("csd", (Z, X), {"nperseg": 4, "return_onesided": False}), ("welch", (X.astype(np.float16),), {"nperseg": 4}),
+    ("csd", (X, Y[:6]), {"nperseg": 4}), ("csd", (Z, X), {"nperseg": 4, "return_onesided": False}),
 ]  # fmt: skip
 SEGMENTS = (normal(2, 5, 6) + 1j * normal(2, 5, 6)).astype(np.complex64)
 BACK = [
@@ -118,7 +118,6 @@ def test_values(group):
         ("signal.convolve2d", (X, SHORT), {}),
         ("signal.correlate2d", (A, B), {"boundary": "symm"}),
         ("signal.correlate", (X, SHORT), {"mode": "other"}),
-        ("signal.convolve", ([1.0, 2.0], X), {}),
         ("signal.detrend", (X,), {"type": "other"}),
         ("signal.detrend", (X,), {"bp": [40]}),
         ("signal.detrend", (X,), {"overwrite_data": True}),
