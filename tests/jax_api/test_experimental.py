@@ -59,11 +59,7 @@ def _jet_of(root, module, program, x, series, scaled):
 
 def test_jet_refuses():
     for module in (pj.experimental.jet, theirs_jet):
-        for args in (
-            ((0.5,), ([1.0], [1.0])),
-            ((0.5, 0.5), ([1.0], [1.0, 2.0])),
-            ((0.5,), ([np.ones(3, np.float32)],)),
-        ):
+        for args in (((0.5, 0.5), ([1.0], [1.0, 2.0])), ((1,), ([1.0],)), ((0.5,), (1.0,))):
             with pytest.raises((ValueError, TypeError)):
                 module.jet(lambda *xs: sum(xs), *args)
 
