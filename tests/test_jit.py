@@ -9,6 +9,7 @@ import pytest
 
 import pequegrad as pg
 from pequegrad import nn, optim
+from pequegrad.transforms.tree import flatten
 
 
 def counted(function):
@@ -227,6 +228,21 @@ def test_nested(tensor):
     assert outer(tensor(3.0)).item() == 14
     assert pg.jit(lambda x: pg.vmap(inner)(x))(tensor([1.0, 2.0])).numpy().tolist() == [2, 4]
     assert pg.vmap(outer)(tensor([1.0, 2.0])).numpy().tolist() == [6, 10]
+
+
+def test_results_keep_their_structure_at_every_call(tensor):
+    structures = [
+        lambda x: ((x, x + 1), x * 2),
+        lambda x: [[x], x + 1],
+        lambda x: (x, None),
+        lambda x: ({"a": x}, x),
+        lambda x: [x, x + 1],
+    ]
+    for structure in structures:
+        f, x = pg.jit(structure), tensor([1.0])
+        expected = flatten(structure(x))[1]
+        for _ in range(9):  # calls are answered in several ways: see straight.py
+            assert flatten(f(x))[1] == expected
 
 
 def test_results_that_are_arguments_constants_or_repeated(tensor):

@@ -125,6 +125,10 @@ class GradientError(PequegradError, ValueError):
     """A derivative that does not exist or can no longer be computed."""
 
 
+class NoDerivativeError(GradientError, NotImplementedError):
+    """The derivative of an operation that has none, or of which none is known."""
+
+
 class ForwardModeError(GradientError, TypeError):
     """Forward mode through a function of which only the reverse mode is known."""
 

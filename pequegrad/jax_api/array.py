@@ -21,6 +21,7 @@ from ..primitives.representation import bitcast_convert
 from ..primitives.representation import copy as copied
 from ..runtime import library
 from . import at
+from .configuration import config
 from .convert import SCALARS, convertible, from_numpy, number, place_of, requested
 
 
@@ -452,6 +453,18 @@ def _install_operators():
 
 
 _install_operators()
+
+
+def _look_at_ranks(mode):
+    """jax_numpy_rank_promotion: other operators, so that those which do not look at it lose no time."""
+    from .rank_promotion import set_mode
+
+    set_mode(Array, mode)
+
+
+config.on_change("jax_numpy_rank_promotion", _look_at_ranks)
+if config.jax_numpy_rank_promotion != "allow":
+    _look_at_ranks(config.jax_numpy_rank_promotion)
 
 
 # ---- methods that are functions of jax.numpy ---------------------------------------------------------

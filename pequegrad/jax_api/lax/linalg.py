@@ -5,12 +5,13 @@ import enum
 from ...core.dtype import dt
 from ...core.errors import ArgumentError
 from ...core.node import face
-from ...primitives import decompositions, linalg
+from ...primitives import decompositions, forms, linalg
 from ...primitives import elementwise as e
 from ...primitives import matrices as m
 from ...primitives import shape as s
 from ...primitives.base import number
 from ...primitives.contraction import dot_general
+from ...primitives.control import stop_gradient
 from ...primitives.mathematical import rsqrt
 from ...primitives.reduction import reduce_sum
 from ...transforms.control_flow import scan
@@ -136,10 +137,37 @@ def lu_pivots_to_permutation(pivots, permutation_size):
 
 @shapes_as_types
 def qr(x, *, pivoting=False, full_matrices=True, use_magma=None):
-    """(Q, R) with x = Q R; full_matrices: Q is square."""
-    if pivoting:
-        raise NotImplementedError("qr: pivoting is not supported.")
-    return decompositions.qr(_matrix("qr", x), full=bool(full_matrices))
+    """(Q, R) with x = Q R; full_matrices: Q is square. pivoting: (Q, R, p), x[:, p] = Q R, the diagonal of R falls."""
+    x = _matrix("qr", x)
+    if not pivoting:
+        return decompositions.qr(x, full=bool(full_matrices))
+    _, _, columns = forms.reflections(stop_gradient(x), pivoting=True)
+    x = m.transposed(m.permute_rows(m.transposed(x), columns))
+    return *decompositions.qr(x, full=bool(full_matrices)), columns  # anew: that has a derivative
+
+
+@shapes_as_types
+def hessenberg(a):
+    """(packed factors, tau) of a = Q H Q^H: H in the upper triangle and the first subdiagonal, below these reflections."""
+    return forms.hessenberg(_matrix("hessenberg", a))
+
+
+@shapes_as_types
+def schur(x, *, compute_schur_vectors=True, sort_eig_vals=False, select_callable=None):
+    """[T, Z] with x = Z T Z^H, Z unitary, T upper triangular with 2 x 2 blocks for pairs of a real x; or [T]."""
+    if sort_eig_vals:
+        raise NotImplementedError("schur: sort_eig_vals is not supported.")
+    found = forms.schur(_matrix("schur", x), vectors=bool(compute_schur_vectors))
+    return list(found) if compute_schur_vectors else [found]
+
+
+@shapes_as_types
+def tridiagonal(a, *, lower=True):
+    """(packed factors, diagonal, what is beside it, tau) of a = Q T Q^H, of Hermitian matrices of which one triangle is read.
+
+    householder_product makes Q of the vectors of reflections in that triangle.
+    """
+    return forms.tridiagonal(_matrix("tridiagonal", a), lower=bool(lower))
 
 
 @shapes_as_types
@@ -285,7 +313,7 @@ def _substitute(later, row):
 
 
 __all__ = [
-    "EigImplementation", "EighImplementation", "SvdAlgorithm", "cholesky", "cholesky_update", "eig", "eigh",
-    "householder_product", "lu", "lu_pivots_to_permutation", "ormqr", "qr", "svd", "symmetric_product",
-    "triangular_solve", "tridiagonal_solve",
+    "EigImplementation", "EighImplementation", "SvdAlgorithm", "cholesky", "cholesky_update", "eig", "eigh", "hessenberg",
+    "householder_product", "lu", "lu_pivots_to_permutation", "ormqr", "qr", "schur", "svd", "symmetric_product",
+    "triangular_solve", "tridiagonal", "tridiagonal_solve",
 ]  # fmt: skip
