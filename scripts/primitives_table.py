@@ -103,6 +103,8 @@ def jvp(primitive):
         return "linear"
     if hasattr(primitive.rules, "derivative"):
         return "partials"
+    if getattr(primitive.rules, "without_derivative", None):
+        return "refused"
     return "0" if samples(primitive) and not any(moves(primitive, *s) for s in samples(primitive)) else "yes"
 
 

@@ -81,7 +81,7 @@ class PjitFunction(core.jit):
                 args, kwargs = ref.refs_of((args, kwargs), refs)
                 return self.function(*args, **kwargs), [r[...] for r in refs]
 
-            self.of_values = Jitted(
+            self.of_values = type(self)(
                 of_values, static_argnums=tuple(self.static_positions), static_argnames=tuple(self.static_names)
             )
         args, kwargs = ref.values_of((args, kwargs))
