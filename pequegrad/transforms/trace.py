@@ -41,6 +41,9 @@ def trace(transform, name, avals, call, names=(), axes=()):
                 )
         graph = GraphTrace(name, placeholders, frame.captures, [t._node for t in outputs], rebound, frame.effects)
     frame.forget()
+    if state.frame is not None:  # what encloses a loop, a branch ... depends on what its body read
+        state.frame.guards += frame.guards
+        state.frame.modules.update(frame.modules)
     return graph, structure, frame
 
 
