@@ -29,6 +29,7 @@ from .core.errors import (
     PequegradError,
     ShapeError,
     TracerError,
+    WorkerError,
 )
 from .core.tensor import Tensor
 from .ops import methods as _methods
@@ -223,6 +224,7 @@ _MODULE_OF = {
 _SUBMODULES = (
     "autodiff",
     "compiler",
+    "data",
     "fft",
     "jax_api",
     "linalg",

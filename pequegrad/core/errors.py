@@ -153,5 +153,9 @@ class DataFileError(PequegradError, OSError):
     """A data file that is missing, or not what it should be."""
 
 
+class WorkerError(PequegradError, RuntimeError):
+    """A worker of a data loader was killed, or failed with an error that cannot be raised elsewhere."""
+
+
 class MissingPackageError(PequegradError, ImportError):
     """An optional package is needed for this."""
