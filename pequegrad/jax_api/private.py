@@ -52,7 +52,9 @@ def module(name):
         return None
     if rest in _made:
         return _made[rest]
-    made = _made[rest] = types.ModuleType(f"jax.{name}", "Names that are private to JAX: see pequegrad.jax_api.private.")
+    made = _made[rest] = types.ModuleType(
+        f"jax.{name}", "Names that are private to JAX: see pequegrad.jax_api.private."
+    )
     made.__spec__ = importlib.machinery.ModuleSpec(made.__name__, None, is_package=not rest)
     if rest:
         names = _NAMES[rest]
