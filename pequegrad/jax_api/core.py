@@ -4,6 +4,7 @@ import contextlib
 
 import numpy as np
 
+from ..core.dtype import is_inexact
 from ..core.node import LINEAR, TRACKED, state
 from ..core.tensor import Tensor
 from .jaxprs import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var, eval_jaxpr, jaxpr_as_fun
@@ -44,7 +45,7 @@ def is_traced(x):
     node = x._node
     if node.value is None and (node.frame is not None or node.flags & LINEAR):
         return True
-    return bool(state.gradient_frames and node.flags & TRACKED)
+    return bool(state.gradient_frames and node.flags & TRACKED and is_inexact(node.aval.dtype))
 
 
 def is_concrete(x):

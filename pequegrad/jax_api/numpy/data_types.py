@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from ...core import dtype as dtypes
-from ...core.dtype import dt, is_complex, is_float, is_integer
+from ...core.dtype import dt, extended, is_complex, is_float, is_integer, prng_key  # noqa: F401
 from ...core.tensor import Tensor
 from ...primitives.control import to_device
 from ...primitives.elementwise import convert_to
@@ -95,14 +95,6 @@ ComplexWarning = np.exceptions.ComplexWarning
 pi, e, inf, nan, euler_gamma, newaxis = math.pi, math.e, math.inf, math.nan, float(np.euler_gamma), None
 
 # ---- asking ------------------------------------------------------------------------------------------
-
-
-class extended(np.generic):
-    """The kind of dtypes that are no numbers."""
-
-
-class prng_key(extended):
-    """The kind of the dtypes of random keys."""
 
 
 _FLOATING = (np.floating, np.inexact, np.number, np.generic)
