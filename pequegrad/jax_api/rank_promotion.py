@@ -13,13 +13,9 @@ from .configuration import config
 
 _PLACE = __name__.rpartition(".")[0]  # pequegrad.jax_api
 _PACKAGE = _PLACE.partition(".")[0]
-# where the arguments of functions of jax.numpy are prepared, on behalf of these
-_BETWEEN = {
-    f"{_PLACE}.numpy.promotion",
-    f"{_PLACE}.numpy.ufunc",
-    f"{_PLACE}.numpy.ufuncs",
-    f"{_PLACE}.scipy.special.common",
-}
+# where the arguments of functions are prepared, on behalf of these
+_BETWEEN = (f"{_PLACE}.numpy.promotion", f"{_PLACE}.scipy.special.common")
+_FREE = ("gcd", "heaviside", "interp", "polyval")  # of which JAX does not look at ranks
 _OPERATORS = {
     "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "true_divide", "floordiv": "floor_divide", "mod": "remainder",
     "pow": "power", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor", "lshift": "left_shift",
@@ -51,7 +47,7 @@ def check_arguments(name, args):
     depth = 1
     while _module(frame := sys._getframe(depth)) in _BETWEEN:
         depth += 1
-    if not _module(frame.f_back).partition(".")[0] == _PACKAGE:
+    if name not in _FREE and not _is_ours(frame.f_back):
         _check(name, args, depth + 2)
 
 
@@ -59,33 +55,53 @@ def _module(frame):
     return frame.f_globals.get("__name__", "") if frame is not None else ""
 
 
+def _is_ours(frame):
+    return _module(frame).partition(".")[0] == _PACKAGE
+
+
 def _checked(name, method):
     """The method of Array for an operator, with _check."""
 
     @functools.wraps(method)
     def operator(self, other):
-        if _module(sys._getframe(1)).partition(".")[0] != _PACKAGE and hasattr(other, "shape"):
+        if not _is_ours(sys._getframe(1)) and hasattr(other, "shape"):
             _check(name, (self, other), 2)
         return method(self, other)
 
     return operator
 
 
-_plain = {}  # the methods of Array, while others are in their place
+def _checked_call(call):
+    """The call of a ufunc, with _check."""
+
+    @functools.wraps(call)
+    def checked(self, *args, **kwargs):
+        if not _is_ours(sys._getframe(1)):
+            _check(self.__name__, args, 2)
+        return call(self, *args, **kwargs)
+
+    return checked
 
 
-def set_mode(cls, mode):
-    """Gives the class Array operators that look at ranks, or back those that do not."""
-    for key, method in _plain.items():
-        setattr(cls, key, method)
-    _plain.clear()
+_plain = []  # (class, name, method) of those in whose place others are
+
+
+def set_mode(array_class, mode):
+    """Gives operators and ufuncs that look at ranks, or back those that do not, which lose no time."""
+    from .numpy.ufunc import ufunc
+
+    while _plain:
+        setattr(*_plain.pop())
     if mode == "allow":
         return
+    replaced = [(ufunc, "__call__", _checked_call(ufunc.__call__))]
     for operator, name in _OPERATORS.items():
         for key in (f"__{operator}__", f"__r{operator}__", f"__i{operator}__"):
-            if key in vars(cls):
-                _plain[key] = vars(cls)[key]
-                setattr(cls, key, _checked(name, _plain[key]))
+            if key in vars(array_class):
+                replaced.append((array_class, key, _checked(name, vars(array_class)[key])))
+    for owner, key, method in replaced:
+        _plain.append((owner, key, vars(owner)[key]))
+        setattr(owner, key, method)
 
 
 __all__ = ["check_arguments", "set_mode"]
