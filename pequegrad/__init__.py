@@ -206,6 +206,7 @@ _LATER = {
     ),
     "compiler.profile": "profile",
     "test_util": "check_grads",
+    "transforms.amp": "amp",
     "transforms.callbacks": "ShapeDtypeStruct debug_callback debug_print io_callback pure_callback",
     "transforms.checkpoint": "checkpoint checkpoint_name policies:checkpoint_policies",
     "transforms.collectives": "all_gather axis_index axis_size pmax pmean pmin ppermute psum",
@@ -233,6 +234,7 @@ _SUBMODULES = (
     "optim",
     "primitives",
     "tensor",
+    "train",
     "transforms",
 )
 

@@ -29,6 +29,7 @@ from .functional import (
     sgd,
     sgd_init,
 )
+from .loss_scale import LossScale
 from .optimizer import Group, Optimizer
 from .rules import rule
 from .stateful import LAMB, SGD, Adafactor, Adagrad, Adam, AdamW, Lion, RMSprop

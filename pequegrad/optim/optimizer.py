@@ -5,6 +5,7 @@ import inspect
 from ..core.errors import ArgumentError
 from ..core.node import guard
 from ..core.tensor import Tensor
+from ..ops.arithmetic import where
 from ..primitives.elementwise import convert_to
 from ..transforms.gradients import no_grad
 from .clipping import clip_by_global_norm, clip_by_value
@@ -106,8 +107,10 @@ class Optimizer:
         """For each parameter the tensors that are kept for it, a dict."""
         return [slots for group in self.groups for slots in group.state]
 
-    def step(self, gradients):
+    def step(self, gradients, when=None):
         """Changes the parameters by one step. `gradients`: one tensor per parameter, in their order; None: it stays as it is.
+
+        when: a 0-d bool tensor; where it is False nothing changes, the optimiser's own state and count neither.
 
         Graphs built before keep the old values. Outside of traced functions the new values are computed at once.
         """
@@ -117,6 +120,8 @@ class Optimizer:
             changed = [(self.steps, self.steps + 1)]
             for group, own in zip(self.groups, self._clipped(gradients)):
                 changed += group.changes(own)
+            if when is not None:
+                changed = [(handle, where(when, value, handle)) for handle, value in changed]
             give(changed)
 
     def checked(self, gradients):
