@@ -17,7 +17,7 @@ class ToTensor(Transform):
     """
 
     def __init__(self, device="cpu"):
-        from ..core.device import device as devices
+        from ...core.device import device as devices
 
         self.device = devices(device)
 

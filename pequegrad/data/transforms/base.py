@@ -11,7 +11,7 @@ def library(x):
     """The module of functions for this kind of array: numpy, or pequegrad.jax_api.numpy for Tensors."""
     if not isinstance(x, Tensor):
         return np
-    from ..jax_api import numpy
+    from ...jax_api import numpy
 
     return numpy
 

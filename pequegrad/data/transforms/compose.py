@@ -41,7 +41,7 @@ class JitCompose(Transform):
         if not self.enabled:
             return self._apply(x, numbers)
         if self.jitted is None:
-            from ..transforms.jit import jit
+            from ...transforms.jit import jit
 
             self.jitted = jit(self._apply)
         return self.jitted(x, numbers)
