@@ -88,7 +88,7 @@ def test_mnist_from_a_folder(main, no_picture, tmp_path, rng):
         (data / name).write_bytes(struct.pack(f">I{array.ndim}I", 2048 + array.ndim, *array.shape) + array.tobytes())
     code, out, _ = main("--data-dir", data, "--epochs", 1, "--save", "model")
     assert code == 0 and "of 70)" in out
-    assert read_safetensors("model")["fc1.weight"].shape == (784, 200)
+    assert read_safetensors("model")["fc1.weight"].shape == (200, 784)
 
 
 @pytest.mark.parametrize(("wrong", "history"), [(0, [(1.0, 0.5, 0.9, 0.6)]), (1, []), (45, [])])

@@ -69,7 +69,7 @@ def test_traced_once_per_kind_of_arguments(tensor):
 
 def test_a_call_is_one_program(tensor, calls, device):
     model = nn.Sequential(nn.Linear(8, 16, device=device), nn.ReLU(), nn.Linear(16, 4, device=device))
-    adam = optim.Adam(model.parameters(), lr=0.1)
+    adam = optim.Adam(model.parameters(), lr=0.01)
     x, y = tensor(np.ones((5, 8), "f4")), tensor(np.arange(5) % 4)
 
     @pg.jit
@@ -100,7 +100,7 @@ def test_captured_tensors_are_read_at_each_call(tensor, device):
     f = pg.jit(lambda x: layer(x))
     x = tensor(np.ones((1, 3), "f4"))
     before = f(x).numpy()
-    layer.load_state_dict({"weight": np.zeros((3, 2)), "bias": np.array([1.0, 2.0])})
+    layer.load_state_dict({"weight": np.zeros((2, 3)), "bias": np.array([1.0, 2.0])})
     np.testing.assert_array_equal(f(x).numpy(), [[1, 2]])
     assert not np.array_equal(before, [[1, 2]])
     layer.bias = tensor([5.0, 5.0])  # another handle: the trace holds the one it read
@@ -217,8 +217,8 @@ def test_captured_parameters_under_grad(tensor, device):
     layer = nn.Linear(2, 1, device=device)
     x = tensor([[1.0, 2.0]])
     f = pg.jit(lambda x: layer(x).sum())
-    np.testing.assert_array_equal(pg.fngrad(f)(x)[0].numpy(), layer.weight.numpy().T)
-    layer.load_state_dict({"weight": np.array([[5.0], [6.0]]), "bias": np.zeros(1)})
+    np.testing.assert_array_equal(pg.fngrad(f)(x)[0].numpy(), layer.weight.numpy())
+    layer.load_state_dict({"weight": np.array([[5.0, 6.0]]), "bias": np.zeros(1)})
     np.testing.assert_array_equal(pg.fngrad(f)(x)[0].numpy(), [[5, 6]])
 
 
@@ -392,9 +392,9 @@ def test_changes_of_modules_are_seen(tensor, device):
     before = f(x).item()
     model.bias = tensor([100.0])
     assert f(x).item() == pytest.approx(before + 100)
-    stack.layers[0] = nn.Linear(2, 1, device=device).load_state_dict({"weight": np.ones((2, 1)), "bias": np.zeros(1)})
+    stack[0] = nn.Linear(2, 1, device=device).load_state_dict({"weight": np.ones((1, 2)), "bias": np.zeros(1)})
     assert f(x).item() == 2
-    stack.layers.append(nn.ReLU())
+    stack.append(nn.ReLU())
     stack.layers[0].weight[:] = -1
     assert f(x).item() == 0
     stack.layers[1].p = 0.999

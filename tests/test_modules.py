@@ -319,8 +319,8 @@ def test_summary():
     model = nn.Sequential(nn.Linear(784, 200), nn.ReLU(), nn.Linear(200, 10))
     found = model.summary((32, 784))
     assert [(row.name, row.kind, row.output, row.parameters) for row in found.rows] == [
-        ("", "Sequential", "[32, 10]", 159010), ("layers.0", "Linear", "[32, 200]", 157000), ("layers.1", "ReLU", "[32, 200]", 0),
-        ("layers.2", "Linear", "[32, 10]", 2010),
+        ("", "Sequential", "[32, 10]", 159010), ("0", "Linear", "[32, 200]", 157000), ("1", "ReLU", "[32, 200]", 0),
+        ("2", "Linear", "[32, 10]", 2010),
     ]  # fmt: skip
     first = 2 * 32 * 784 * 200
     assert first <= found.rows[1].flops <= 1.01 * first and found.flops >= first + 2 * 32 * 200 * 10

@@ -24,11 +24,11 @@ class MLP(StatefulModule):
 
 def torch_twin(model):
     twin = torch.nn.Sequential(
-        *[m for w in (model.fc1, model.fc2) for m in (torch.nn.Linear(*w.weight.shape), torch.nn.ReLU())][:-1]
+        *[m for w in (model.fc1, model.fc2) for m in (torch.nn.Linear(*w.weight.shape[::-1]), torch.nn.ReLU())][:-1]
     )
     with torch.no_grad():
         for ours, theirs in zip((model.fc1, model.fc2), (twin[0], twin[2])):
-            theirs.weight.copy_(torch.tensor(ours.weight.numpy().T))
+            theirs.weight.copy_(torch.tensor(ours.weight.numpy()))
             theirs.bias.copy_(torch.tensor(ours.bias.numpy()))
     return twin
 
@@ -81,8 +81,8 @@ def test_50_steps_of_functional_training_track_jax(device, rng):
     q = {name: jnp.asarray(t.numpy()) for name, t in p.items()}
 
     def loss(n, matmul, p, x, y):
-        h = n.maximum(matmul(x, p["fc1.weight"]) + p["fc1.bias"], 0.0)
-        o = matmul(h, p["fc2.weight"]) + p["fc2.bias"]
+        h = n.maximum(matmul(x, p["fc1.weight"].T) + p["fc1.bias"], 0.0)
+        o = matmul(h, p["fc2.weight"].T) + p["fc2.bias"]
         o = o - n.max(o, axis=1, keepdims=True)
         return -n.mean(n.sum(n.where(y, o, 0.0), axis=1) - n.log(n.sum(n.exp(o), axis=1)))
 
@@ -265,7 +265,7 @@ def test_initial_weights_are_torch_s_distribution(device):
 
 def test_repr():
     text = repr(Sequential(Linear(2, 3), ReLU()))
-    assert text.startswith("Sequential(") and "layers.0: Linear(2, 3, bias=True)" in text and "ReLU()" in text
+    assert text.startswith("Sequential(") and "0: Linear(2, 3, bias=True)" in text and "ReLU()" in text
 
 
 # ---- files ---------------------------------------------------------------------------------------------

@@ -100,7 +100,7 @@ def test_replaced_attributes_are_seen_by_jit(tensor, device):
     f = pg.jit(lambda x: model(x))
     x = tensor([[1.0, 2.0]])
     f(x)
-    model.layers[0].weight = tensor([[5.0], [6.0]])
+    model.layers[0].weight = tensor([[5.0, 6.0]])
     model.layers[0].bias = tensor([1.0])
     assert f(x).item() == 18
     model.layers[0].weight[:] = 0
@@ -110,15 +110,15 @@ def test_replaced_attributes_are_seen_by_jit(tensor, device):
 
 def test_attributes_assigned_inside_jit_change_at_each_call(tensor, device):
     model = nn.Linear(2, 1, device=device)
-    model.load_state_dict({"weight": np.ones((2, 1)), "bias": np.zeros(1)})
+    model.load_state_dict({"weight": np.ones((1, 2)), "bias": np.zeros(1)})
 
     @pg.jit
     def double():
         model.weight = model.weight * 2.0
 
     double(), double()
-    np.testing.assert_array_equal(model.weight.numpy(), [[4], [4]])
-    np.testing.assert_array_equal(gradient(model.weight), [[8], [8]])
+    np.testing.assert_array_equal(model.weight.numpy(), [[4, 4]])
+    np.testing.assert_array_equal(gradient(model.weight), [[8, 8]])
 
 
 def test_labels_out_of_range_make_the_loss_nan(tensor):

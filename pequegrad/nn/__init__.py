@@ -1,7 +1,22 @@
-"""Neural networks as objects: modules with parameters, built on pequegrad.jax_api."""
+"""Neural networks as objects: modules with parameters.
 
+layers/ has the layers, functional what they compute, losses the losses, init the first values of parameters.
+"""
+
+from . import functional, init, losses
 from .copies import apply_to_module
-from .layers import Dropout, Linear, ReLU, Sequential
+from .layers import *  # noqa: F403
+from .losses import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CosineEmbeddingLoss,
+    CrossEntropyLoss,
+    CTCLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+    SmoothL1Loss,
+)
 from .module import StatefulModule
-
-__all__ = ["Dropout", "Linear", "ReLU", "Sequential", "StatefulModule", "apply_to_module"]

@@ -102,10 +102,14 @@ def _masked(scores, mask, is_causal):
         else:
             raise DtypeError(f"{_NAME}: the mask is {mask._node.aval}.", fix="use bool, or floats to be added.")
     if is_causal:
-        shape = scores.shape[-2:]
-        query, key = (iota(shape=shape, dtype=dt.int32, axis=axis, device=scores.device) for axis in (0, 1))
-        scores = e.select(e.le(key, query), scores, never)
+        scores = e.select(causal_mask(*scores.shape[-2:], scores.device), scores, never)
     return scores
+
+
+def causal_mask(length, keys, device=None):
+    """bool [length, keys]: True where query i may attend to key j, j <= i."""
+    query, key = (iota(shape=(length, keys), dtype=dt.int32, axis=axis, device=device) for axis in (0, 1))
+    return e.le(key, query)
 
 
 def attention_weights(scores):

@@ -63,7 +63,7 @@ def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, t
 
     x: [N, C, ...]; running_mean, running_var, weight, bias: [C]. In training the statistics are those of x, and the
     running ones move towards them: (1 - momentum) * running + momentum * new, with the variance divided by n - 1;
-    momentum=None keeps them as they are. Otherwise the running statistics are used (without them those of x).
+    momentum=None keeps them as they are; it may be a 0-d tensor. Otherwise the running statistics are used (without them those of x).
     Returns (out, running_mean, running_var); the new running statistics are constant to derivatives.
     """
     x = floating(x)
@@ -92,13 +92,18 @@ def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, t
     if running is None or not training or momentum is None:
         return BatchNorm(out, running_mean, running_var)
     new = [stop_gradient(mean), e.mul(stop_gradient(variance), count / (count - 1))]
-    moved = [_moved(old, v, float(momentum), x.shape[1]) for old, v in zip(running, new)]
+    momentum = momentum if isinstance(momentum, Tensor) else float(momentum)
+    moved = [_moved(old, v, momentum, x.shape[1]) for old, v in zip(running, new)]
     return BatchNorm(out, *moved)
 
 
 def _moved(running, new, momentum, channels):
     """(1 - momentum) * running + momentum * new, in the dtype of running."""
-    out = e.add(e.mul(e.convert_to(running, new.dtype), 1 - momentum), e.mul(new, momentum))
+    if isinstance(momentum, Tensor):
+        momentum, rest = e.convert_to(momentum, new.dtype), e.sub(1.0, e.convert_to(momentum, new.dtype))
+    else:
+        rest = 1 - momentum
+    out = e.add(e.mul(e.convert_to(running, new.dtype), rest), e.mul(new, momentum))
     return reshape_to(e.convert_to(out, running.dtype), (channels,))
 
 

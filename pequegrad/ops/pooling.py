@@ -82,13 +82,17 @@ def max_pool3d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
     return _max_pool(3, "max_pool3d", x, kernel_size, stride, padding, dilation, ceil_mode, data_format)
 
 
-def _avg_pool(n, name, x, kernel_size, stride, padding, ceil_mode, count_include_pad, data_format):
+def _avg_pool(n, name, x, kernel_size, stride, padding, ceil_mode, count_include_pad, data_format, divisor=None):
     last = channels_last(data_format, n, name)
     x, had_batch = batched(floating(x), n, name)
     fixed, given, reached = _parameters(x, n, name, kernel_size, stride, padding, 1, ceil_mode, last)
     wide = e.convert_to(x, dt.float32) if x.dtype.itemsize == 2 else x
     total = p.reduce_window_sum(wide, padding=reached, **fixed)
-    if reached == given and (count_include_pad or not any(map(any, given))):
+    if divisor is not None:
+        if not divisor:
+            raise ArgumentError(f"{name}: divisor_override must not be zero.")
+        mean = e.div(total, number(divisor, total))
+    elif reached == given and (count_include_pad or not any(map(any, given))):
         mean = e.div(total, number(math.prod(fixed["window"]), total))
     else:
         mean = e.div(total, _counts(wide, fixed, given, reached, count_include_pad))
@@ -111,14 +115,40 @@ def avg_pool1d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
     return _avg_pool(1, "avg_pool1d", x, kernel_size, stride, padding, ceil_mode, count_include_pad, data_format)
 
 
-def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, data_format=None):
-    """The mean under each place of a window over x [N, C, H, W]; with count_include_pad zeros of the padding count."""
-    return _avg_pool(2, "avg_pool2d", x, kernel_size, stride, padding, ceil_mode, count_include_pad, data_format)
+def avg_pool2d(
+    x,
+    kernel_size,
+    stride=None,
+    padding=0,
+    ceil_mode=False,
+    count_include_pad=True,
+    divisor_override=None,
+    data_format=None,
+):
+    """The mean under each place of a window over x [N, C, H, W]; with count_include_pad zeros of the padding count.
+
+    divisor_override: what sums are divided by, instead of the number of elements.
+    """
+    rest = (ceil_mode, count_include_pad, data_format, divisor_override)
+    return _avg_pool(2, "avg_pool2d", x, kernel_size, stride, padding, *rest)
 
 
-def avg_pool3d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, data_format=None):
-    """The mean under each place of a window over x [N, C, D, H, W]; with count_include_pad zeros of the padding count."""
-    return _avg_pool(3, "avg_pool3d", x, kernel_size, stride, padding, ceil_mode, count_include_pad, data_format)
+def avg_pool3d(
+    x,
+    kernel_size,
+    stride=None,
+    padding=0,
+    ceil_mode=False,
+    count_include_pad=True,
+    divisor_override=None,
+    data_format=None,
+):
+    """The mean under each place of a window over x [N, C, D, H, W]; with count_include_pad zeros of the padding count.
+
+    divisor_override: what sums are divided by, instead of the number of elements.
+    """
+    rest = (ceil_mode, count_include_pad, data_format, divisor_override)
+    return _avg_pool(3, "avg_pool3d", x, kernel_size, stride, padding, *rest)
 
 
 def _space(x, data_format, name):

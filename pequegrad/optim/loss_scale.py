@@ -5,8 +5,8 @@ from functools import reduce
 from ..core.errors import ArgumentError
 from ..core.tensor import Tensor, tensor_from_numpy
 from ..ops.arithmetic import minimum, where
-from ..ops.special import logical_and
 from ..ops.creation import full
+from ..ops.special import logical_and
 from ..primitives import mathematical as m
 from ..primitives.elementwise import convert_to
 from ..primitives.reduction import reduce_and
