@@ -94,11 +94,11 @@ class DataLoader:
                     "This iteration over the data loader has ended: the loader was closed, or another iteration was begun.",
                     fix="use a second DataLoader to read two epochs side by side.",
                 )
-            asked.extend((task, crew.submit(task)) for task in itertools.islice(tasks, crew.room - len(asked)))
-            if not asked:
-                break
-            task, ticket = asked.popleft()
             try:
+                asked.extend((task, crew.submit(task)) for task in itertools.islice(tasks, crew.room - len(asked)))
+                if not asked:
+                    break
+                task, ticket = asked.popleft()
                 batch = self._transformed(crew.result(ticket), task)
             except BaseException:  # a worker's error, its death, or Ctrl-C: nothing is left running
                 self.close()

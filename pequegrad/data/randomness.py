@@ -75,7 +75,9 @@ def uniforms(count, batch, seed, own):
         )
     first = _current.drawn.get(seed, 0)
     _current.drawn[seed] = first + count
-    key = _mixed(_mixed(_word(_current.seed if seed is None else seed)) + _word(_current.epoch + (_current.stage << 32)))
+    key = _mixed(
+        _mixed(_word(_current.seed if seed is None else seed)) + _word(_current.epoch + (_current.stage << 32))
+    )
     keys = _mixed(key + indices.astype(np.uint64))[:, None]
     numbers = _mixed(keys + np.arange(first + 1, first + count + 1, dtype=np.uint64) * _GOLDEN)
     return ((numbers >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)).reshape(*batch, count)
