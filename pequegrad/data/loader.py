@@ -34,7 +34,7 @@ class DataLoader:
 
     >>> loader = DataLoader(range(5), batch_size=2, shuffle=True, seed=0)
     >>> [batch.tolist() for batch in loader], [batch.tolist() for batch in loader]
-    ([[2, 0], [1, 3], [4]], [[2, 4], [0, 3], [1]])
+    ([[2, 4], [3, 0], [1]], [[1, 4], [3, 0], [2]])
     """
 
     def __init__(
