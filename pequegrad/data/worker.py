@@ -47,7 +47,7 @@ def main(plan):
     gc.collect()
     gc.freeze()  # else the collector writes to, and so copies, all memory that the workers share
     workers = {}
-    for i, connection in enumerate(sockets):
+    for i in range(len(sockets)):
         pid = os.fork()
         if not pid:
             _run_worker(plan, i, sockets, control, wake, dataset, collate)
