@@ -132,7 +132,11 @@ def _take_effect(node):
 
 def rebuild(node, inputs):
     """What the node's primitive gives for other inputs."""
-    return node.spec.primitive(*inputs, **node.spec.params)
+    found = node.spec.primitive(*inputs, **node.spec.params)
+    if not node.inputs and node.flags & ARRAY:  # made of nothing: there is no input from which it would be known
+        found._node.flags |= ARRAY
+        return wrap(found._node)
+    return found
 
 
 def primitive(rules):
