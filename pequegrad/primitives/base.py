@@ -133,7 +133,9 @@ def _take_effect(node):
 def rebuild(node, inputs):
     """What the node's primitive gives for other inputs."""
     found = node.spec.primitive(*inputs, **node.spec.params)
-    if not node.inputs and node.flags & ARRAY:  # made of nothing: there is no input from which it would be known
+    if (
+        node.flags & ARRAY and type(found) is not tuple and not found._node.flags & ARRAY
+    ):  # made of numbers, which do not say it
         found._node.flags |= ARRAY
         return wrap(found._node)
     return found

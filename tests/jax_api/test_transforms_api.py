@@ -573,6 +573,7 @@ def test_what_is_made_of_nothing_stays_an_array():
     for made in (
         lambda x: pj.numpy.arange(3),
         lambda x: pj.lax.iota("int32", 3),
+        lambda x: pj.random.choice(pj.random.key(0), 7, (0, 3)),
         lambda x: pj.random.permutation(pj.random.key(0), 1),
     ):
         for found in (
