@@ -577,3 +577,20 @@ def test_transforms_keep_names():
     for m in (jax, pj):
         for transform in (m.jit, m.vmap, m.grad, m.value_and_grad, m.checkpoint):
             assert inspect.unwrap(transform(fancy)) is fancy and "fancy" in transform(fancy).__name__
+
+
+def test_what_is_made_of_nothing_stays_an_array():
+    for made in (
+        lambda x: pj.numpy.arange(3),
+        lambda x: pj.lax.iota("int32", 3),
+        lambda x: pj.random.choice(pj.random.key(0), 7, (0, 3)),
+        lambda x: pj.random.permutation(pj.random.key(0), 1),
+    ):
+        for found in (
+            pj.vmap(made)(X),
+            pj.vmap(made, out_axes=None)(X),
+            pj.jit(pj.vmap(made))(X),
+            pj.checkpoint(made)(X),
+            pj.jit(made)(X),
+        ):
+            assert isinstance(found, pj.Array)
