@@ -223,6 +223,38 @@ def test_an_eager_functional_loop_keeps_no_history(device):
     pg.grads([params["w"]], (params["w"] * 2.0).sum())  # still tracked
 
 
+def test_an_optimiser_inside_a_traced_function_begins_anew_at_each_call(device):
+    @pg.jit
+    def fit(x):
+        w = pg.zeros((2,), device=x.device)
+        adam = optim.Adam([w], lr=0.1)
+        for _ in range(3):
+            adam.step([w - x])
+        return w
+
+    x = pg.Tensor([1.0, 2.0], device=device)
+    first = fit(x).numpy()
+    np.testing.assert_array_equal(fit(x).numpy(), first)
+    np.testing.assert_allclose(first, 0.3, atol=0.02)
+    sgd = optim.SGD([x], lr=0.5)
+
+    @pg.jit
+    def half(g):
+        sgd.lr = sgd.lr / 2
+        sgd.step([g])
+
+    half(pg.Tensor([1.0, 1.0], device=device))
+    half(pg.Tensor([1.0, 1.0], device=device))
+    assert sgd.lr.item() == 0.125 and x.numpy().tolist() == [0.625, 1.625]
+    with pytest.raises(pg.ArgumentError, match="while f is traced"):
+
+        @pg.jit
+        def f(g):
+            sgd.momentum = 0.9
+
+        f(x)
+
+
 # ---- dtypes --------------------------------------------------------------------------------------------
 
 
@@ -622,6 +654,8 @@ def test_what_is_refused(device):
         ("no parameters", lambda: optim.SGD([{"params": []}])),
         ("parameter 1 is parameter 0", lambda: optim.SGD([w, w])),
         ("a parameter is a str", lambda: optim.SGD(["w"])),
+        ("an Array", lambda: optim.SGD([pj.numpy.ones(2)])),
+        ("an Array", lambda: optim.EMA([pj.numpy.ones(2)])),
         ("no rule", lambda: optim.Optimizer([w])),
         ("gradient 0 is a float", lambda: adam.step([1.0])),
         ("for a parameter that needs", lambda: optim.sgd(tree, tree, state, momentum=0.9)),

@@ -10,7 +10,7 @@ from ..primitives.elementwise import convert_to
 from ..transforms.gradients import no_grad
 from ..transforms.tree import flatten, tree_map
 from .options import checked
-from .update import checked_parameter, give, working_dtype
+from .update import changeable_parameter, checked_parameter, give, working_dtype
 
 
 class EMA:
@@ -34,7 +34,7 @@ class EMA:
             raise ArgumentError(
                 f"EMA takes a list of tensors, not a {type(parameters).__name__}.", fix="pass model.parameters()."
             )
-        self.parameters = [checked_parameter("EMA", p) for p in parameters]
+        self.parameters = [changeable_parameter("EMA", p) for p in parameters]
         self.decay = checked("EMA", "decay", decay)
         self.averages = ema_init(self.parameters)
 

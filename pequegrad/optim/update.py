@@ -13,7 +13,7 @@ from ..core.dtype import dt, is_float
 from ..core.errors import ArgumentError, DtypeError, ShapeError
 from ..core.evaluate import evaluate
 from ..core.node import ARRAY, state
-from ..core.tensor import Tensor, tensor_from_numpy, wrap
+from ..core.tensor import Tensor, wrap
 from ..ops.arithmetic import where
 from ..ops.creation import full, scalar
 from ..primitives.elementwise import convert_to
@@ -101,6 +101,16 @@ def checked_parameter(who, p):
     return p
 
 
+def changeable_parameter(who, p):
+    """checked_parameter, and no Array."""
+    if checked_parameter(who, p)._node.flags & ARRAY:
+        raise ArgumentError(
+            f"{who}: a parameter is an Array, whose value cannot change.",
+            fix="use the functions of trees, state, params = optim.adam(params, grads, state), or Tensors.",
+        )
+    return p
+
+
 def check_gradient(who, name, g, p):
     """Raises unless g is None or fits the parameter p."""
     if g is None:
@@ -126,7 +136,7 @@ def rate_handle(who, value, device, like=None):
     """A learning rate in a tensor of its own, which may be given other values: no constant, which programs would contain."""
     if isinstance(value, Tensor):
         return _of_face(rate_tensor(who, value, device).detach(), like)
-    return _of_face(tensor_from_numpy(np.asarray(_rate_number(who, value), np.float64), device), like)
+    return _of_face(full((), _rate_number(who, value), dt.float64, device), like)
 
 
 def _rate_number(who, value):
@@ -137,7 +147,7 @@ def _rate_number(who, value):
 
 def counter(device, like=None):
     """A 0-d int32 tensor with value 0."""
-    return _of_face(tensor_from_numpy(np.zeros((), np.int32), device), like)
+    return _of_face(full((), 0, dt.int32, device), like)
 
 
 def _of_face(x, like):
