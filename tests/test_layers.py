@@ -286,7 +286,7 @@ def test_module_list_and_dict():
     model = Model()
     t.copy_weights(model, Twin())
     blocks, heads = model.blocks, model.heads
-    assert len(blocks) == 2 and blocks[-1] is blocks[1] and [b for b in blocks] == [blocks[0], blocks[1]]
+    assert len(blocks) == 2 and blocks[-1] is blocks[1] and list(blocks) == [blocks[0], blocks[1]]
     blocks.append(nn.ReLU()).extend([nn.Tanh()]).insert(1, nn.Identity())
     assert [type(b).__name__ for b in blocks] == ["Linear", "Identity", "Linear", "ReLU", "Tanh"] and len(
         blocks[1:3]
