@@ -29,11 +29,16 @@ def _weighted_reduced(name, losses, weight, reduction):
     """The losses, multiplied by `weight`, reduced; the mean then divides by the sum of the weights."""
     if weight is None:
         return _reduced(name, losses, reduction)
+    weight = _element_weight(name, weight, losses)
+    losses = losses * weight
+    return losses.sum() / weight.sum() if reduction == "mean" else _reduced(name, losses, reduction)
+
+
+def _element_weight(name, weight, losses):
     weight = as_tensor(weight, losses.device)
     if weight.shape != losses.shape:
         raise ShapeError(f"{name}: weight {weight._node.aval} must have the shape {list(losses.shape)} of the input.")
-    losses = losses * weight
-    return losses.sum() / weight.sum() if reduction == "mean" else _reduced(name, losses, reduction)
+    return weight
 
 
 def mse_loss(input, target, reduction="mean", weight=None):
@@ -60,8 +65,14 @@ def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
 
 
 def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
-    """With d = |input - target|: d * d / 2 up to delta, delta * (d - delta / 2) beyond it; reduced (Huber, 1964)."""
-    return _weighted_reduced("huber_loss", ops.huber_loss(input, target, float(delta), "none"), weight, reduction)
+    """With d = |input - target|: d * d / 2 up to delta, delta * (d - delta / 2) beyond it; reduced (Huber, 1964).
+
+    weight: one number per element, by which it is multiplied; the mean divides by the number of elements in any case.
+    """
+    losses = ops.huber_loss(input, target, float(delta), "none")
+    if weight is not None:
+        losses = losses * _element_weight("huber_loss", weight, losses)
+    return _reduced("huber_loss", losses, reduction)
 
 
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
