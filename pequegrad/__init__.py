@@ -230,6 +230,7 @@ _SUBMODULES = (
     "jax_api",
     "linalg",
     "nn",
+    "onnx",
     "ops",
     "optim",
     "primitives",

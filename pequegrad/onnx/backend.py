@@ -1,0 +1,71 @@
+"""onnx.backend.base.Backend: lets the test-suite of the onnx package, and other tools, run models on pequegrad."""
+
+import numpy as np
+from onnx.backend.base import Backend, BackendRep
+
+from ..core.errors import DeviceError
+from ..core.tensor import Tensor
+from ..transforms.jit import jit
+from .model import load
+
+
+class PequegradRep(BackendRep):
+    """A model that was prepared."""
+
+    def __init__(self, model, jitted=False):
+        self.model = model
+        self.names = [v.name for v in model.outputs]
+        self._call = (
+            jit(lambda *args: list(model.run(*args).values())) if jitted else lambda *args: model.run(*args).values()
+        )
+
+    def run(self, inputs, **kwargs):
+        """The outputs, a tuple of NumPy arrays (lists for sequences), for a list of NumPy arrays, or a dict of them by name."""
+        if isinstance(inputs, dict):
+            inputs = [inputs[v.name] for v in self.model.inputs]
+        inputs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        return tuple(_plain(value) for value in self._call(inputs))
+
+
+def _plain(value):
+    if isinstance(value, Tensor):
+        return value.numpy()
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value
+
+
+class PequegradBackend(Backend):
+    """prepare(model) -> PequegradRep; run_model(model, inputs). jitted=True compiles."""
+
+    @classmethod
+    def prepare(cls, model, device="CPU", jitted=False, **kwargs):
+        if not cls.supports_device(device):
+            raise DeviceError(f"ONNX models run on the CPU, not on {device}.")
+        return PequegradRep(load(model), jitted)
+
+    @classmethod
+    def run_model(cls, model, inputs, device="CPU", **kwargs):
+        return cls.prepare(model, device, **kwargs).run(inputs)
+
+    @classmethod
+    def run_node(cls, node, inputs, device="CPU", outputs_info=None, **kwargs):
+        import onnx
+
+        arrays = [np.asarray(x) for x in inputs]
+        value = lambda name, dtype, shape: onnx.helper.make_tensor_value_info(
+            name, onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape
+        )
+        given = [value(n, x.dtype, x.shape) for n, x in zip(node.input, arrays)]
+        graph = onnx.helper.make_graph(
+            [node], "node", given, [onnx.helper.make_empty_tensor_value_info(n) for n in node.output]
+        )
+        return cls.run_model(onnx.helper.make_model(graph), arrays, device)
+
+    @classmethod
+    def supports_device(cls, device):
+        return device.split(":")[0] == "CPU"
+
+
+prepare, run_model, run_node = PequegradBackend.prepare, PequegradBackend.run_model, PequegradBackend.run_node
+supports_device = PequegradBackend.supports_device

@@ -1,0 +1,189 @@
+"""Runs graphs: each node is a call of its operator's function on what its inputs are."""
+
+import numpy as np
+
+from ..core.errors import ArgumentError, PequegradError
+from ..core.tensor import Tensor
+from .reading import Function, Graph, Reference
+from .registry import find
+from .values import as_known, is_known, known, outside, tensor
+
+
+class Scope:
+    """Values by name, and those of the graphs around. versions, functions: of the model."""
+
+    def __init__(self, model, versions, outer=None, arguments=None):
+        self.model, self.versions, self.outer = model, versions, outer
+        self.values = {"": None}
+        self.arguments = arguments or {}  # attributes of the function that is called
+
+    def __getitem__(self, name):
+        scope = self
+        while scope is not None:
+            if name in scope.values:
+                return scope.values[name]
+            scope = scope.outer
+        raise ArgumentError(f"The model reads {name!r}, which nothing gives.")
+
+    def __contains__(self, name):
+        return name in self.values or (self.outer is not None and name in self.outer)
+
+    def run(self, graph, inputs):
+        """The outputs, a list, of a subgraph for these inputs, a list."""
+        inner = Scope(self.model, self.versions, self, self.arguments)
+        inner.values.update(graph.initializers)
+        inner.values.update(zip((v.name for v in graph.inputs), inputs))
+        inner.run_nodes(graph.nodes)
+        return [inner[v.name] for v in graph.outputs]
+
+    def run_nodes(self, nodes):
+        """Computes the outputs of these nodes."""
+        for node in nodes:
+            inputs = [self[name] for name in node.inputs]
+            try:
+                outputs = self.apply(node, inputs)
+            except (PequegradError, NotImplementedError):
+                raise
+            except (
+                TypeError,
+                ValueError,
+                IndexError,
+                KeyError,
+                AttributeError,
+                ZeroDivisionError,
+                OverflowError,
+            ) as error:
+                raise ArgumentError(f"{node}: {type(error).__name__}: {error}") from error
+            for name, value in zip(node.outputs, outputs):
+                if name:
+                    self.values[name] = value
+
+    def apply(self, node, inputs):
+        """The outputs of a node, a list."""
+        function = self.model.functions.get((node.domain, node.op, node.overload))
+        if function is not None:
+            return self.call(function, node, inputs)
+        operator = find(node.domain, node.op, self.versions.get(node.domain, 1))
+        if operator is None:
+            raise NotImplementedError(missing([(node, self.versions)]))
+        attributes = {name: self.attribute(value) for name, value in node.attributes.items()}
+        attributes = {name: value for name, value in attributes.items() if value is not None}
+        return apply_operator(operator, node, inputs, attributes, self)
+
+    def attribute(self, value):
+        """The value of an attribute; inside a function those that refer to the function's are looked up."""
+        return self.arguments.get(value.name) if isinstance(value, Reference) else value
+
+    def call(self, function, node, inputs):
+        """A model-local function."""
+        given = {name: self.attribute(value) for name, value in node.attributes.items()}
+        inner = Scope(self.model, function.versions, None, {**function.attributes, **given})
+        inner.values.update(dict.fromkeys(function.inputs))
+        inner.values.update(zip(function.inputs, inputs))
+        inner.run_nodes(function.nodes)
+        return [inner[name] for name in function.outputs]
+
+
+def apply_operator(operator, node, inputs, attributes, scope):
+    """The outputs, a list, of an operator for these values."""
+    unknown = set(attributes) - operator.attributes
+    if unknown and not operator.any_attributes:
+        raise NotImplementedError(f"{node}: the attribute {sorted(unknown)[0]!r} is not supported.")
+    while inputs and inputs[-1] is None:
+        inputs = inputs[:-1]
+    if len(inputs) > len(operator.inputs) and not operator.variadic:
+        raise ArgumentError(f"{node} has {len(inputs)} inputs, {operator.name} takes {len(operator.inputs)}.")
+    names = operator.inputs
+    for i in operator.known:
+        if i < len(inputs):
+            inputs = [*inputs[:i], known(inputs[i], f"Input {names[i]!r} of {node}"), *inputs[i + 1 :]]
+    options = dict(attributes)
+    if operator.wants_count:
+        options["n_outputs"] = len(node.outputs)
+    if operator.wants_scope:
+        options["scope"] = scope
+    if not operator.folds:
+        return _listed(operator.function(*inputs, **options))
+    rest = [x for i, x in enumerate(inputs) if i not in operator.known]
+    if is_known(rest):
+        with outside():
+            found = operator.function(*_as_tensors(operator, inputs), **options)
+            return [as_known(x) for x in _listed(found)]
+    return _listed(operator.function(*_as_tensors(operator, inputs), **options))
+
+
+def _as_tensors(operator, inputs):
+    """The inputs as the function takes them: Tensors, but for those that it wants known, lists, strings and None."""
+    like = next((x for x in inputs if isinstance(x, Tensor)), None)
+    found = []
+    for i, x in enumerate(inputs):
+        strings = isinstance(x, np.ndarray) and x.dtype.kind == "O"
+        plain = i in operator.known or x is None or isinstance(x, list) or strings
+        found.append(x if plain else tensor(x, like))
+    return found
+
+
+def _listed(found):
+    return list(found) if isinstance(found, tuple) else [found]
+
+
+# ---- what a model needs ------------------------------------------------------------------------------------
+
+
+def missing(nodes):
+    """The text that says which operators are not there."""
+    found = sorted(
+        {f"{f'{n.domain}.' if n.domain else ''}{n.op} (operator set {v.get(n.domain, '?')})" for n, v in nodes}
+    )
+    return f"ONNX operators that are not implemented: {', '.join(found)}."
+
+
+def check_operators(model):
+    """NotImplementedError, with all of them, for operators that are not there."""
+    absent = []
+
+    def look(nodes, versions):
+        for node in nodes:
+            if (node.domain, node.op, node.overload) not in model.functions and find(
+                node.domain, node.op, versions.get(node.domain, 1)
+            ) is None:
+                absent.append((node, versions))
+            for value in node.attributes.values():
+                for graph in value if isinstance(value, list) else (value,):
+                    if isinstance(graph, Graph):
+                        look(graph.nodes, versions)
+
+    look(model.graph.nodes, model.versions)
+    for function in model.functions.values():
+        assert isinstance(function, Function)
+        look(function.nodes, function.versions)
+    if absent:
+        raise NotImplementedError(missing(absent))
+
+
+def names_that_must_be_known(model):
+    """Names of the graph's values that some operator needs as values, and of what these are computed from.
+
+    Initialisers among them are constants, not parameters; inputs among them are values that jit must not trace.
+    """
+    found = set()
+
+    def look(nodes, versions):
+        for node in reversed(nodes):
+            operator = find(node.domain, node.op, versions.get(node.domain, 1))
+            known = operator.known if operator is not None else ()
+            found.update(name for i, name in enumerate(node.inputs) if i in known)
+            for value in node.attributes.values():
+                for graph in value if isinstance(value, list) else (value,):
+                    if isinstance(graph, Graph):
+                        look(graph.nodes, versions)
+            if node.op not in ("Shape", "Size") and not found.isdisjoint(node.outputs):
+                found.update(node.inputs)
+
+    look(model.graph.nodes, model.versions)
+    return found - {""}
+
+
+def is_parameter(array):
+    """True for what is trained: arrays of floats."""
+    return isinstance(array, np.ndarray) and (array.dtype.kind == "f" or array.dtype.name == "bfloat16")

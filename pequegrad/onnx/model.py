@@ -1,0 +1,128 @@
+"""OnnxModel: a read model as a module."""
+
+import re
+
+import numpy as np
+
+from ..core.errors import ArgumentError, ShapeError
+from ..core.tensor import Tensor
+from ..nn.module import StatefulModule, parameter
+from ..ops.creation import as_tensor
+from .interpreter import Scope, check_operators, is_parameter, names_that_must_be_known
+from .reading import read
+from .values import DTYPES, dtype_of
+
+
+def load(source):
+    """An OnnxModel from a path, bytes or an onnx.ModelProto.
+
+    Raises ModelFileError for what is no model, NotImplementedError, which names them all, for operators that are not there.
+
+    >>> model = pg.onnx.load("resnet18.onnx")
+    >>> scores = pg.jit(model)(images)
+    """
+    return OnnxModel(read(source))
+
+
+class OnnxModel(StatefulModule):
+    """A model that was read from ONNX: model(x, y), or model(name=x, ...), gives its output, or the tuple of its outputs.
+
+    Floating initialisers are its parameters, under their names in the file; `inputs` and `outputs` say what goes in and comes out;
+    run(...) gives a dict from names. Sizes of inputs that the file leaves open may be any, and differ from call to call.
+    """
+
+    def __init__(self, model):
+        check_operators(model)
+        self.model = model
+        self.known_names = constants = names_that_must_be_known(model)
+        self.weights, self.constants = {}, {}
+        for name, array in model.graph.initializers.items():
+            if is_parameter(array) and name not in constants:
+                self.weights[name] = parameter(np.array(array), array.dtype)
+            else:
+                self.constants[name] = array
+        self.inputs = [v for v in model.graph.inputs if v.name not in model.graph.initializers]
+        self.outputs = list(model.graph.outputs)
+
+    def forward(self, *args, **kwargs):
+        found = tuple(self.run(*args, **kwargs).values())
+        return found[0] if len(found) == 1 else found
+
+    def run(self, *args, **kwargs):
+        """{name of an output: its value} for inputs in their order, or by name."""
+        scope = Scope(self.model, self.model.versions)
+        scope.values.update(self.constants)
+        scope.values.update(self.weights)
+        scope.values.update(self._bound(args, kwargs))
+        scope.run_nodes(self.model.graph.nodes)
+        return {v.name: _result(scope[v.name]) for v in self.outputs}
+
+    def _bound(self, args, kwargs):
+        names = [v.name for v in self.inputs]
+        if len(args) > len(names):
+            raise ArgumentError(
+                f"The model takes {len(names)} inputs, got {len(args)}.", fix=f"they are {', '.join(names)}."
+            )
+        given = dict(zip(names, args))
+        by_name = {_identifier(name): name for name in names}
+        for name, value in kwargs.items():
+            name = name if name in names else by_name.get(name, name)
+            if name not in names and name not in self.model.graph.initializers:
+                raise ArgumentError(f"The model has no input {name!r}.", fix=f"its inputs are {', '.join(names)}.")
+            if name in given:
+                raise ArgumentError(f"Input {name!r} is given twice.")
+            given[name] = value
+        missing = [name for name in names if name not in given]
+        if missing:
+            raise ArgumentError(f"The input {missing[0]!r} is missing.", fix=f"the inputs are {', '.join(names)}.")
+        kinds = {v.name: v for v in self.inputs}
+        return {name: _checked(value, kinds.get(name), name in self.known_names) for name, value in given.items()}
+
+    def __repr__(self):
+        inputs, outputs = ", ".join(map(repr, self.inputs)), ", ".join(map(repr, self.outputs))
+        size = sum(p.size for p in self.parameters())
+        return f"OnnxModel({self.model.graph.name}: ({inputs}) -> ({outputs}), {len(self.model.graph.nodes)} nodes, {size:,} parameters)"
+
+
+def _identifier(name):
+    """An input's name as Python's keyword: input.1 may be given as input_1."""
+    return re.sub(r"\W", "_", name)
+
+
+def _checked(value, expected, known):
+    """An input as a value of the model: of the element type and shape that the file says. known: it stays a NumPy array if it is one."""
+    if known and isinstance(value, (np.ndarray, np.generic, int, float)):
+        dtype = None if expected is None or expected.element_type not in DTYPES else dtype_of(expected.element_type)
+        return np.asarray(value, dtype)
+    if value is None or isinstance(value, list) or (isinstance(value, np.ndarray) and value.dtype.kind in "OUS"):
+        return np.asarray(value, object) if isinstance(value, np.ndarray) else value
+    value = as_tensor(value)
+    if expected is None or expected.element_type not in DTYPES:
+        return value
+    dtype = dtype_of(expected.element_type)
+    if value.dtype != dtype:
+        if value.dtype.kind != dtype.kind and not value.weak_type:
+            raise ArgumentError(
+                f"Input {expected.name!r} is {value.dtype.name}, the model takes {dtype.name}.",
+                fix=f"x.astype({dtype.name!r}).",
+            )
+        value = value.astype(dtype)
+    if expected.shape is not None:
+        fits = len(expected.shape) == value.ndim and all(
+            not isinstance(n, int) or n == m for n, m in zip(expected.shape, value.shape)
+        )
+        if not fits:
+            raise ShapeError(
+                f"Input {expected.name!r} has shape {list(value.shape)}, the model takes {list(expected.shape)}."
+            )
+    return value
+
+
+def _result(value):
+    """An output: known values as Tensors, but for strings."""
+    if isinstance(value, Tensor) or value is None:
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_result(v) for v in value]
+    array = np.asarray(value)
+    return array if array.dtype.kind in "OUS" else as_tensor(array)

@@ -1,0 +1,70 @@
+"""The table of operators: which function computes which operator from which version of its operator set on."""
+
+import functools
+import importlib
+import inspect
+import pkgutil
+
+_OPERATORS = {}  # (domain, name) -> [(first version, Operator), ...], ascending
+
+
+class Operator:
+    """A function that computes an operator, and what it wants to be told."""
+
+    def __init__(self, name, since, function, known):
+        self.name, self.since, self.function = name, since, function
+        parameters = inspect.signature(function).parameters
+        self.inputs = [p.name for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters.values())
+        keywords = {p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY}
+        self.wants_count, self.wants_scope = "n_outputs" in keywords, "scope" in keywords
+        self.attributes = keywords - {"n_outputs", "scope"}
+        self.any_attributes = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        unknown = [k for k in known if k not in self.inputs]
+        if unknown:
+            raise TypeError(f"{name}: {unknown} are no inputs of {function.__name__}")
+        self.known = {self.inputs.index(k) for k in known}
+        self.keeps_values = getattr(function, "keeps_values", False)
+
+
+def op(name, since=1, known=(), domain="", folds=True):
+    """Decorator: the function computes the operator `name` from version `since` of its set.
+
+    known: names of inputs that it needs as values (NumPy arrays). folds=False: it is not run ahead of time on known values (random
+    numbers, control flow), or it handles them itself.
+    """
+
+    def register(function):
+        operator = Operator(name, since, function, known)
+        operator.folds = folds
+        versions = _OPERATORS.setdefault((domain, name), [])
+        versions.append((since, operator))
+        versions.sort(key=lambda entry: entry[0])
+        return function
+
+    return register
+
+
+@functools.cache
+def _load_all():
+    from . import ops
+
+    for module in pkgutil.iter_modules(ops.__path__):
+        importlib.import_module(f"{ops.__name__}.{module.name}")
+
+
+def find(domain, name, version):
+    """The Operator for a node of this operator set; None if there is none."""
+    _load_all()
+    domain = "" if domain == "ai.onnx" else domain
+    found = None
+    for since, operator in _OPERATORS.get((domain, name), ()):
+        if since <= version:
+            found = operator
+    return found
+
+
+def names():
+    """All (domain, operator) that are there."""
+    _load_all()
+    return sorted(_OPERATORS)

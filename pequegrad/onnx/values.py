@@ -1,0 +1,85 @@
+"""What flows through a model: Tensors, known values (NumPy arrays), lists, None; and element types."""
+
+import contextlib
+
+import numpy as np
+
+from ..core import dtype as dtypes
+from ..core.errors import ArgumentError
+from ..core.node import state
+from ..core.tensor import Tensor
+from ..ops.creation import as_tensor
+
+# TensorProto.DataType -> dtype; those that pequegrad has no tensors of are absent
+DTYPES = {
+    1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64",
+    12: "uint32", 13: "uint64", 14: "complex64", 15: "complex128", 16: "bfloat16",
+}  # fmt: skip
+STRING = 8
+NAMES = {
+    0: "UNDEFINED", STRING: "STRING", 17: "FLOAT8E4M3FN", 18: "FLOAT8E4M3FNUZ", 19: "FLOAT8E5M2", 20: "FLOAT8E5M2FNUZ", 21: "UINT4", 22: "INT4",
+    23: "FLOAT4E2M1", 24: "FLOAT8E8M0", 25: "UINT2", 26: "INT2",
+}  # fmt: skip
+
+
+def dtype_of(element_type):
+    """The dtype of an ONNX element type; NotImplementedError for strings and what pequegrad has no tensors of."""
+    if element_type not in DTYPES:
+        raise NotImplementedError(
+            f"ONNX element type {NAMES.get(element_type, element_type)} has no dtype in pequegrad."
+        )
+    return dtypes.canonical(DTYPES[element_type])
+
+
+def element_type_of(dtype):
+    """The ONNX element type of a dtype."""
+    name = np.dtype(dtype).name
+    return next(number for number, known in DTYPES.items() if known == name)
+
+
+def is_known(value):
+    """True for what is a value now: NumPy arrays, numbers, strings, None, and lists of those."""
+    if isinstance(value, (list, tuple)):
+        return all(map(is_known, value))
+    return not isinstance(value, Tensor)
+
+
+def tensor(value, like=None):
+    """A Tensor of a value that may be known."""
+    if isinstance(value, Tensor):
+        return value
+    return as_tensor(value, None if like is None else like.device)
+
+
+def known(value, what):
+    """The NumPy array of a value; ArgumentError, which names `what`, if it is that of a traced Tensor."""
+    if not isinstance(value, Tensor):
+        return value if value is None or isinstance(value, list) else np.asarray(value)
+    node = value._node
+    if node.value is None and node.frame is not None:
+        raise ArgumentError(
+            f"{what} depends on data: it is not known while the model is traced.",
+            fix="run the model without jit, or make the sizes in it depend on shapes only.",
+        )
+    with outside():
+        return value.numpy()
+
+
+@contextlib.contextmanager
+def outside():
+    """While this is open, operations run at once and have no history, also while a function is traced."""
+    saved = state.frame, state.open, state.flags_mask
+    state.frame, state.open, state.flags_mask = None, state.gradient_frames, 0
+    try:
+        yield
+    finally:
+        state.frame, state.open, state.flags_mask = saved
+
+
+def as_known(value):
+    """A value computed outside(), with NumPy arrays for Tensors."""
+    if isinstance(value, Tensor):
+        return value.numpy()
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(as_known, value))
+    return value
