@@ -15,9 +15,18 @@ class PequegradRep(BackendRep):
     def __init__(self, model, jitted=False):
         self.model = model
         self.names = [v.name for v in model.outputs]
-        self._call = (
-            jit(lambda *args: list(model.run(*args).values())) if jitted else lambda *args: model.run(*args).values()
-        )
+        self._jitted, self._programs = jitted, {}
+
+    def _call(self, inputs):
+        """The outputs. Jitted, values that decide on shapes are constants of a program."""
+        if not self._jitted:
+            return self.model.run(*inputs).values()
+        names = [v.name for v in self.model.inputs][: len(inputs)]
+        fixed = {n: x for n, x in zip(names, inputs) if n in self.model.known_names or not _is_data(x)}
+        key = repr([(n, x.tolist() if isinstance(x, np.ndarray) else x) for n, x in fixed.items()])
+        if key not in self._programs:
+            self._programs[key] = jit(lambda moving: list(self.model.run(**moving, **fixed).values()))
+        return self._programs[key]({n: x for n, x in zip(names, inputs) if n not in fixed})
 
     def run(self, inputs, **kwargs):
         """The outputs, a tuple of NumPy arrays (lists for sequences), for a list of NumPy arrays, or a dict of them by name."""
@@ -25,6 +34,11 @@ class PequegradRep(BackendRep):
             inputs = [inputs[v.name] for v in self.model.inputs]
         inputs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
         return tuple(_plain(value) for value in self._call(inputs))
+
+
+def _is_data(value):
+    """True for arrays of numbers: lists (sequences), None and strings are constants of a program."""
+    return isinstance(value, np.ndarray) and value.dtype.kind not in "OUS"
 
 
 def _plain(value):
