@@ -118,7 +118,7 @@ def _as_tensors(operator, inputs):
     found = []
     for i, x in enumerate(inputs):
         strings = isinstance(x, np.ndarray) and x.dtype.kind == "O"
-        plain = i in operator.known or x is None or isinstance(x, list) or strings
+        plain = i in operator.known or i in operator.either or x is None or isinstance(x, list) or strings
         found.append(x if plain else tensor(x, like))
     return found
 
