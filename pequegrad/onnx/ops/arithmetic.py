@@ -11,7 +11,7 @@ from ...core.errors import ArgumentError, ShapeError
 from ...ops.dynamic import bitcast_convert_type
 from ...primitives import elementwise as e
 from ..registry import op
-from ..values import STRING, dtype_of, is_known, known, tensor
+from ..values import STRING, dtype_of, is_strings, known, tensor
 
 # ---- one operand -------------------------------------------------------------------------------------------
 
@@ -52,14 +52,8 @@ def clip(x, min=None, max=None):
 # ---- two operands ------------------------------------------------------------------------------------------
 
 
-def _equal(a, b):
-    if is_known([a, b]):  # strings: what else is known came as a Tensor
-        return np.asarray(a == b, bool)
-    return pg.equal(a, b)
-
-
 for _name, _function in {
-    "Add": pg.add, "Sub": pg.subtract, "Mul": pg.multiply, "Div": e.div, "Equal": _equal, "Less": pg.less, "LessOrEqual": pg.less_equal,
+    "Add": pg.add, "Sub": pg.subtract, "Mul": pg.multiply, "Div": e.div, "Equal": pg.equal, "Less": pg.less, "LessOrEqual": pg.less_equal,
     "Greater": pg.greater, "GreaterOrEqual": pg.greater_equal, "And": pg.logical_and, "Or": pg.logical_or, "Xor": pg.logical_xor,
     "BitwiseAnd": pg.bitwise_and, "BitwiseOr": pg.bitwise_or, "BitwiseXor": pg.bitwise_xor,
 }.items():  # fmt: skip
@@ -112,16 +106,16 @@ def mean(*xs):
 @op("Cast", since=6)
 def cast(x, *, to, saturate=1, round_mode="up"):
     if to == STRING:
-        return _to_strings(x if is_known(x) else known(x, "What Cast turns into strings"))
+        return _to_strings(known(x, "What Cast turns into strings"))
     dtype = dtype_of(to)
-    return _from_strings(x, dtype) if is_known(x) else x.astype(dtype)
+    return _from_strings(x, dtype) if is_strings(x) else x.astype(dtype)
 
 
 @op("CastLike", since=15)
 def cast_like(x, target, *, saturate=1, round_mode="up"):
-    if is_known(target):
-        return _to_strings(x if is_known(x) else known(x, "What CastLike turns into strings"))
-    return _from_strings(x, target.dtype) if is_known(x) else x.astype(target.dtype)
+    if is_strings(target):
+        return _to_strings(known(x, "What CastLike turns into strings"))
+    return _from_strings(x, target.dtype) if is_strings(x) else x.astype(target.dtype)
 
 
 def _to_strings(x):

@@ -113,11 +113,13 @@ def topk(x, k, *, axis=-1, largest=1, sorted=1):
 @op("ReverseSequence", since=10)
 def reverse_sequence(x, sequence_lens, *, batch_axis=1, time_axis=0):
     """The first sequence_lens[b] steps of example b in reverse order."""
-    rows = pg.moveaxis(x, (time_axis, batch_axis), (0, 1))
+    if {batch_axis, time_axis} != {0, 1}:
+        raise ArgumentError(f"ReverseSequence: the axes are 0 and 1, not {batch_axis} and {time_axis}.")
+    rows = x if time_axis == 0 else pg.swapaxes(x, 0, 1)
     times = _along(rows.shape[0], 0, 2)
     lengths = sequence_lens.astype("int64")
-    places = pg.where(times < lengths, lengths - 1 - times, times)
-    return pg.moveaxis(rows[places, _along(rows.shape[1], 1, 2)], (0, 1), (time_axis, batch_axis))
+    rows = rows[pg.where(times < lengths, lengths - 1 - times, times), _along(rows.shape[1], 1, 2)]
+    return rows if time_axis == 0 else pg.swapaxes(rows, 0, 1)
 
 
 # ---- results whose size depends on data --------------------------------------------------------------------

@@ -104,10 +104,10 @@ def slice_(data, starts, ends, axes=None, steps=None):
     parts = [slice(None)] * data.ndim
     for axis, start, end, step in zip(axes, starts, ends, steps):
         n = data.shape[axis]
-        # one before the first element, where steps back end, has no number of its own: ends below are beyond all
-        parts[axis] = slice(*slice(start, end if end >= -n else (None if step < 0 else 0), step).indices(n))
-        if step < 0 and parts[axis].stop < 0:
-            parts[axis] = slice(parts[axis].start, None, step)
+        if step < 0:  # what lies before the first element has no number of its own
+            parts[axis] = slice(max(start, -n), end if end >= -n else None, step)
+        else:
+            parts[axis] = slice(start, end, step)
         if len(range(n)[parts[axis]]) == 0:
             parts[axis] = slice(0, 0)
     return data[tuple(parts)]
