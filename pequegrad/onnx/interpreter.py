@@ -6,7 +6,8 @@ from ..core.errors import ArgumentError, PequegradError
 from ..core.tensor import Tensor
 from .reading import Function, Graph, Reference
 from .registry import find
-from .values import as_known, is_known, known, outside, tensor
+from .strings import holds_strings, through_codes
+from .values import as_known, is_known, is_strings, known, outside, tensor
 
 
 class Scope:
@@ -93,6 +94,8 @@ def apply_operator(operator, node, inputs, attributes, scope):
         inputs = inputs[:-1]
     if len(inputs) > len(operator.inputs) and not operator.variadic:
         raise ArgumentError(f"{node} has {len(inputs)} inputs, {operator.name} takes {len(operator.inputs)}.")
+    if holds_strings(operator, inputs):
+        return through_codes(operator, inputs, lambda codes: apply_operator(operator, node, codes, attributes, scope))
     names = operator.inputs
     for i in operator.known:
         if i < len(inputs):
@@ -117,8 +120,7 @@ def _as_tensors(operator, inputs):
     like = next((x for x in inputs if isinstance(x, Tensor)), None)
     found = []
     for i, x in enumerate(inputs):
-        strings = isinstance(x, np.ndarray) and x.dtype.kind == "O"
-        plain = i in operator.known or x is None or isinstance(x, list) or strings
+        plain = i in operator.known or i in operator.either or x is None or isinstance(x, list) or is_strings(x)
         found.append(x if plain else tensor(x, like))
     return found
 

@@ -11,7 +11,7 @@ _OPERATORS = {}  # (domain, name) -> [(first version, Operator), ...], ascending
 class Operator:
     """A function that computes an operator, and what it wants to be told."""
 
-    def __init__(self, name, since, function, known):
+    def __init__(self, name, since, function, known, either=()):
         self.name, self.since, self.function = name, since, function
         parameters = inspect.signature(function).parameters
         self.inputs = [p.name for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
@@ -20,22 +20,22 @@ class Operator:
         self.wants_count, self.wants_scope = "n_outputs" in keywords, "scope" in keywords
         self.attributes = keywords - {"n_outputs", "scope"}
         self.any_attributes = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-        unknown = [k for k in known if k not in self.inputs]
+        unknown = [k for k in (*known, *either) if k not in self.inputs]
         if unknown:
             raise TypeError(f"{name}: {unknown} are no inputs of {function.__name__}")
         self.known = {self.inputs.index(k) for k in known}
-        self.keeps_values = getattr(function, "keeps_values", False)
+        self.either = {self.inputs.index(k) for k in either}
 
 
-def op(name, since=1, known=(), domain="", folds=True):
+def op(name, since=1, known=(), domain="", folds=True, either=()):
     """Decorator: the function computes the operator `name` from version `since` of its set.
 
-    known: names of inputs that it needs as values (NumPy arrays). folds=False: it is not run ahead of time on known values (random
-    numbers, control flow), or it handles them itself.
+    known: names of inputs that it needs as values (NumPy arrays); either: those that it takes as values where they are known, else
+    as Tensors. folds=False: it is not run ahead of time on known values (random numbers, control flow), or it handles them itself.
     """
 
     def register(function):
-        operator = Operator(name, since, function, known)
+        operator = Operator(name, since, function, known, either)
         operator.folds = folds
         versions = _OPERATORS.setdefault((domain, name), [])
         versions.append((since, operator))

@@ -37,6 +37,10 @@ def element_type_of(dtype):
     return next(number for number, known in DTYPES.items() if known == name)
 
 
+class DependsOnData(ArgumentError):
+    """A value decides on shapes or on what is run, and is not known while the model is traced."""
+
+
 def is_known(value):
     """True for what is a value now: NumPy arrays, numbers, strings, None, and lists of those."""
     if isinstance(value, (list, tuple)):
@@ -51,13 +55,22 @@ def tensor(value, like=None):
     return as_tensor(value, None if like is None else like.device)
 
 
+def is_readable(value):
+    """False for a Tensor that is traced: it has no value yet."""
+    return not isinstance(value, Tensor) or value._node.value is not None or value._node.frame is None
+
+
+def is_strings(value):
+    """True for an array of strings."""
+    return isinstance(value, np.ndarray) and value.dtype.kind in "OUS"
+
+
 def known(value, what):
     """The NumPy array of a value; ArgumentError, which names `what`, if it is that of a traced Tensor."""
     if not isinstance(value, Tensor):
         return value if value is None or isinstance(value, list) else np.asarray(value)
-    node = value._node
-    if node.value is None and node.frame is not None:
-        raise ArgumentError(
+    if not is_readable(value):
+        raise DependsOnData(
             f"{what} depends on data: it is not known while the model is traced.",
             fix="run the model without jit, or make the sizes in it depend on shapes only.",
         )
