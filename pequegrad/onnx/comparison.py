@@ -1,0 +1,47 @@
+"""What other implementations of ONNX compute, to compare with."""
+
+import numpy as np
+
+from ..core.errors import ArgumentError, MissingPackageError
+
+
+def session_of(model, threads=None):
+    """An onnxruntime.InferenceSession for a ModelProto or bytes; MissingPackageError if the package is not there."""
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        raise MissingPackageError("Comparing with onnxruntime needs it.", fix="pip install onnxruntime.") from None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    data = model if isinstance(model, (bytes, str)) else model.SerializeToString()
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def random_inputs(shape, dtype, rng=None):
+    """Numbers to run a model on: normal floats, zeros and ones else."""
+    rng = rng or np.random.default_rng(0)
+    dtype = np.dtype(dtype)
+    if dtype.kind in "iub":
+        return rng.integers(0, 2, shape).astype(dtype)
+    return rng.normal(size=shape).astype(dtype)
+
+
+def compare(expected, found, names, rtol, atol):
+    """The largest difference of arrays; ArgumentError, which names the output, if it is beyond the tolerance or shapes differ."""
+    largest = 0.0
+    for a, b, name in zip(expected, found, names):
+        a, b = np.asarray(a), np.asarray(b)
+        if a.shape != b.shape or a.dtype != b.dtype:
+            raise ArgumentError(
+                f"Output {name!r} is {a.dtype}{list(a.shape)} here, {b.dtype}{list(b.shape)} in onnxruntime."
+            )
+        wide = np.float64 if a.dtype.kind in "biufV" else a.dtype
+        a, b = a.astype(wide), b.astype(wide)
+        if not np.allclose(a, b, rtol, atol, equal_nan=True):
+            raise ArgumentError(f"Output {name!r} differs from onnxruntime's by {np.nanmax(np.abs(a - b)):.3g}.")
+        if a.size:
+            with np.errstate(invalid="ignore"):
+                largest = max(largest, float(np.nanmax(np.where(a == b, 0, np.abs(a - b)))))
+    return largest

@@ -1,0 +1,202 @@
+"""ONNX operators that are several primitives here: where a program contains what one of them computes, it is written as that.
+
+Each is a generator that is called with a node which could be the last of its primitives, and the version of the operator set; it
+yields candidates (attributes, example, operands' avals). Where the example, traced for these, ends in the node, a node of the primitive
+`composite` takes the place of all.
+"""
+
+from ...compiler.patterns.rewrite import Match
+from ...compiler.patterns.search import occurrences, varying_nodes
+from ...core.dtype import is_float
+from ...core.errors import PequegradError
+from ...core.node import constant, is_constant
+from ...nn import functional as F
+from ...ops.attention import attention_weights
+from ...ops.rearrange import take
+from ...primitives.base import PRIMITIVES, Primitive
+from ...transforms.graphs import graph_of
+
+_COMPOSITES = {}  # primitive at the end -> [(operator, first version, candidates)]
+
+
+class onnx_composite:
+    """An ONNX operator. aval: of its result"""
+
+    def infer(*operands, op, attributes, aval):
+        return aval
+
+
+onnx_composite = Primitive(onnx_composite)
+PRIMITIVES.pop(onnx_composite.name)  # it is never run: graphs that contain it are only written
+
+
+def composite(op, last, since=1):
+    """Decorator: registers a generator of candidates. last: the primitive that its example ends with."""
+
+    def register(candidates):
+        _COMPOSITES.setdefault(last, []).append((op, since, candidates))
+        return candidates
+
+    return register
+
+
+def matches(program, simplify, version):
+    """Yields a Match for each place of the program where a composite is found; the largest come first."""
+    found = []
+    for last, entries in _COMPOSITES.items():
+        for node in [n for n in program.graph.nodes if n.spec.primitive.name == last]:
+            if type(node.aval) is tuple or (last != "gather" and not is_float(node.aval.dtype)):
+                continue
+            for op, since, candidates in entries:
+                if since <= version and (match := _match(op, candidates(node), node, program, simplify)):
+                    found.append(match)
+    return sorted(found, key=lambda match: -len(match.inside))
+
+
+def _match(op, candidates, node, program, simplify):
+    for attributes, example, avals in candidates:
+        try:
+            graph = simplify(graph_of(op, avals, lambda *x: [example(*x)]))
+        except PequegradError:
+            continue
+        for known in occurrences(graph, program, {graph.results[0]: node}):
+            inside = {known[n] for n in varying_nodes(graph)}
+            if not all(n is node or program.used_only_by(n, inside) for n in inside):
+                continue
+            operands = [known.get(n) for n in graph.inputs]
+            if any(n is None for n in operands):
+                continue
+            params = {"op": op, "attributes": tuple(attributes.items()), "aval": node.aval}
+            made = graph_of(op, avals, lambda *x: [onnx_composite(*x, **params)])
+            return Match(op, [node], operands, inside, made)
+    return None
+
+
+def _numbers(node, name, depth=6):
+    """Numbers that are operands of the primitive `name` among the operands of a node, and theirs."""
+    found, level = [], [node]
+    for _ in range(depth):
+        level = [source for n in level for source in n.inputs if not is_constant(source)]
+        for n in level:
+            if n.spec.primitive.name == name:
+                found += [x.spec.params["value"] for x in n.inputs if x.spec.primitive is constant]
+    return list(dict.fromkeys(found))
+
+
+def _vector(aval, n):
+    return aval.update(shape=aval.shape[len(aval.shape) - n :])
+
+
+# ---- softmax -------------------------------------------------------------------------------------------
+
+
+def _softmax(function):
+    def candidates(node):
+        if any(is_constant(x) for x in node.inputs):
+            return
+        for axis in range(node.aval.ndim - 1, -1, -1):
+            if function is not attention_weights:
+                yield {"axis": axis - node.aval.ndim}, lambda x: function(x, axis), [node.aval]
+            elif axis == node.aval.ndim - 1:
+                yield {"axis": -1}, function, [node.aval]
+
+    return candidates
+
+
+composite("AttentionSoftmax", "div")(_softmax(attention_weights))
+composite("Softmax", "div")(_softmax(F.softmax))
+composite("LogSoftmax", "sub")(_softmax(F.log_softmax))
+
+
+# ---- rows of a table ---------------------------------------------------------------------------------------
+
+
+@composite("Gather", "gather")
+def gather(node):
+    """Negative indices count from the end, as ONNX's do; others outside are errors in most runtimes."""
+    table, indices = node.inputs
+    seen = [indices]
+    for _ in range(6):
+        seen += [x for x in dict.fromkeys(source for n in seen for source in n.inputs) if x not in seen]
+    for index in seen:
+        if type(index.aval) is tuple or index.aval.dtype.kind not in "iu" or is_constant(index):
+            continue
+        for axis in range(table.aval.ndim):
+            if node.aval.shape == table.aval.shape[:axis] + index.aval.shape + table.aval.shape[axis + 1 :]:
+                yield {"axis": axis}, lambda x, i: x[(slice(None),) * axis + (i,)], [table.aval, index.aval]
+                yield {"axis": axis}, lambda x, i: take(x, i, axis=axis), [table.aval, index.aval]
+
+
+# ---- normalisation ---------------------------------------------------------------------------------------
+
+
+@composite("LayerNormalization", "add", since=17)
+def layer_normalization(node):
+    for eps in _numbers(node, "add"):
+        for n in range(1, min(node.aval.ndim, 3) + 1):
+            weight = _vector(node.aval, n)
+            attributes = {"axis": -n, "epsilon": eps}
+            yield attributes, lambda x, w, b: F.layer_norm(x, w.shape, w, b, eps), [node.aval, weight, weight]
+
+
+@composite("LayerNormalization", "mul", since=17)
+def layer_normalization_without_bias(node):
+    for eps in _numbers(node, "add"):
+        for n in range(1, min(node.aval.ndim, 3) + 1):
+            weight = _vector(node.aval, n)
+            yield {"axis": -n, "epsilon": eps}, lambda x, w: F.layer_norm(x, w.shape, w, None, eps), [node.aval, weight]
+
+
+@composite("RMSNormalization", "mul", since=23)
+def rms_normalization(node):
+    for eps in _numbers(node, "add"):
+        weight = _vector(node.aval, 1)
+        yield {"axis": -1, "epsilon": eps}, lambda x, w: F.rms_norm(x, w.shape, w, eps), [node.aval, weight]
+
+
+@composite("BatchNormalization", "add")
+def batch_normalization(node):
+    if node.aval.ndim >= 2:
+        channels = node.aval.update(shape=(node.aval.shape[1],))
+        for eps in _numbers(node, "add", 4):
+            example = lambda x, w, b, mean, var: F.batch_norm(x, mean, var, w, b, False, 0.1, eps)[0]
+            yield {"epsilon": eps}, example, [node.aval, *[channels] * 4]
+
+
+# ---- activations -----------------------------------------------------------------------------------------
+
+
+def activation(op, last, function, since=1, **attributes):
+    """An operator of one operand without numbers that may differ."""
+
+    @composite(op, last, since)
+    def candidates(node):
+        yield attributes, function, [node.aval]
+
+
+activation("Relu", "select", F.relu)
+activation("Gelu", "mul", F.gelu, since=20)
+activation("Gelu", "mul", lambda x: F.gelu(x, "tanh"), since=20, approximate="tanh")
+activation("Softplus", "select", F.softplus)
+activation("Softplus", "add", lambda x: F.softplus(x, threshold=float("inf")))
+activation("HardSwish", "div", F.hardswish, since=14)
+activation("HardSwish", "mul", F.hardswish, since=14)
+activation("Mish", "mul", F.mish, since=18)
+activation("Selu", "mul", F.selu)
+activation("Elu", "select", F.elu)
+activation("Softsign", "div", F.softsign)
+
+
+@composite("LeakyRelu", "select")
+def leaky_relu(node):
+    for slope in _numbers(node, "mul", 1):
+        yield {"alpha": slope}, lambda x: F.leaky_relu(x, slope), [node.aval]
+
+
+@composite("Elu", "select")
+def elu(node):
+    for alpha in _numbers(node, "mul", 1):
+        yield {"alpha": alpha}, lambda x: F.elu(x, alpha), [node.aval]
+
+
+__all__ = ["composite", "matches", "onnx_composite"]

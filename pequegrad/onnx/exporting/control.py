@@ -1,0 +1,88 @@
+"""Loops, branches, and graphs that are called."""
+
+import numpy as np
+
+from .writer import rule
+
+
+@rule("scan")
+def scan(w, *operands, body, length, reverse, n_consts, n_carry):
+    """Scan, or Loop where there are no rows; what stays the same is read from around it."""
+    consts = list(map(w.name_of, operands[:n_consts]))
+    carry, xs = operands[n_consts : n_consts + n_carry], operands[n_consts + n_carry :]
+    given = [*consts, *[None] * (len(carry) + len(xs))]
+    n_y = len(body.results) - n_carry
+    if xs:
+        graph = w.subgraph(w.shared.name("body"), body, given)
+        backward = [1] if reverse else [0]
+        found = w(
+            "Scan", *carry, *xs, n=n_carry + n_y, body=graph, num_scan_inputs=len(xs),
+            scan_input_directions=backward * len(xs) if reverse else None, scan_output_directions=backward * n_y if reverse and n_y else None,
+        )  # fmt: skip
+        return found if isinstance(found, list) else [found]
+    found = _loop(w, body, given, carry, w("Squeeze", w.size(length), [0]), n_y)
+    if reverse:
+        found[n_carry:] = [w.slice(y, [-1], [-(2**63) + 1], [0], [-1]) for y in found[n_carry:]]
+    return found
+
+
+def _loop(w, body, given, carry, count, n_y):
+    true = lambda inner, results: [inner("Identity", w.constant(np.bool_(True)))]
+    extra = [(w.shared.name("step"), np.dtype("int64"), ()), (w.shared.name("goes_on"), np.dtype(bool), ())]
+    graph = w.subgraph(w.shared.name("body"), body, given, extra, true)
+    found = w("Loop", count, None, *carry, n=len(carry) + n_y, body=graph)
+    return found if isinstance(found, list) else [found]
+
+
+@rule("while_loop")
+def while_loop(w, *operands, test, body, n_test, n_body):
+    """Loop, which is told before its first step whether there is one, and by each whether there is another."""
+    test_consts = list(map(w.name_of, operands[:n_test]))
+    consts = list(map(w.name_of, operands[n_test : n_test + n_body]))
+    carry = operands[n_test + n_body :]
+    (first,) = _inlined(w, test, [*test_consts, *map(w.name_of, carry)])
+    goes_on = lambda inner, results: [inner("Identity", *_inlined(inner, test, [*test_consts, *results]))]
+    extra = [(w.shared.name("step"), np.dtype("int64"), ()), (w.shared.name("goes_on"), np.dtype(bool), ())]
+    graph = w.subgraph(w.shared.name("body"), body, [*consts, *[None] * len(carry)], extra, goes_on)
+    found = w("Loop", None, first, *carry, n=len(carry), body=graph)
+    return found if isinstance(found, list) else [found]
+
+
+@rule("cond")
+def cond(w, index, *operands, branches):
+    names = list(map(w.name_of, operands))
+    found = _branch(w, w.name_of(index), names, list(branches), 0)
+    return found if isinstance(found, list) else [found]
+
+
+def _branch(w, index, names, branches, first):
+    """If the index is at most `first` its branch, else one of those behind it."""
+    from onnx import helper
+
+    from .writer import Writer, info, protos
+
+    then = w.subgraph(w.shared.name("branch"), branches[0], names)
+    if len(branches) == 2:
+        other = w.subgraph(w.shared.name("branch"), branches[1], names)
+    else:
+        inner = Writer(w.shared)
+        found = _branch(inner, index, names, branches[1:], first + 1)
+        found = found if isinstance(found, list) else [found]
+        typed = [info(n, x.dtype, x.shape) for n, x in zip(found, branches[0].results)]
+        other = helper.make_graph(protos(inner.records), w.shared.name("branch"), [], typed)
+    taken = w("LessOrEqual", index, w.constant(np.int32(first)))
+    return w("If", taken, n=len(branches[0].results), then_branch=then, else_branch=other)
+
+
+@rule("defined_call", "custom_vmap_call", "call", "checkpoint")
+def called(w, *operands, graph, **params):
+    return _inlined(w, graph, list(map(w.name_of, operands)))
+
+
+def _inlined(w, program, names):
+    """Writes a program into the graph of w; it may be written more than once."""
+    from .writer import Writer
+
+    inner = Writer(w.shared)
+    inner.records, inner.producers = w.records, w.producers
+    return inner.program(program, names)

@@ -1,0 +1,143 @@
+"""The traced function as what rules see: operations on values, with sizes that may vary between traces."""
+
+import numpy as np
+
+from ...compiler.patterns.rewrite import substituted
+from ...compiler.patterns.search import Program as Searched
+from ...compiler.simplify import simplify
+from ...core.errors import ShapeError
+from ...core.evaluate import OUTPUT
+from ...core.graph import GraphTrace
+from ...core.node import Aval, constant, is_constant
+from ...core.tensor import wrap
+from . import composites
+from .sizes import Varying, merged
+
+
+class Value:
+    """A value of a program: shape and dtype; data: its number or array, if it is a constant."""
+
+    __slots__ = ("data", "dtype", "shape")
+
+    def __init__(self, shape, dtype, data=None):
+        self.shape, self.dtype, self.data = shape, dtype, data
+
+    @property
+    def ndim(self):
+        return len(self.shape)
+
+
+class Operation:
+    """A primitive applied to Values. outputs: Values; params: as the primitive's, subgraphs as Programs."""
+
+    __slots__ = ("inputs", "outputs", "params", "primitive")
+
+    def __init__(self, primitive, params, inputs, outputs):
+        self.primitive, self.params, self.inputs, self.outputs = primitive, params, inputs, outputs
+
+
+class Program:
+    """inputs, results: Values; operations in an order in which they can run."""
+
+    def __init__(self, inputs, operations, results):
+        self.inputs, self.operations, self.results = inputs, operations, results
+
+
+def prepared(graph, version):
+    """The closed graph, simplified, with ONNX's own operators in place of what they stand for."""
+    graph = simplify(graph)
+    found = graph.derived.get(("onnx", version))
+    if found is None:
+        searched, taken, matches = Searched(graph), set(), []
+        for match in composites.matches(searched, simplify, version):
+            if taken.isdisjoint(match.inside):
+                taken |= match.inside
+                matches.append(match)
+        found = substituted(graph, matches)[0] if matches else graph
+        graph.derived["onnx", version] = found
+    return found
+
+
+def program_of(graphs, version):
+    """The Program of a function's graphs, one per trace. ShapeError if they are not the same but for sizes."""
+    graphs = [prepared(graph, version) for graph in graphs]
+    values = {}  # what the nodes of all traces are together
+
+    def value(nodes):
+        if nodes not in values:
+            if not all(map(is_constant, nodes)):
+                _differ("order of operations")
+            values[nodes] = _value([node.aval for node in nodes], _constant(nodes))
+        return values[nodes]
+
+    for nodes in zip(*(graph.placeholders for graph in graphs)):
+        values[nodes] = _value([node.aval for node in nodes])
+    inputs = list(map(value, zip(*(graph.placeholders for graph in graphs))))
+    operations, results_of = [], {}
+    if len({len(graph.nodes) for graph in graphs}) > 1:
+        _differ("number of operations")
+    for nodes in zip(*(graph.nodes for graph in graphs)):
+        spec = nodes[0].spec
+        if any(node.spec.primitive is not spec.primitive for node in nodes):
+            _differ(" and ".join(sorted({node.spec.primitive.name for node in nodes})))
+        if spec.op == OUTPUT:
+            values[nodes] = results_of[nodes[0].inputs[0]][spec.params["index"]]
+            continue
+        avals = [node.aval if type(node.aval) is tuple else (node.aval,) for node in nodes]
+        outputs = [_value(column) for column in zip(*avals)]
+        params = _merged([node.spec.params for node in nodes], version)
+        operations.append(
+            Operation(spec.primitive.name, params, list(map(value, zip(*(node.inputs for node in nodes)))), outputs)
+        )
+        if type(nodes[0].aval) is tuple:
+            results_of[nodes[0]] = outputs
+        else:
+            values[nodes] = outputs[0]
+    return Program(inputs, operations, list(map(value, zip(*(graph.results for graph in graphs)))))
+
+
+def _value(avals, data=None):
+    if len({len(aval.shape) for aval in avals}) > 1:
+        _differ("ranks")
+    return Value(tuple(map(merged, zip(*(aval.shape for aval in avals)))), np.dtype(avals[0].dtype), data)
+
+
+def _constant(nodes):
+    """The number or array that constants are."""
+    if all(node.spec.primitive is constant for node in nodes):
+        return merged([node.spec.params["value"] for node in nodes])
+    first, *others = (wrap(node).numpy() for node in nodes)
+    if any(first.shape != other.shape or first.tobytes() != other.tobytes() for other in others):
+        _differ("values of constants")
+    return first
+
+
+def _merged(items, version):
+    """One structure of parameters for those of all traces: numbers that differ become Varying, graphs a Program."""
+    first = items[0]
+    if isinstance(first, GraphTrace):
+        return program_of(items, version)
+    if isinstance(first, Aval):
+        return first
+    if isinstance(first, dict):
+        return {key: _merged([item[key] for item in items], version) for key in first}
+    if isinstance(first, tuple):
+        if len({len(item) for item in items}) > 1:
+            _differ("parameters")
+        found = [_merged(column, version) for column in zip(*items)]
+        return type(first)(*found) if hasattr(first, "_fields") else tuple(found)
+    if isinstance(first, (int, float)) and not isinstance(first, bool):
+        return merged(items)
+    if any(item is not first and item != first for item in items):
+        _differ("parameters")
+    return first
+
+
+def _differ(what):
+    raise ShapeError(
+        f"The function does something else for other sizes of its free axes ({what}).",
+        fix="leave those axes out of dynamic_axes.",
+    )
+
+
+__all__ = ["Operation", "Program", "Value", "Varying", "prepared", "program_of"]

@@ -1,0 +1,151 @@
+"""Primitives that move elements."""
+
+import math
+
+import numpy as np
+
+from .sizes import Varying, fixed
+from .writer import LAST, Unsupported, rule
+
+_LARGEST_CONSTANT = 1 << 12  # elements: larger ranges are computed
+
+
+@rule("reshape")
+def reshape(w, x, *, shape):
+    return w.reshape(x, shape)
+
+
+@rule("transpose")
+def transpose(w, x, *, permutation):
+    return w.transpose(x, permutation)
+
+
+@rule("broadcast_in_dim")
+def broadcast_in_dim(w, x, *, shape, axes):
+    with_ones = [1] * len(shape)
+    for n, a in zip(x.shape, axes):
+        with_ones[a] = n
+    if isinstance(x.data, (int, float)) and fixed(shape) and not isinstance(x.data, bool) and math.prod(shape) <= 64:
+        return w.constant(np.full(shape, x.data, x.dtype))
+    found = w.reshape(x, with_ones)
+    return found if tuple(with_ones) == tuple(shape) else w.expand(found, shape)
+
+
+@rule("slice")
+def slice_(w, x, *, start, limit, step):
+    axes = [i for i, n in enumerate(x.shape) if not (start[i] == 0 and limit[i] == n and step[i] == 1)]
+    if not axes:
+        return x
+    ends = [LAST if limit[i] == x.shape[i] else limit[i] for i in axes]
+    steps = [step[i] for i in axes]
+    starts, ends = w.shape([start[i] for i in axes]), w.shape(ends)
+    return w.slice(x, starts, ends, axes, None if all(s == 1 for s in steps) else steps)
+
+
+@rule("rev")
+def rev(w, x, *, axes):
+    n = len(axes)
+    return x if not n else w.slice(x, [-1] * n, [-LAST] * n, list(axes), [-1] * n)
+
+
+@rule("concatenate")
+def concatenate(w, *xs, axis):
+    return w("Concat", *xs, axis=axis)
+
+
+@rule("pad")
+def pad(w, x, value, *, low, high, interior):
+    name, shape = x, list(x.shape)
+    for axis, gap in enumerate(interior):
+        if gap:
+            name = spread(w, name, shape, axis, gap, value)
+            shape[axis] += (shape[axis] - 1) * gap
+    return padded(w, name, value, low, high)
+
+
+def padded(w, x, value, low, high):
+    """x with numbers around it; negative ones remove elements."""
+    n = len(low)
+    cut = [(max(-a, 0), max(-b, 0)) for a, b in zip(low, high)]
+    if any(a or b for a, b in cut):
+        axes = [i for i, (a, b) in enumerate(cut) if a or b]
+        x = w.slice(x, [cut[i][0] for i in axes], [-cut[i][1] if cut[i][1] else LAST for i in axes], axes)
+    low, high = [max(a, 0) for a in low], [max(b, 0) for b in high]
+    if not any(low) and not any(high):
+        return x
+    axes = [i for i in range(n) if low[i] or high[i]]
+    return w("Pad", x, [*(low[i] for i in axes), *(high[i] for i in axes)], value, axes)
+
+
+def spread(w, x, shape, axis, gap, value):
+    """x with `gap` values between neighbours on an axis."""
+    if isinstance(shape[axis], Varying):
+        raise Unsupported("gaps along a free axis")
+    apart = w.reshape(x, [*shape[: axis + 1], 1, *shape[axis + 1 :]])
+    filled = w("Pad", apart, [0, gap], value, [axis + 1])
+    flat = w.reshape(filled, [*shape[:axis], shape[axis] * (gap + 1), *shape[axis + 1 :]])
+    return w.slice(flat, [0], [-gap], [axis])
+
+
+@rule("iota")
+def iota(w, *, shape, dtype, axis, device):
+    dtype = w.out.dtype
+    n = shape[axis]
+    if isinstance(n, Varying) or n > _LARGEST_CONSTANT:
+        count = w("Squeeze", w.size(n), [0])
+        row = w("Range", w.constant(np.int64(0)), count, w.constant(np.int64(1)))
+        row = row if dtype == np.int64 else w.cast(row, dtype)
+    else:
+        row = w.constant(np.arange(n).astype(dtype))
+    row = w.reshape(row, [n if i == axis else 1 for i in range(len(shape))]) if len(shape) > 1 else row
+    return row if len(shape) == 1 else w.expand(row, shape)
+
+
+@rule("slice_update")
+def slice_update(w, x, update, *, start, step):
+    """The update, spread, where it belongs; x elsewhere."""
+    if not fixed(x.shape) or not fixed(update.shape):
+        raise Unsupported("parts of free axes that are given new values")
+    if not math.prod(update.shape):
+        return x
+    places = [start_ + np.arange(n) * step_ for start_, n, step_ in zip(start, update.shape, step)]
+    mask = None
+    for axis, (chosen, n) in enumerate(zip(places, x.shape)):
+        here = np.zeros([n if i == axis else 1 for i in range(x.ndim)], bool)
+        here.reshape(-1)[chosen] = True
+        mask = here if mask is None else mask & here
+    spans = [(n - 1) * s + 1 for n, s in zip(update.shape, step)]
+    high = [n - a - span for n, a, span in zip(x.shape, start, spans)]
+    wide = pad(w, update, w.number(0, x), low=start, high=high, interior=tuple(s - 1 for s in step))
+    return wide if mask is None else w("Where", mask, wide, x)
+
+
+@rule("dynamic_slice")
+def dynamic_slice(w, x, *starts, sizes):
+    axes = [i for i, n in enumerate(x.shape) if sizes[i] != n]
+    if not axes:
+        return x
+    firsts = w("Concat", *[_first(w, starts[i], x.shape[i] - sizes[i]) for i in axes], axis=0)
+    ends = w("Add", firsts, w.shape([sizes[i] for i in axes]))
+    return w.reshape(w.slice(x, firsts, ends, axes), sizes)
+
+
+def _first(w, start, last):
+    """A start as int64[1], from 0 to `last`."""
+    start = w.reshape(w.cast(start, np.int64), (1,))
+    return w("Min", w("Max", start, [0]), w.size(last))
+
+
+@rule("dynamic_update_slice")
+def dynamic_update_slice(w, x, update, *starts):
+    from .indexing import written
+
+    if not x.ndim:
+        return update
+    positions = None
+    for axis, (start, n, m) in enumerate(zip(starts, x.shape, update.shape)):
+        row = np.arange(m).reshape([m if i == axis else 1 for i in range(x.ndim)])
+        places = w("Add", w.constant(row), _first(w, start, n - m))
+        places = w("Mul", places, w.constant(np.int64(math.prod(x.shape[axis + 1 :]))))
+        positions = places if positions is None else w("Add", positions, places)
+    return written(w, x, w.reshape(positions, (-1,)), update, "none")

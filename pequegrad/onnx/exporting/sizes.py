@@ -1,0 +1,117 @@
+"""Sizes that are not fixed: what they are in each of a few traces, and which product of the free sizes they are.
+
+A function is traced for several values of its free sizes. A number that is the same in all traces is a number; any other is
+a Varying: its value in each trace. Arithmetic on these is done trace by trace; when one must be in the file, the
+polynomial in the free sizes that gives it is found.
+"""
+
+import itertools
+import operator
+from fractions import Fraction
+
+import numpy as np
+
+from ...core.errors import ShapeError
+
+
+class Varying:
+    """A number with a value for each trace. Comparisons hold if they do in all traces, and fail if the traces differ."""
+
+    def __init__(self, values):
+        self.values = tuple(values)
+
+    def _compared(self, other, compare):
+        found = {compare(a, b) for a, b in zip(self.values, _values(other, len(self.values)))}
+        if len(found) != 1:
+            raise ShapeError(f"Whether {compare.__name__}({self}, {other}) holds depends on a free size.")
+        return found.pop()
+
+    def __eq__(self, other):
+        return self.values == _values(other, len(self.values))
+
+    def __hash__(self):
+        return hash(self.values)
+
+    def __repr__(self):
+        return "|".join(map(str, self.values))
+
+    def __neg__(self):
+        return -1 * self
+
+    def __bool__(self):
+        return self._compared(0, operator.ne)
+
+
+def _values(x, n):
+    return x.values if isinstance(x, Varying) else (x,) * n
+
+
+def merged(values):
+    """A number for its values in all traces: itself if they are the same, else Varying."""
+    first = values[0]
+    if all(type(v) is type(first) and v == first for v in values):
+        return first
+    return Varying(values)
+
+
+def _arithmetic(name, function):
+    def forward(self, other):
+        return merged([function(a, b) for a, b in zip(self.values, _values(other, len(self.values)))])
+
+    def backward(self, other):
+        return merged([function(b, a) for a, b in zip(self.values, _values(other, len(self.values)))])
+
+    setattr(Varying, f"__{name}__", forward)
+    setattr(Varying, f"__r{name}__", backward)
+
+
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod"):
+    _arithmetic(_name, getattr(operator, _name))
+for _name in ("lt", "le", "gt", "ge"):
+    _compare = getattr(operator, _name)
+    setattr(Varying, f"__{_name}__", lambda self, other, _compare=_compare: self._compared(other, _compare))
+
+
+def fixed(shape):
+    """True if no size varies."""
+    return not any(isinstance(n, Varying) for n in shape)
+
+
+class Samples:
+    """The free sizes by name, and their values in each trace: the given ones, then each set of them enlarged, then a check."""
+
+    def __init__(self, sizes):
+        self.names = list(sizes)
+        base = {name: max(n, 2) for name, n in sizes.items()}  # functions treat sizes of 1 in other ways
+        larger = {name: n + 1 + i for i, (name, n) in enumerate(base.items())}
+        self.traces = [
+            {name: larger[name] if up else base[name] for name, up in zip(self.names, ups)}
+            for ups in itertools.product((False, True), repeat=len(self.names))
+        ]
+        if self.names:
+            self.traces.append({name: 2 * n + 1 for name, n in larger.items()})
+
+    def terms(self, varying):
+        """{names of free sizes: factor} whose sum of products is the number in all traces; None if there is none."""
+        *known, check = zip(self.traces, varying.values)
+        subsets = [s for k in range(len(self.names) + 1) for s in itertools.combinations(self.names, k)]
+        product = lambda subset, sizes: int(np.prod([sizes[n] for n in subset], dtype=np.int64))
+        rows = [[Fraction(product(s, sizes)) for s in subsets] + [Fraction(value)] for sizes, value in known]
+        factors = _solved(rows)
+        at_check = sum(f * product(s, check[0]) for s, f in zip(subsets, factors))
+        if at_check != Fraction(check[1]):
+            return None
+        return {s: f for s, f in zip(subsets, factors) if f}
+
+
+def _solved(rows):
+    """The solution of a regular system of linear equations (augmented rows of Fractions)."""
+    n = len(rows)
+    for i in range(n):
+        pivot = next(r for r in range(i, n) if rows[r][i])
+        rows[i], rows[pivot] = rows[pivot], rows[i]
+        rows[i] = [x / rows[i][i] for x in rows[i]]
+        for r in range(n):
+            if r != i and rows[r][i]:
+                rows[r] = [a - rows[r][i] * b for a, b in zip(rows[r], rows[i])]
+    return [row[-1] for row in rows]

@@ -1,0 +1,335 @@
+"""Writer: turns a Program into ONNX nodes by the rules of its primitives."""
+
+import functools
+import importlib
+import pkgutil
+from collections import Counter
+
+import numpy as np
+
+from ...core.dtype import is_float
+from ...core.errors import ShapeError
+from ..values import DTYPES, element_type_of
+from .program import Value
+from .sizes import Varying, fixed
+
+_RULES = {}  # primitive -> function(writer, *operands, **params): what computes its result, or a list for several results
+_TYPES = {*DTYPES.values()} - {"complex64", "complex128"}
+LAST = 2**63 - 1  # as the end of a Slice: that of the axis
+
+
+def rule(*names):
+    """Decorator: the function writes these primitives. Its operands are Values."""
+
+    def register(function):
+        for name in names:
+            _RULES[name] = function
+        return function
+
+    return register
+
+
+@functools.cache
+def load_rules():
+    from .. import exporting
+
+    for module in pkgutil.iter_modules(exporting.__path__):
+        importlib.import_module(f"{exporting.__name__}.{module.name}")
+    return _RULES
+
+
+class Record:
+    """A node that was written."""
+
+    __slots__ = ("attributes", "inputs", "op", "outputs")
+
+    def __init__(self, op, inputs, outputs, attributes):
+        self.op, self.inputs, self.outputs, self.attributes = op, inputs, outputs, attributes
+
+
+class Unsupported(NotImplementedError):
+    """A primitive, with these parameters, that ONNX does not express."""
+
+
+class Skipped(Exception):
+    """An operand has no form in ONNX: that is reported, not what follows from it."""
+
+
+UNKNOWN = "?"  # the name of such a value
+
+
+class Shared:
+    """What all graphs of a model share: names, constants, sizes, and what is not supported."""
+
+    def __init__(self, opset, samples):
+        self.opset, self.samples = opset, samples
+        self.counts = Counter()
+        self.taken = set()
+        self.constants, self.arrays = {}, {}  # key -> name, name -> array
+        self.size_of = {}  # name of a free size -> (input, axis)
+        self.before, self.sizes = [], {}  # nodes that compute sizes, what they give
+        self.failures = []
+
+    def name(self, hint):
+        """A name that is not taken."""
+        while True:
+            self.counts[hint] += 1
+            found = hint if self.counts[hint] == 1 else f"{hint}_{self.counts[hint] - 1}"
+            if found not in self.taken:
+                self.taken.add(found)
+                return found
+
+
+class Writer:
+    """Writes one graph. As a function, writer("Add", x, y) writes a node and gives the name of its result.
+
+    Operands are Values, names, None (an absent optional one), or what is a constant: NumPy arrays, and lists of ints.
+    """
+
+    def __init__(self, shared):
+        self.shared, self.records = shared, []
+        self.names = {}  # Value -> name
+        self.producers = {}  # name -> Record
+        self.uses = Counter()
+        self.counts = {}  # name of a sum -> how many elements, of an average -> of how many
+        self.out = None  # the first result of the operation that is written: a Value
+
+    @property
+    def opset(self):
+        return self.shared.opset
+
+    def __call__(self, op, *operands, n=1, **attributes):
+        inputs = [self.name_of(x) for x in operands]
+        outputs = [self.shared.name(op.lower()) for _ in range(n)]
+        record = Record(op, inputs, outputs, {k: v for k, v in attributes.items() if v is not None})
+        self.records.append(record)
+        self.producers.update(dict.fromkeys(outputs, record))
+        return outputs[0] if n == 1 else outputs
+
+    def name_of(self, x):
+        """The name of an operand."""
+        if x is None:
+            return ""
+        if isinstance(x, str):
+            return x
+        if not isinstance(x, Value):
+            return self.constant(np.asarray(x, None if isinstance(x, (np.ndarray, np.generic)) else np.int64))
+        if x not in self.names:
+            if x.data is None:
+                raise ShapeError(f"A value {x.dtype}{list(x.shape)} is used that nothing computes.")
+            if isinstance(x.data, Varying):
+                return self._varying_number(x)
+            self.names[x] = self.constant(np.asarray(x.data, x.dtype))
+        return self.names[x]
+
+    def constant(self, array, hint="constant"):
+        """The name of a constant."""
+        array = np.asarray(array)
+        key = array.dtype.str, array.dtype.name, array.shape, array.tobytes()
+        if key not in self.shared.constants:
+            name = self.shared.constants[key] = self.shared.name(hint)
+            self.shared.arrays[name] = array
+        return self.shared.constants[key]
+
+    def number(self, value, like):
+        """The name of a number of the dtype of a Value."""
+        return self.constant(np.asarray(value, like.dtype))
+
+    def producer(self, x):
+        """The Record that computes a Value or name in this graph, or None."""
+        return self.producers.get(self.names.get(x) if isinstance(x, Value) else x)
+
+    def cast(self, x, dtype):
+        return self("Cast", x, to=element_type_of(dtype))
+
+    # ---- shapes ------------------------------------------------------------------------------------------
+
+    def shape(self, shape):
+        """The name of a shape as int64[rank]."""
+        if fixed(shape):
+            return self.constant(np.array(shape, np.int64))
+        key = "shape", tuple(shape)
+        if key not in self.shared.sizes:
+            parts, plain = [], []
+            for n in (*shape, None):
+                if isinstance(n, int):
+                    plain.append(n)
+                    continue
+                if plain:
+                    parts.append(self.constant(np.array(plain, np.int64)))
+                    plain = []
+                if n is not None:
+                    parts.append(self.size(n))
+            self.shared.sizes[key] = self._before("Concat", *parts, axis=0) if len(parts) > 1 else parts[0]
+        return self.shared.sizes[key]
+
+    def size(self, n):
+        """The name of a size as int64[1]."""
+        if not isinstance(n, Varying):
+            return self.constant(np.array([n], np.int64))
+        if n not in self.shared.sizes:
+            terms = self.shared.samples.terms(n)
+            if terms is None:
+                raise Unsupported(f"a size that is no polynomial of {', '.join(self.shared.samples.names)}")
+            self.shared.sizes[n] = self._sum(terms)
+        return self.shared.sizes[n]
+
+    def _sum(self, terms):
+        common = int(np.lcm.reduce([f.denominator for f in terms.values()]))
+        total = None
+        for names, factor in terms.items():
+            parts = [self._free_size(name) for name in names]
+            if factor * common != 1 or not parts:
+                parts.append(self.constant(np.array([int(factor * common)], np.int64)))
+            product = functools.reduce(lambda a, b: self._before("Mul", a, b), parts)
+            total = product if total is None else self._before("Add", total, product)
+        return total if common == 1 else self._before("Div", total, self.constant(np.array([common], np.int64)))
+
+    def _free_size(self, name):
+        if name not in self.shared.sizes:
+            source, axis = self.shared.size_of[name]
+            self.shared.sizes[name] = self._before("Shape", source, start=axis, end=axis + 1)
+        return self.shared.sizes[name]
+
+    def _before(self, op, *inputs, **attributes):
+        """A node at the beginning of the model, where all graphs see it."""
+        name = self.shared.name("size" if op != "Concat" else "shape")
+        self.shared.before.append(Record(op, list(inputs), [name], attributes))
+        return name
+
+    def _varying_number(self, x):
+        """A constant that depends on a free size: the size, or its inverse (of which a mean makes use)."""
+        values = x.data.values
+        if all(float(v).is_integer() for v in values):
+            found = self.size(Varying(int(v) for v in values))
+            return self("Squeeze", self.cast(found, x.dtype), [0])
+        inverse = [1 / v if v else 0.5 for v in values]
+        if is_float(x.dtype) and all(abs(v - round(v)) < 1e-6 * abs(v) for v in inverse):
+            found = self.size(Varying(map(round, inverse)))
+            return self("Reciprocal", self("Squeeze", self.cast(found, x.dtype), [0]))
+        raise Unsupported(f"a constant that depends on {', '.join(self.shared.samples.names)}")
+
+    def reshape(self, x, shape):
+        """x under another shape."""
+        if isinstance(x, Value) and x.shape == tuple(shape):
+            return x
+        if sum(isinstance(n, Varying) for n in shape) == 1 and 0 not in shape:
+            return self("Reshape", x, [-1 if isinstance(n, Varying) else n for n in shape])
+        return self("Reshape", x, self.shape(shape), allowzero=1 if 0 in shape else None)
+
+    def transpose(self, x, permutation):
+        if tuple(permutation) == tuple(range(len(permutation))):
+            return x
+        return self("Transpose", x, perm=list(permutation))
+
+    def expand(self, x, shape):
+        return self("Expand", x, self.shape(shape))
+
+    def slice(self, x, starts, ends, axes=None, steps=None):
+        """x[start:end:step] on some axes."""
+        return self("Slice", x, starts, ends, list(range(len(starts))) if axes is None else axes, steps)
+
+    # ---- programs ----------------------------------------------------------------------------------------
+
+    def program(self, program, names):
+        """Writes the operations of a program whose inputs have these names; the names of its results."""
+        rules = load_rules()
+        self.names.update(zip(program.inputs, names))
+        self.uses.update(x for operation in program.operations for x in operation.inputs)
+        self.uses.update(program.results)
+        for operation in program.operations:
+            try:
+                self._operation(rules, operation)
+            except Skipped:
+                self.names.update(dict.fromkeys(operation.outputs, UNKNOWN))
+            except (NotImplementedError, ShapeError) as error:
+                text = str(error).splitlines()[0]
+                self.shared.failures.append(f"{operation.primitive}: {text}" if text else operation.primitive)
+                self.names.update(dict.fromkeys(operation.outputs, UNKNOWN))
+        return list(map(self.name_of, program.results))
+
+    def _operation(self, rules, operation):
+        if any(self.names.get(x) == UNKNOWN for x in operation.inputs):
+            raise Skipped
+        for x in (*operation.inputs, *operation.outputs):
+            if x.dtype.name not in _TYPES:
+                raise Unsupported(f"{x.dtype.name} has no operators in ONNX")
+        if operation.primitive not in rules:
+            raise Unsupported("")
+        self.out = operation.outputs[0] if operation.outputs else None
+        self.operation = operation
+        found = rules[operation.primitive](self, *operation.inputs, **operation.params)
+        found = found if isinstance(found, list) else [found]
+        self.names.update(zip(operation.outputs, map(self.name_of, found)))
+
+    def subgraph(self, name, program, names=None, extra=(), outer=None):
+        """An onnx.GraphProto of a program. names: of its inputs where these are values around it, None for the graph's own.
+
+        extra: (name, dtype, shape) of inputs that come before, and outer: function(writer, results) -> further results first.
+        """
+        from onnx import helper
+
+        inner = Writer(self.shared)
+        given, own = [], []
+        for i, x in enumerate(program.inputs):
+            known = names[i] if names is not None else None
+            given.append(known or self.shared.name("inner"))
+            if not known:
+                own.append(info(given[-1], x.dtype, x.shape))
+        results = inner.program(program, given)
+        first = outer(inner, results) if outer else []
+        computed = {o for record in inner.records for o in record.outputs}
+        seen, outputs = set(), []
+        for result in results:
+            if result not in computed or result in seen:
+                result = inner("Identity", result)
+            seen.add(result)
+            outputs.append(result)
+        before = [info(n, dtype, shape) for n, dtype, shape in extra]
+        typed = [info(n, np.dtype(bool), ()) for n in first]
+        typed += [info(n, x.dtype, x.shape) for n, x in zip(outputs, program.results)]
+        nodes = protos(needed(inner.records, [*first, *outputs]))
+        return helper.make_graph(nodes, name, [*before, *own], typed)
+
+
+def info(name, dtype, shape):
+    """A ValueInfoProto; sizes that vary are left open."""
+    from onnx import helper
+
+    shape = [None if isinstance(n, Varying) else n for n in shape]
+    return helper.make_tensor_value_info(name, element_type_of(dtype), shape)
+
+
+def needed(records, results):
+    """The records that the results, and the subgraphs of needed records, depend on."""
+    from onnx import GraphProto
+
+    wanted, found = set(results), []
+
+    def read(graph):
+        for node in graph.node:
+            wanted.update(node.input)
+            for attribute in node.attribute:
+                if attribute.HasField("g"):
+                    read(attribute.g)
+        wanted.update(v.name for v in graph.output)
+
+    for record in reversed(records):
+        if wanted.isdisjoint(record.outputs):
+            continue
+        found.append(record)
+        wanted.update(record.inputs)
+        for value in record.attributes.values():
+            if isinstance(value, GraphProto):
+                read(value)
+    return found[::-1]
+
+
+def protos(records):
+    """NodeProtos of records; a node has the name of its first result."""
+    from onnx import helper
+
+    return [helper.make_node(r.op, r.inputs, r.outputs, name=r.outputs[0], **r.attributes) for r in records]
+
+
+__all__ = ["LAST", "Unsupported", "Writer", "rule"]

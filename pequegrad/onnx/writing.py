@@ -1,0 +1,321 @@
+"""export: what pequegrad traced, as an ONNX model."""
+
+import re
+
+import numpy as np
+
+from ..core.errors import ArgumentError, PequegradError, ShapeError
+from ..core.node import make_aval
+from ..core.tensor import Tensor
+from ..nn.module import StatefulModule
+from ..ops.creation import as_tensor
+from ..transforms.arguments import from_abstract
+from ..transforms.control_flow import Closure
+from ..transforms.signatures import signature
+from ..transforms.trace import trace
+from ..transforms.tree import flatten, leaf_names
+from .exporting.program import program_of
+from .exporting.sizes import Samples, Varying
+from .exporting.writer import Record, Shared, Writer, needed, protos
+from .reading import onnx_package
+from .values import element_type_of
+
+OLDEST, NEWEST = 18, 25  # versions of the operator set that rules know
+
+
+def export(
+    function,
+    example_inputs,
+    path=None,
+    *,
+    dynamic_axes=None,
+    opset=20,
+    input_names=None,
+    output_names=None,
+    verify=False,
+):
+    """The onnx.ModelProto of what function(*example_inputs) computes; written to `path`, if that is given.
+
+    function: a module, a jitted function, or any function of tensors. Parameters of modules are initialisers under their dotted names;
+    modules are written in the mode they are in: model.eval() first. example_inputs: its arguments, a tuple or list, or a
+    dict by name, with tensors, arrays or ShapeDtypeStruct in any nested containers; other values (numbers, strings) are constants.
+    dynamic_axes: {input: {axis: name}}, or {input: [axes]}: sizes that stay open, equal where their names are. The
+    function is traced for several values of each.
+    opset: the version of ONNX's operator set. verify: compares results with onnxruntime, which must be there.
+
+    Raises NotImplementedError, which lists all of it, for what has no form in ONNX, before anything is written; ShapeError
+    if the function does something else for other sizes of dynamic axes.
+
+    >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)).eval()
+    >>> proto = pg.onnx.export(model, (pg.zeros((1, 4)),), dynamic_axes={"input": {0: "batch"}})
+    """
+    onnx = onnx_package()
+    if not OLDEST <= opset <= min(NEWEST, onnx.defs.onnx_opset_version()):
+        raise ArgumentError(
+            f"export: operator set {opset} is not one of {OLDEST} to {NEWEST}.", fix="the default is 20."
+        )
+    call = _Call(function, example_inputs, input_names)
+    free = _free_sizes(call, dynamic_axes)
+    traced = _Traced(call, free)
+    model = _model(onnx, call, free, traced, opset, output_names)
+    check(model)
+    if verify:
+        verify_model(model, call, traced)
+    if path is not None:
+        with open(path, "wb") as file:
+            file.write(model.SerializeToString())
+    return model
+
+
+class _Call:
+    """A function and its example arguments: leaves, and their names."""
+
+    def __init__(self, function, example_inputs, input_names):
+        if isinstance(example_inputs, (Tensor, np.ndarray)):
+            example_inputs = (example_inputs,)
+        self.function = function
+        by_name = isinstance(example_inputs, dict)
+        args, kwargs = ((), example_inputs) if by_name else (tuple(example_inputs), {})
+        self.leaves, self.structure = flatten((args, kwargs))
+        self.leaves = [x if x is None or isinstance(x, Tensor) else from_abstract(x) for x in self.leaves]
+        self.moving = [i for i, x in enumerate(self.leaves) if isinstance(x, (Tensor, np.ndarray, np.generic))]
+        for i in self.moving:
+            self.leaves[i] = as_tensor(self.leaves[i])
+        self.names = list(input_names) if input_names is not None else self._names(args, kwargs)
+        if len(self.names) != len(self.moving) or len(set(self.names)) != len(self.names):
+            raise ArgumentError(
+                f"export: the function has {len(self.moving)} tensors as inputs, input_names are {self.names}.",
+                fix="give one name for each.",
+            )
+
+    def _names(self, args, kwargs):
+        """x, or x_weight_0 for a leaf of an argument x."""
+        target = self.function.forward if isinstance(self.function, StatefulModule) else self.function
+        target = getattr(target, "function", target)
+        known = [p.name for p in signature(target) if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        if known[:1] == ["self"] and getattr(target, "__self__", None) is None:
+            known = known[1:]
+        known += [f"input_{i}" for i in range(len(known), len(args))]
+        found = []
+        for name, value in [*zip(known, args), *sorted(kwargs.items())]:
+            found += [re.sub(r"\W+", "_", text).strip("_") for text in leaf_names(value, name)]
+        return (
+            [found[i] for i in self.moving] if len(found) == len(self.leaves) else [f"input_{i}" for i in self.moving]
+        )
+
+    @property
+    def inputs(self):
+        return [self.leaves[i] for i in self.moving]
+
+    def __call__(self, tensors):
+        leaves = list(self.leaves)
+        for i, x in zip(self.moving, tensors):
+            leaves[i] = x
+        args, kwargs = self.structure.unflatten(leaves)
+        return self.function(*args, **kwargs)
+
+
+def _free_sizes(call, dynamic_axes):
+    """{(position of the input, axis): name}."""
+    found = {}
+    for name, axes in (dynamic_axes or {}).items():
+        if name not in call.names:
+            raise ArgumentError(
+                f"export: dynamic_axes names {name!r}, which is no input.", fix=f"inputs are {', '.join(call.names)}."
+            )
+        i = call.names.index(name)
+        ndim = call.inputs[i].ndim
+        axes = axes if isinstance(axes, dict) else {axis: f"{name}_{axis}" for axis in axes}
+        for axis, size in axes.items():
+            if not -ndim <= axis < ndim:
+                raise ShapeError(f"export: dynamic_axes: input {name!r} has no axis {axis}.")
+            found[i, axis % ndim] = str(size)
+    return found
+
+
+class _Traced:
+    """The function's graphs, one for each choice of the free sizes."""
+
+    def __init__(self, call, free):
+        sizes = {}
+        for (i, axis), name in free.items():
+            n = call.inputs[i].shape[axis]
+            if sizes.setdefault(name, n) != n:
+                raise ShapeError(f"export: the size {name!r} is {sizes[name]} in one example input, {n} in another.")
+        self.samples, self.graphs, self.closures = Samples(sizes), [], []
+        name = getattr(call.function, "__name__", type(call.function).__name__)
+        self.name = name
+        for chosen in self.samples.traces:
+            avals = []
+            for i, x in enumerate(call.inputs):
+                shape = tuple(chosen[free[i, a]] if (i, a) in free else n for a, n in enumerate(x.shape))
+                avals.append(make_aval(shape, x.dtype, x.device))
+            try:
+                graph, self.structure, frame = trace("export", name, avals, call)
+            except PequegradError as error:
+                if chosen == sizes or not free:
+                    raise
+                raise ShapeError(f"export: {name} fails for the sizes {chosen}: {str(error).splitlines()[0]}", fix="leave axes that must have a certain size out of dynamic_axes.") from error  # fmt: skip
+            closure = Closure([graph])
+            self.graphs.append(closure.graphs[0])
+            self.closures.append(closure)
+            self.frame = frame
+        first = self.closures[0]
+        for other in self.closures[1:]:
+            if list(map(id, other.constants)) != list(map(id, first.constants)):
+                raise ShapeError("export: the function reads other tensors for other sizes of its dynamic axes.")
+        self.constants, self.state = first.constants, first.state
+
+
+def _model(onnx, call, free, traced, opset, output_names):
+    shared = Shared(opset, traced.samples)
+    shared.taken.update(call.names)
+    for (i, axis), name in free.items():
+        shared.size_of.setdefault(name, (call.names[i], axis))
+    program = program_of(traced.graphs, opset)
+    names = _names_of_captures(call, traced, shared)
+    results = program.results[len(traced.state) :]
+    program.results = results
+    outputs = output_names or _output_names(traced, len(results))
+    if len(outputs) != len(results) or len(set(outputs)) != len(outputs):
+        raise ArgumentError(f"export: the function has {len(results)} outputs, output_names are {list(outputs)}.")
+    outputs = [name if name not in call.names else f"{name}_out" for name in outputs]
+    shared.taken.update(outputs)
+    writer = Writer(shared)
+    if traced.state:
+        shared.failures.append(
+            f"{traced.name} changes {len(traced.state)} tensors from outside (running statistics, the random state): model.eval() first"
+        )
+    found = writer.program(program, [*names, *call.names])
+    if shared.failures:
+        failures = "\n".join(f"  {text}" for text in dict.fromkeys(shared.failures))
+        raise NotImplementedError(f"export: ONNX (operator set {opset}) has no form of\n{failures}")
+    _renamed(writer, found, outputs, {*names, *call.names})
+    records = needed([*shared.before, *writer.records], outputs)
+    values = {name: handle.numpy() for name, handle in zip(names, [*traced.constants, *traced.state])}
+    values.update(shared.arrays)
+    used = _read(records)
+    graph = onnx.helper.make_graph(
+        protos(records),
+        re.sub(r"\W+", "_", traced.name),
+        [_input(onnx, call, free, i) for i in range(len(call.names))],
+        [_output(onnx, traced.samples, name, x) for name, x in zip(outputs, results)],
+        [onnx.numpy_helper.from_array(array, name) for name, array in values.items() if name in used],
+    )
+    imports = [onnx.helper.make_opsetid("", opset)]
+    return onnx.helper.make_model(
+        graph, opset_imports=imports, producer_name="pequegrad", ir_version=onnx.helper.find_min_ir_version_for(imports)
+    )
+
+
+def _read(records):
+    """All names that records, and their subgraphs, read."""
+    found = set()
+
+    def look(node):
+        found.update(node.input)
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                for inner in attribute.g.node:
+                    look(inner)
+
+    for node in protos(records):
+        look(node)
+    return found
+
+
+def _names_of_captures(call, traced, shared):
+    """Names of the tensors that the function reads: their dotted names in the modules that it ran."""
+    modules = [call.function] if isinstance(call.function, StatefulModule) else []
+    modules += list(traced.frame.modules.values())
+    known = {}
+    for module in modules:
+        for name, tensor in module.named_parameters(frozen=True) + module.named_buffers():
+            if len(known.get(id(tensor), "")) < len(name) and not (
+                known.get(id(tensor)) and modules[0] is call.function
+            ):
+                known[id(tensor)] = name
+    return [shared.name(known.get(id(handle), "captured")) for handle in (*traced.constants, *traced.state)]
+
+
+def _output_names(traced, n):
+    names = leaf_names(traced.structure.unflatten(range(n)), "output")
+    names = [re.sub(r"\W+", "_", name).strip("_") for name in names]
+    return names if len(set(names)) == n else [f"output_{i}" for i in range(n)]
+
+
+def _renamed(writer, found, outputs, given):
+    """Gives results the names of the model's outputs; inputs, and what is an output already, are copied."""
+    became = {}
+    for result, name in zip(found, outputs):
+        if result in became or result in given or result not in writer.producers:
+            writer.records.append(Record("Identity", [became.get(result, result)], [name], {}))
+        else:
+            became[result] = name
+    new = lambda names: [became.get(name, name) for name in names]
+    for record in writer.records:
+        record.inputs, record.outputs = new(record.inputs), new(record.outputs)
+        for value in record.attributes.values():
+            if hasattr(value, "node"):
+                _rename_inside(value, became)
+
+
+def _rename_inside(graph, became):
+    for node in graph.node:
+        for i, name in enumerate(node.input):
+            node.input[i] = became.get(name, name)
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _rename_inside(attribute.g, became)
+
+
+def _dims(samples, shape):
+    """Sizes, and expressions of free ones: "batch", "2*batch"."""
+    found = []
+    for n in shape:
+        if not isinstance(n, Varying):
+            found.append(n)
+            continue
+        terms = samples.terms(n)
+        texts = ["*".join([*([] if f == 1 and names else [str(f)]), *names]) for names, f in (terms or {}).items()]
+        found.append(" + ".join(texts) or None)
+    return found
+
+
+def _input(onnx, call, free, i):
+    x = call.inputs[i]
+    shape = [free.get((i, axis), n) for axis, n in enumerate(x.shape)]
+    return onnx.helper.make_tensor_value_info(call.names[i], element_type_of(x.dtype), shape)
+
+
+def _output(onnx, samples, name, x):
+    return onnx.helper.make_tensor_value_info(name, element_type_of(x.dtype), _dims(samples, x.shape))
+
+
+# ---- checks --------------------------------------------------------------------------------------------------
+
+
+def check(model):
+    """onnx.checker with shape inference; ArgumentError, which is our mistake, if it finds one."""
+    onnx = onnx_package()
+    try:
+        onnx.checker.check_model(model, full_check=True)
+        onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ArgumentError(f"export: the checker of onnx refuses the model: {error}") from error
+
+
+def verify_model(model, call, traced, rtol=1e-3, atol=1e-4):
+    """Runs the model in onnxruntime on the example inputs (random numbers where they have no values); ArgumentError if results differ."""
+    from .comparison import compare, random_inputs, session_of
+
+    values = {}
+    for name, x in zip(call.names, call.inputs):
+        known = x._node.value is not None or x._node.inputs
+        values[name] = x.numpy() if known else random_inputs(x.shape, x.dtype)
+    expected = flatten(call([as_tensor(values[name]) for name in call.names]))[0]
+    found = session_of(model).run(None, values)
+    compare([as_tensor(x).numpy() for x in expected], found, [v.name for v in model.graph.output], rtol, atol)
+
+
+__all__ = ["check", "export"]
