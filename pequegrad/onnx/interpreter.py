@@ -173,7 +173,9 @@ def names_that_must_be_known(model):
     def look(nodes, versions):
         for node in reversed(nodes):
             operator = find(node.domain, node.op, versions.get(node.domain, 1))
-            known = operator.known if operator is not None else ()
+            known = set() if operator is None else operator.known
+            if operator is not None and operator.deciding is not None:
+                known = known | operator.deciding(node)
             found.update(name for i, name in enumerate(node.inputs) if i in known)
             for value in node.attributes.values():
                 for graph in value if isinstance(value, list) else (value,):

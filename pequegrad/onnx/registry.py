@@ -27,16 +27,17 @@ class Operator:
         self.either = {self.inputs.index(k) for k in either}
 
 
-def op(name, since=1, known=(), domain="", folds=True, either=()):
+def op(name, since=1, known=(), domain="", folds=True, either=(), deciding=None):
     """Decorator: the function computes the operator `name` from version `since` of its set.
 
     known: names of inputs that it needs as values (NumPy arrays); either: those that it takes as values where they are known, else
-    as Tensors. folds=False: it is not run ahead of time on known values (random numbers, control flow), or it handles them itself.
+    as Tensors. folds=False: it is not run ahead of time on known values (random numbers, control flow), or it handles them itself. deciding: node -> positions of inputs that decide on the shapes of this node's
+    outputs, which a compiled model should hold as constants.
     """
 
     def register(function):
         operator = Operator(name, since, function, known, either)
-        operator.folds = folds
+        operator.folds, operator.deciding = folds, deciding
         versions = _OPERATORS.setdefault((domain, name), [])
         versions.append((since, operator))
         versions.sort(key=lambda entry: entry[0])

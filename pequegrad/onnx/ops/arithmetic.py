@@ -52,12 +52,27 @@ def clip(x, min=None, max=None):
 # ---- two operands ------------------------------------------------------------------------------------------
 
 
+def _aligned(function):
+    """As it was before version 7: with broadcast=1 the axes of b are those of a from `axis` on, by default the last ones."""
+
+    def apply(a, b, *, broadcast=0, axis=None):
+        if broadcast and axis is not None:
+            b = pg.reshape(b, b.shape + (1,) * (a.ndim - axis % max(1, a.ndim) - b.ndim))
+        return function(a, b)
+
+    return apply
+
+
 for _name, _function in {
     "Add": pg.add, "Sub": pg.subtract, "Mul": pg.multiply, "Div": e.div, "Equal": pg.equal, "Less": pg.less, "LessOrEqual": pg.less_equal,
     "Greater": pg.greater, "GreaterOrEqual": pg.greater_equal, "And": pg.logical_and, "Or": pg.logical_or, "Xor": pg.logical_xor,
     "BitwiseAnd": pg.bitwise_and, "BitwiseOr": pg.bitwise_or, "BitwiseXor": pg.bitwise_xor,
 }.items():  # fmt: skip
     op(_name, since=7)(functools.partial(lambda function, a, b: function(a, b), _function))
+    op(_name)(_aligned(_function))
+
+
+op("Pow")(_aligned(pg.power))
 
 
 @op("Pow", since=7, either=("y",))

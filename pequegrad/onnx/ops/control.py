@@ -9,6 +9,7 @@ import pequegrad as pg
 from ...core.errors import ArgumentError, ShapeError
 from ...core.node import state
 from ...core.tensor import Tensor
+from ..reading import Graph
 from ..registry import op
 from ..values import DependsOnData, dtype_of, is_known, is_readable, known, tensor
 
@@ -25,7 +26,14 @@ def _truth(value):
     return bool(np.asarray(known(value, "The condition")).reshape(()))
 
 
-@op("If", folds=False)
+def _if_decides(node):
+    """The condition, if the branches give other types, or no tensors."""
+    types = [[(v.element_type, v.shape) for v in b.outputs] for b in node.attributes.values() if isinstance(b, Graph)]
+    decides = any(t != types[0] for t in types) or any(element is None for t in types for element, _ in t)
+    return {0} if decides else set()
+
+
+@op("If", folds=False, deciding=_if_decides)
 def if_(cond, *, then_branch, else_branch, scope):
     if is_readable(cond):
         return tuple(scope.run(then_branch if _truth(cond) else else_branch, []))
@@ -36,7 +44,14 @@ def if_(cond, *, then_branch, else_branch, scope):
 # ---- Loop --------------------------------------------------------------------------------------------------
 
 
-@op("Loop", folds=False)
+def _loop_decides(node):
+    """How long the loop runs, if its outputs are stacked, or are no tensors."""
+    outputs = getattr(node.attributes.get("body"), "outputs", ())
+    stacks = len(outputs) - 1 > len(node.inputs) - 2
+    return {0, 1} if stacks or any(v.element_type is None for v in outputs) else set()
+
+
+@op("Loop", folds=False, deciding=_loop_decides)
 def loop(m=None, cond=None, *initial, body, scope):
     """(the carried values after the last round, for each further output of the body its values, stacked)"""
     limit = None if m is None else pg.reshape(m, ()) if not is_readable(m) else int(np.reshape(known(m, "M"), ()))

@@ -25,8 +25,8 @@ def matmul_integer(a, b, a_zero_point=None, b_zero_point=None):
     return pg.matmul(a, b)
 
 
-@op("Gemm", since=7)
-def gemm(a, b, c=None, *, alpha=1.0, beta=1.0, transA=0, transB=0):
+@op("Gemm")
+def gemm(a, b, c=None, *, alpha=1.0, beta=1.0, broadcast=1, transA=0, transB=0):
     """alpha * a @ b + beta * c"""
     if a.ndim != 2 or b.ndim != 2:
         raise ShapeError(f"Gemm takes two matrices, not shapes {list(a.shape)} and {list(b.shape)}.")
