@@ -156,7 +156,9 @@ def linear_attention(query, key, value, past_state=None, decay=None, beta=None, 
         raise ArgumentError(f"LinearAttention: update_rule={update_rule!r} is unknown.")
     for name, x, rules in (("decay", decay, _GATED), ("beta", beta, _DELTA)):
         if (x is not None) != (update_rule in rules):
-            raise ArgumentError(f"LinearAttention: {name} belongs to the rules {', '.join(rules)}, not to {update_rule}.")
+            raise ArgumentError(
+                f"LinearAttention: {name} belongs to the rules {', '.join(rules)}, not to {update_rule}."
+            )
     wide = "float64" if query.dtype.itemsize == 8 else "float32"
     by_time = lambda x, heads: pg.permute(_heads(x, heads), (2, 0, 1, 3)).astype(wide)  # [time, N, heads, D]
     rows = {"q": by_time(query, q_num_heads), "k": by_time(key, kv_num_heads), "v": by_time(value, kv_num_heads)}
@@ -190,9 +192,15 @@ def linear_attention(query, key, value, past_state=None, decay=None, beta=None, 
 
 
 @op("RotaryEmbedding", since=23)
-def rotary_embedding(x, cos_cache, sin_cache, position_ids=None, *, interleaved=0, num_heads=None, rotary_embedding_dim=0):
+def rotary_embedding(
+    x, cos_cache, sin_cache, position_ids=None, *, interleaved=0, num_heads=None, rotary_embedding_dim=0
+):
     """Pairs of features turned by angles that grow with the position (Su et al., 2021)."""
-    heads = pg.permute(x, (0, 2, 1, 3)) if x.ndim == 4 else pg.reshape(x, (*x.shape[:2], num_heads, x.shape[2] // num_heads))
+    heads = (
+        pg.permute(x, (0, 2, 1, 3))
+        if x.ndim == 4
+        else pg.reshape(x, (*x.shape[:2], num_heads, x.shape[2] // num_heads))
+    )
     size = rotary_embedding_dim or heads.shape[3]
     turned, rest = heads[..., :size], heads[..., size:]
     if position_ids is not None:

@@ -177,7 +177,9 @@ def grid_sample(x, grid, *, align_corners=0, mode="linear", padding_mode="zeros"
         if padding_mode == "border":
             return pg.clip(index, 0, space[axis] - 1)
         if padding_mode == "reflection":  # as of real numbers, then cut, as in ONNX's definition
-            return pg.clip(pg.trunc(_reflected(index.astype("float32"), *ends[axis])).astype("int32"), 0, space[axis] - 1)
+            return pg.clip(
+                pg.trunc(_reflected(index.astype("float32"), *ends[axis])).astype("int32"), 0, space[axis] - 1
+            )
         return index
 
     if kind == "nearest":

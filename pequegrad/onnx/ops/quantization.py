@@ -18,7 +18,9 @@ def _laid_out(v, x, axis, block_size):
     if block_size:
         return pg.repeat(v, block_size, axis)[tuple(map(slice, x.shape))]
     if v.shape != (x.shape[axis],):
-        raise ShapeError(f"The scale or zero point {v._node.aval} is not one number per place of axis {axis} of {x._node.aval}.")
+        raise ShapeError(
+            f"The scale or zero point {v._node.aval} is not one number per place of axis {axis} of {x._node.aval}."
+        )
     return pg.reshape(v, (-1,) + (1,) * (x.ndim - 1 - axis))
 
 
@@ -84,7 +86,9 @@ def _lines(v, ndim, axis):
 
 @op("QLinearMatMul", since=10)
 def qlinear_matmul(a, a_scale, a_zero_point, b, b_scale, b_zero_point, y_scale, y_zero_point):
-    a_scale, a_zero_point, y_scale, zero = (_lines(v, a.ndim, -2) for v in (a_scale, a_zero_point, y_scale, y_zero_point))
+    a_scale, a_zero_point, y_scale, zero = (
+        _lines(v, a.ndim, -2) for v in (a_scale, a_zero_point, y_scale, y_zero_point)
+    )
     b_scale, b_zero_point = (_lines(v, b.ndim, -1) for v in (b_scale, b_zero_point))
     total = pg.matmul(_less_zero(a, a_zero_point), _less_zero(b, b_zero_point))
     scale = a_scale.astype("float32") * b_scale.astype("float32") / y_scale.astype("float32")

@@ -30,8 +30,8 @@ def _dft(x, length, axis, inverse, onesided):
     """The transform along an axis; onesided: what follows by conjugation is left out, or if inverse was left out."""
     if axis % x.ndim == x.ndim - 1:
         raise ArgumentError("DFT: the last axis holds the parts of complex numbers.", fix="transform another axis.")
-    axis, wide = axis % x.ndim, x.astype("float32") if x.dtype.itemsize == 2 else x
-    z = _complex(wide)
+    axis = axis % x.ndim
+    z = _complex(x.astype("float64"))  # what cancels in the sums is 0 in the type of x then
     if inverse and onesided:
         return pg.expand_dims(pg.fft.irfft(z, length, axis), -1).astype(x.dtype)
     if inverse:
@@ -70,7 +70,11 @@ def stft(signal, frame_step, window=None, frame_length=None, *, onesided=1):
     return _dft(frames, length, 2, False, onesided)
 
 
-@op("MelWeightMatrix", since=17, known=("num_mel_bins", "dft_length", "sample_rate", "lower_edge_hertz", "upper_edge_hertz"))
+@op(
+    "MelWeightMatrix",
+    since=17,
+    known=("num_mel_bins", "dft_length", "sample_rate", "lower_edge_hertz", "upper_edge_hertz"),
+)
 def mel_weight_matrix(
     num_mel_bins, dft_length, sample_rate, lower_edge_hertz, upper_edge_hertz, *, output_datatype=1
 ):  # fmt: skip
