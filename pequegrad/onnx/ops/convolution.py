@@ -120,9 +120,7 @@ def deform_conv(x, w, offset, b=None, mask=None, *, dilations=None, group=1, ker
 def causal_conv_with_state(x, w, bias=None, past_state=None, *, activation="none"):
     """Each channel convolved with its past; also what the next call needs of it."""
     if activation not in ("none", "silu", "swish"):
-        raise ArgumentError(
-            f"CausalConvWithState: activation={activation!r} is unknown.", fix="none, silu or swish."
-        )
+        raise ArgumentError(f"CausalConvWithState: activation={activation!r} is unknown.", fix="none, silu or swish.")
     before = w.shape[2] - 1
     past = pg.zeros((*x.shape[:2], before), x.dtype) if past_state is None else past_state
     padded = pg.concatenate([past, x], 2)

@@ -20,7 +20,9 @@ def _windows(name, x, kernel_shape, strides, dilations, pads, auto_pad, ceil_mod
     """(window, step and dilation of all axes as the primitives take them, paddings as given and as ceil_mode makes them)."""
     n = len(kernel_shape)
     if x.ndim != n + 2:
-        raise ShapeError(f"{name}: {x._node.aval} does not have {n} spatial axes, as kernel_shape {list(kernel_shape)}.")
+        raise ShapeError(
+            f"{name}: {x._node.aval} does not have {n} spatial axes, as kernel_shape {list(kernel_shape)}."
+        )
     strides, dilations = each(strides, n, f"{name}: strides"), each(dilations, n, f"{name}: dilations")
     ends = padding(x.shape[2:], kernel_shape, strides, dilations, pads, auto_pad, name, ceil_mode)
     fixed = {"window": _spread(kernel_shape), "step": _spread(strides), "dilation": _spread(dilations)}

@@ -37,7 +37,9 @@ def padding(sizes, window, strides, dilations, pads, auto_pad, what, ceil_mode=F
             pairs.append((small, large) if auto_pad == "SAME_UPPER" else (large, small))
         return pairs, pairs
     if auto_pad not in ("NOTSET", "VALID"):
-        raise ArgumentError(f"{what}: auto_pad={auto_pad!r} is unknown.", fix="NOTSET, SAME_UPPER, SAME_LOWER or VALID.")
+        raise ArgumentError(
+            f"{what}: auto_pad={auto_pad!r} is unknown.", fix="NOTSET, SAME_UPPER, SAME_LOWER or VALID."
+        )
     pads = each(pads if auto_pad == "NOTSET" else None, 2 * n, f"{what}: pads", 0)
     given = list(zip(pads[:n], pads[n:]))
     if not ceil_mode:
