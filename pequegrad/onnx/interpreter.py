@@ -53,6 +53,10 @@ class Scope:
                 AttributeError,
                 ZeroDivisionError,
                 OverflowError,
+                MemoryError,
+                RecursionError,
+                RuntimeError,
+                AssertionError,
             ) as error:
                 raise ArgumentError(f"{node}: {type(error).__name__}: {error}") from error
             for name, value in zip(node.outputs, outputs):

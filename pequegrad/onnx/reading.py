@@ -8,7 +8,9 @@ from ..core.errors import MissingPackageError, ModelFileError
 from .values import DTYPES, NAMES, STRING
 
 _LARGEST = 1 << 34  # elements of a tensor: more is no model, but an attack
+_LARGEST_SPARSE = 1 << 28  # elements of one that a small file can ask for
 _DEEPEST = 64  # how deep subgraphs may be nested
+_MOST_CALLS = 1 << 20  # nodes that a model with its functions written out may have
 
 
 class Node:
@@ -120,8 +122,12 @@ class _Reader:
         functions = {}
         for f in message.functions:
             functions[f.domain, f.name, getattr(f, "overload", "")] = self.function(f, versions)
+        newest = self.onnx.defs.onnx_opset_version()
+        if not 1 <= versions.get("", 1) <= newest:
+            raise NotImplementedError(f"The model uses operator set {versions['']}; 1 to {newest} are known.")
         metadata = {entry.key: entry.value for entry in message.metadata_props}
         graph = self.graph(message.graph, 0)
+        self.check_calls(graph, functions)
         return Model(graph, versions, functions, metadata, message.ir_version, message.producer_name)
 
     def function(self, message, versions):
@@ -144,27 +150,69 @@ class _Reader:
         known = {v.name for v in inputs} | set(initializers)
         if depth == 0:
             nodes = self.ordered(nodes, known, message.name)
+            given = known.union(*(node.outputs for node in nodes))
+            lost = [v.name for v in outputs if v.name not in given]
+            if lost:
+                self.fail(f"Nothing gives the output {lost[0]!r}.")
         return Graph(message.name, inputs, outputs, initializers, nodes)
 
     def ordered(self, nodes, known, name):
         """The nodes in an order in which each follows what it reads (files should have it); ModelFileError for cycles."""
-        known = {*known, ""}
-        waiting, done = list(nodes), []
-        while waiting:
-            rest = []
-            for node in waiting:
-                if all(i in known for i in _needs(node)):
-                    done.append(node)
-                    known.update(node.outputs)
-                else:
-                    rest.append(node)
-            if len(rest) == len(waiting):
-                missing = [i for i in _needs(rest[0]) if i not in known]
-                self.fail(
-                    f"{rest[0]} of {name!r} reads {missing[0]!r}, which nothing gives (or only what depends on it)."
-                )
-            waiting = rest
+        producer = {}
+        for node in nodes:
+            for output in filter(None, node.outputs):
+                if producer.setdefault(output, node) is not node or output in known:
+                    self.fail(f"Two nodes of {name!r}, or a node and an input, give {output!r}.")
+        readers, waiting = {}, {}
+        for node in nodes:
+            sources = {id(producer[i]): producer[i] for i in _needs(node) if i and i not in known and i in producer}
+            missing = [i for i in _needs(node) if i and i not in known and i not in producer]
+            if missing:
+                self.fail(f"{node} of {name!r} reads {missing[0]!r}, which nothing gives.")
+            waiting[id(node)] = len(sources)
+            for source in sources:
+                readers.setdefault(source, []).append(node)
+        if all(_follow(nodes, known)):
+            return nodes
+        ready, done = [node for node in reversed(nodes) if not waiting[id(node)]], []
+        while ready:
+            node = ready.pop()
+            done.append(node)
+            for reader in readers.get(id(node), ()):
+                waiting[id(reader)] -= 1
+                if not waiting[id(reader)]:
+                    ready.append(reader)
+        if len(done) < len(nodes):
+            node = next(n for n in nodes if waiting[id(n)])
+            self.fail(f"{node} of {name!r} reads what depends on its own result.")
         return done
+
+    def check_calls(self, graph, functions):
+        """ModelFileError for functions that call themselves, or each other so often that no program could hold it."""
+        sizes, open_ = {}, set()
+
+        def size(nodes):
+            total = 0
+            for node in nodes:
+                key = node.domain, node.op, node.overload
+                if key in functions:
+                    if key in open_:
+                        self.fail(f"The function {node.op!r} calls itself.")
+                    if key not in sizes:
+                        open_.add(key)
+                        if len(open_) > _DEEPEST:
+                            self.fail(f"Functions call each other more than {_DEEPEST} deep.")
+                        sizes[key] = size(functions[key].nodes)
+                        open_.discard(key)
+                    total += sizes[key]
+                total += 1 + sum(size(inner.nodes) for inner in _subgraphs(node))
+            if total > _MOST_CALLS:
+                self.fail(f"The model's functions stand for more than {_MOST_CALLS} nodes.")
+            return total
+
+        size(graph.nodes)
+        for function in functions.values():
+            size(function.nodes)
 
     def value(self, message):
         kind = message.type
@@ -240,7 +288,10 @@ class _Reader:
             found = np.asarray(found).astype(self._dtype(t), copy=False)
         if found.size != np.prod(shape, dtype=np.int64):
             self.fail(f"Tensor {t.name!r} has {found.size} elements, its shape is {list(shape)}.")
-        return found.reshape(shape)
+        try:
+            return found.reshape(shape)
+        except ValueError as error:
+            return self.fail(f"Tensor {t.name!r} has the impossible shape {list(shape)}: {error}.")
 
     def _dtype(self, t):
         from ..core.dtype import canonical
@@ -255,6 +306,8 @@ class _Reader:
         location = entries.get("location", "")
         if self.folder is None:
             self.fail(f"Tensor {t.name!r} is in the file {location!r}: load the model by its path.")
+        if "\0" in location:
+            self.fail(f"Tensor {t.name!r} is in {location!r}, which is no file in the model's folder.")
         path = os.path.realpath(os.path.join(self.folder, location))
         root = os.path.realpath(self.folder)
         if os.path.isabs(location) or os.path.commonpath([root, path]) != root or not os.path.isfile(path):
@@ -278,7 +331,7 @@ class _Reader:
     def sparse(self, message):
         """The dense array of a SparseTensorProto."""
         values, indices, shape = self.array(message.values), self.array(message.indices), tuple(message.dims)
-        if any(n < 0 for n in shape) or np.prod([float(n) for n in shape]) > _LARGEST:
+        if any(n < 0 for n in shape) or np.prod([float(n) for n in shape]) > _LARGEST_SPARSE:
             self.fail(f"A sparse tensor has the impossible shape {list(shape)}.")
         found = np.zeros(shape, values.dtype)
         try:
@@ -291,14 +344,24 @@ class _Reader:
         return found
 
 
-def _needs(node):
-    """What a node reads: its inputs, and what its subgraphs read from outside."""
-    found = list(node.inputs)
+def _follow(nodes, known):
+    """For each node whether it comes after what it reads."""
+    known = {*known, ""}
+    for node in nodes:
+        yield known.issuperset(_needs(node))
+        known.update(node.outputs)
+
+
+def _subgraphs(node):
     for value in node.attributes.values():
         for graph in value if isinstance(value, list) else (value,):
             if isinstance(graph, Graph):
-                found += outer_names(graph)
-    return found
+                yield graph
+
+
+def _needs(node):
+    """What a node reads: its inputs, and what its subgraphs read from outside."""
+    return [*node.inputs, *(name for graph in _subgraphs(node) for name in outer_names(graph))]
 
 
 def outer_names(graph):
