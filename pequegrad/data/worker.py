@@ -7,6 +7,7 @@ Forking is safe there, since nothing runs beside it, and takes milliseconds; for
 The nursery waits for its workers, so that none becomes a zombie, and tells the loader at once when one has died.
 """
 
+import contextlib
 import ctypes
 import gc
 import os
@@ -74,16 +75,13 @@ def _watch(control, wake, workers, parent):
             break  # nothing is ever sent to the nursery: this is the end
         if wake in readable:
             os.read(wake, 1024)
-        for pid, status in _reap(workers):
-            try:
-                send(control, ("died", workers.pop(pid), pid, os.waitstatus_to_exitcode(status)))
-            except OSError:
-                break
+        for number, pid, code in _reap(workers):
+            with contextlib.suppress(OSError):  # the loader has just closed the connection
+                send(control, ("died", number, pid, code))
     deadline = time.monotonic() + GRACE
     while workers and time.monotonic() < deadline:
         select.select([wake], [], [], 0.02)
-        for pid, _ in _reap(workers):
-            del workers[pid]
+        _reap(workers)
     for pid in workers:
         os.kill(pid, signal.SIGKILL)
     for pid in workers:
@@ -91,9 +89,9 @@ def _watch(control, wake, workers, parent):
 
 
 def _reap(workers):
-    """(pid, status) of the workers that have died."""
+    """Takes those that have died out of {pid: number}; returns (number, pid, exit code) of each."""
     found = [os.waitpid(pid, os.WNOHANG) for pid in workers]
-    return [(pid, status) for pid, status in found if pid]
+    return [(workers.pop(pid), pid, os.waitstatus_to_exitcode(status)) for pid, status in found if pid]
 
 
 def _run_worker(plan, number, sockets, control, wake, dataset, collate):
@@ -102,6 +100,8 @@ def _run_worker(plan, number, sockets, control, wake, dataset, collate):
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no worker survives the nursery
+        with contextlib.suppress(OSError):  # a new task must not take the processor from the loop that asked for it
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         for other in (*sockets[:number], *sockets[number + 1 :], control):
             if other.fileno() >= 0:
                 other.close()  # else nobody would see that their owners are gone
