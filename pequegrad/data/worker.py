@@ -43,7 +43,7 @@ def main(plan):
         _import_main(plan["main"])
         dataset, collate = Slot(plan["payload"]).read(plan["places"], copy=False)
     except BaseException as error:
-        send(control, ("failed", *pack_error(error)))
+        _tell(control, "failed", *pack_error(error))
         return
     gc.collect()
     gc.freeze()  # else the collector writes to, and so copies, all memory that the workers share
@@ -55,7 +55,7 @@ def main(plan):
         workers[pid] = i
     for connection in sockets:
         connection.close()
-    send(control, ("started", {i: pid for pid, i in workers.items()}))
+    _tell(control, "started", {i: pid for pid, i in workers.items()})
     _watch(control, wake, workers, plan["parent"])
 
 
@@ -67,6 +67,12 @@ def _wake_on_child_death():
     return reader
 
 
+def _tell(control, *message):
+    """A message to the loader, unless it has just closed the connection."""
+    with contextlib.suppress(OSError):
+        send(control, message)
+
+
 def _watch(control, wake, workers, parent):
     """Reports workers that die, until the loader closes the connection or its process is gone; then ends the rest."""
     while os.getppid() == parent:
@@ -76,8 +82,7 @@ def _watch(control, wake, workers, parent):
         if wake in readable:
             os.read(wake, 1024)
         for number, pid, code in _reap(workers):
-            with contextlib.suppress(OSError):  # the loader has just closed the connection
-                send(control, ("died", number, pid, code))
+            _tell(control, "died", number, pid, code)
     deadline = time.monotonic() + GRACE
     while workers and time.monotonic() < deadline:
         select.select([wake], [], [], 0.02)
