@@ -293,6 +293,18 @@ def test_a_dataset_that_ends_its_process():
             list(loader)
 
 
+def test_closing_is_silent_at_any_moment(capfd):
+    for pause in (0, 0.001, 0.01):
+        loader = DataLoader(kinds.Slow(50, 0.001), 1, num_workers=4)
+        next(iter(loader))
+        time.sleep(pause)
+        loader.close()
+    loader = DataLoader(kinds.Slow(50, 60, fast=0), 1, num_workers=2)
+    loader._workers().submit((0, 0, np.array([1])))
+    loader.close()  # before the workers have started, too
+    assert capfd.readouterr() == ("", "")
+
+
 def test_the_loop_can_be_left_in_any_way():
     loader = DataLoader(kinds.Slow(50, 0), 1, num_workers=2)
     for _ in loader:
