@@ -13,7 +13,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 ASAN_TESTS := tests/runtime tests/test_control_flow.py tests/test_callbacks.py tests/test_kernels.py \
     tests/test_array_kernels.py tests/test_attention.py tests/test_sorting.py tests/test_cumulative.py tests/test_dynamic.py
 
-.PHONY: all lib run test test-full bench docs c-example lint format asan clean help
+.PHONY: all lib run test test-full array-api bench docs c-example lint format asan clean help
 .DEFAULT_GOAL := all
 
 all: lib $(BINDING) ## Build the C library and its binding in place, for the active Python
@@ -31,6 +31,14 @@ test: $(VENV)/.test lib ## Set up .venv, build, and run the test-suite
 test-full: $(VENV)/.test lib ## The test-suite with many more generated cases
 	@$(MAKE) -s --no-print-directory $(BINDING) PYTHON=$(VENV_PYTHON)
 	PG_TEST_FULL=1 $(VENV_PYTHON) -m pytest -n $(JOBS) $(ARGS)
+
+array-api: $(VENV)/.test lib ## The official array API suite on jax.numpy (SUITE=a checkout of data-apis/array-api-tests with its submodule)
+	@test -d "$(SUITE)/array_api_tests" || { echo "SUITE=$(SUITE) is no checkout of github.com/data-apis/array-api-tests" >&2; exit 1; }
+	@$(MAKE) -s --no-print-directory $(BINDING) PYTHON=$(VENV_PYTHON)
+	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -r $(SUITE)/requirements.txt
+	cd $(SUITE) && PYTHONPATH=$(CURDIR) JAX_ENABLE_X64=1 ARRAY_API_TESTS_MODULE=pequegrad.jax_api.numpy ARRAY_API_TESTS_VERSION=2024.12 \
+	$(CURDIR)/$(VENV_PYTHON) -m pytest -q -n $(JOBS) array_api_tests --hypothesis-disable-deadline -p no:cacheprovider \
+	--xfails-file=$(CURDIR)/tests/jax_api/array_api_xfails.txt $(ARGS)
 
 bench: $(VENV)/.test lib ## Measure against PyTorch and JAX (ARGS=--write: into docs/performance.md; --held-out; --cases ...)
 	@$(MAKE) -s --no-print-directory $(BINDING) PYTHON=$(VENV_PYTHON)

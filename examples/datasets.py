@@ -1,17 +1,14 @@
 """The data of the examples: small digits that lie in this repository, and MNIST from a folder of yours."""
 
-import gzip
-import math
 import os
-import zlib
 
 import numpy as np
 
 from pequegrad import DataFileError
+from pequegrad.data import mnist, transforms
 
+MNIST_PARTS = mnist.PARTS
 DIGITS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "digits.npz")
-MNIST_PARTS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-MNIST_FIX = f"put {', '.join(MNIST_PARTS)} there, gzipped or not; their home page is http://yann.lecun.com/exdb/mnist/"
 
 
 def load_digits():
@@ -40,59 +37,38 @@ def load_mnist(folder):
     Returns (train images float32 [60000, 784] in 0..1, train labels int32 [60000], test images [10000, 784],
     test labels [10000]). Raises DataFileError if a file is missing or is not what it should be.
     """
-    paths = [_find(folder, name) for name in MNIST_PARTS]
-    if missing := [name for name, path in zip(MNIST_PARTS, paths) if path is None]:
-        raise DataFileError(
-            f"MNIST is not there: missing {', '.join(missing)}.", where=os.path.abspath(folder), fix=MNIST_FIX
-        )
-    return (*_read_pair(*paths[:2]), *_read_pair(*paths[2:]))
-
-
-def read_idx(path, shape):
-    """The bytes in an IDX file as a uint8 array of the given shape, in which None stands for any size but 0.
-
-    IDX is: two bytes 0, a code of the dtype (8: unsigned byte), the number of axes, each size as a big-endian
-    32-bit integer, the elements. Raises DataFileError.
-    """
-    with open(path, "rb") as file:
-        data = file.read()
-    if data[:2] == b"\x1f\x8b":
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise _broken(path, f"its gzip data are damaged ({error})") from None
-    if data[:4] != bytes([0, 0, 8, len(shape)]):
-        raise _broken(path, f"it begins with {data[:4].hex() or 'nothing'}, not with 000008{len(shape):02x}")
-    start = 4 + 4 * len(shape)
-    sizes = tuple(np.frombuffer(data[4:start], ">u4").tolist()) if len(data) >= start else ()
-    if len(sizes) != len(shape) or 0 in sizes or any(want not in (None, n) for n, want in zip(sizes, shape)):
-        raise _broken(path, f"its sizes are {list(sizes)}, not {str(list(shape)).replace('None', 'N')}")
-    if len(data) != start + math.prod(sizes):
-        raise _broken(path, f"it has {len(data):,} bytes, not the {start + math.prod(sizes):,} of sizes {list(sizes)}")
-    return np.frombuffer(data, np.uint8, offset=start).reshape(sizes)
-
-
-def _read_pair(images_path, labels_path):
-    images, labels = read_idx(images_path, (None, 28, 28)), read_idx(labels_path, (None,))
-    if len(images) != len(labels):
-        raise _broken(labels_path, f"it has {len(labels)} labels for the {len(images)} images of {images_path}")
-    if labels.max() > 9:
-        raise _broken(labels_path, f"it has the label {labels.max()}, and digits end at 9")
-    return _for_training(images, 255, labels)
-
-
-def _find(folder, name):
-    """The path of a part of MNIST, which some sites name with '.idx3' and most with '-idx3'; None if it is not there."""
-    for stem in (name, name.replace("-idx", ".idx")):
-        for path in (os.path.join(folder, stem), os.path.join(folder, stem + ".gz")):
-            if os.path.isfile(path):
-                return path
-    return None
-
-
-def _broken(path, why):
-    return DataFileError(f"This is not MNIST's file: {why}.", where=path, fix=MNIST_FIX)
+    train, test = mnist.read_mnist(folder, train=True), mnist.read_mnist(folder, train=False)
+    return (*_for_training(train[0], 255, train[1]), *_for_training(test[0], 255, test[1]))
 
 
 def _for_training(images, white, labels):
     return images.reshape(len(images), -1).astype(np.float32) / white, labels.astype(np.int32)
+
+
+def load_images(folder=None):
+    """The digits, or with `folder` MNIST, as (train images float32 [N, 1, side, side], labels, test images, test labels)."""
+    train, train_labels, test, test_labels = load_mnist(folder) if folder else load_digits()
+    side = 28 if folder else 8
+    return train.reshape(-1, 1, side, side), train_labels, test.reshape(-1, 1, side, side), test_labels
+
+
+INKS = np.array([[20, 20, 20], [200, 30, 30], [30, 140, 30], [30, 60, 200], [230, 120, 0], [130, 40, 160], [0, 150, 160],
+                 [240, 90, 170], [120, 80, 40], [150, 150, 0]], np.float32)  # fmt: skip
+
+
+def coloured_digits(train=True, copies=1, size=32, seed=0):
+    """The small digits as colour images, for networks that expect photographs: (uint8 [N, 3, size, size], int32 [N]).
+
+    Real handwriting, made larger and written with one of ten inks on paper of a light random colour. The label is
+    10 * digit + ink, one of 100. copies: how often each digit appears, in inks and on papers of their own.
+    """
+    images, labels, test_images, test_labels = load_digits()
+    if not train:
+        images, labels = test_images, test_labels
+    rng = np.random.default_rng([seed, train])
+    amounts = transforms.Resize(size)(images.reshape(-1, 1, 8, 8)).clip(0, 1)
+    amounts, labels = np.tile(amounts, (copies, 1, 1, 1)), np.tile(labels, copies)
+    inks = rng.integers(0, 10, len(labels))
+    paper = rng.uniform(190, 255, (len(labels), 3, 1, 1)).astype(np.float32)
+    pixels = paper + (INKS[inks][:, :, None, None] - paper) * amounts
+    return np.round(pixels).astype(np.uint8), (10 * labels + inks).astype(np.int32)

@@ -29,6 +29,7 @@ from .core.errors import (
     PequegradError,
     ShapeError,
     TracerError,
+    WorkerError,
 )
 from .core.tensor import Tensor
 from .ops import methods as _methods
@@ -97,7 +98,7 @@ from .ops.arithmetic import (
 from .ops.creation import as_tensor
 from .ops.indexing import one_hot, take_along_axis
 from .ops.linalg import cross, dot, inner, kron, matmul, outer, tensordot, vdot
-from .ops.random import manual_seed, random_key
+from .ops.random import get_rng_state, manual_seed, random_key, set_rng_state
 from .ops.reductions import (
     all,
     any,
@@ -205,6 +206,7 @@ _LATER = {
     ),
     "compiler.profile": "profile",
     "test_util": "check_grads",
+    "transforms.amp": "amp",
     "transforms.callbacks": "ShapeDtypeStruct debug_callback debug_print io_callback pure_callback",
     "transforms.checkpoint": "checkpoint checkpoint_name policies:checkpoint_policies",
     "transforms.collectives": "all_gather axis_index axis_size pmax pmean pmin ppermute psum",
@@ -223,6 +225,7 @@ _MODULE_OF = {
 _SUBMODULES = (
     "autodiff",
     "compiler",
+    "data",
     "fft",
     "jax_api",
     "linalg",
@@ -231,6 +234,7 @@ _SUBMODULES = (
     "optim",
     "primitives",
     "tensor",
+    "train",
     "transforms",
 )
 

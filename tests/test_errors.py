@@ -218,7 +218,7 @@ def test_optimiser_and_module_arguments(device):
     adam = pg.optim.Adam(model.parameters())
     with pytest.raises(pg.ArgumentError, match="1 gradients for 2"):
         adam.step([model.weight])
-    with pytest.raises(pg.ShapeError, match="gradient has shape"):
+    with pytest.raises(pg.ShapeError, match="gradient 0 has shape"):
         adam.step([model.bias, model.weight])
     for bad in (
         lambda: nn.Dropout(1.0),

@@ -54,10 +54,21 @@ class DtypeNamespace:
 dt = DtypeNamespace()
 
 
+FLOAT0 = np.dtype([("float0", np.void, 0)])  # JAX's dtype of tangents and cotangents of integers: no information
+
+
+class extended(np.generic):
+    """The kind of dtypes that are no numbers."""
+
+
+class prng_key(extended):
+    """The kind of the dtypes of random keys."""
+
+
 class KeyDtype:
     """The dtype of random keys (`key.dtype` in jax_api), 64 bits each: no number, but indexed, joined, selected and compared."""
 
-    name, kind, itemsize = "key<fry>", "K", 8
+    name, kind, itemsize, type = "key<fry>", "K", 8, prng_key
     stored = np.dtype("uint64")  # what the runtime takes keys for: in memory two uint32, the first word first
 
     def __repr__(self):

@@ -8,13 +8,13 @@ import linecache
 import os
 import sys
 
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+hidden_paths = [os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep]  # where code is not the user's
 
 
 def user_line():
-    """The innermost line outside this package, as 'file.py:12 in f:   code', or '' if there is none."""
-    frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+    """The innermost line of the user's code, as 'file.py:12 in f:   code', or '' if there is none."""
+    frame, hidden = sys._getframe(1), tuple(hidden_paths)
+    while frame is not None and frame.f_code.co_filename.startswith(hidden):
         frame = frame.f_back
     if frame is None:
         return ""
@@ -125,6 +125,10 @@ class GradientError(PequegradError, ValueError):
     """A derivative that does not exist or can no longer be computed."""
 
 
+class NoDerivativeError(GradientError, NotImplementedError):
+    """The derivative of an operation that has none, or of which none is known."""
+
+
 class ForwardModeError(GradientError, TypeError):
     """Forward mode through a function of which only the reverse mode is known."""
 
@@ -147,6 +151,10 @@ class ModelFileError(PequegradError, OSError):
 
 class DataFileError(PequegradError, OSError):
     """A data file that is missing, or not what it should be."""
+
+
+class WorkerError(PequegradError, RuntimeError):
+    """A worker of a data loader was killed, or failed with an error that cannot be raised elsewhere."""
 
 
 class MissingPackageError(PequegradError, ImportError):

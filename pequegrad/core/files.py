@@ -28,3 +28,18 @@ def write_atomically(path, data):
     except BaseException:
         os.unlink(temporary)
         raise
+    _sync_folder(folder)
+
+
+def _sync_folder(folder):
+    """Makes the new name last, where folders can be synced."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)

@@ -152,6 +152,10 @@ class Frame:
         for handle, before in self.rebound.items():
             handle._node, handle._rebound = before
 
+    def depth(self):
+        """The number of frames around this one."""
+        return 0 if self.outer is None else 1 + self.outer.depth()
+
     def forget(self):
         """Lets go of outer values; the frame has ended, but its nodes still name it."""
         self.captures, self.rebound = {}, {}
@@ -240,7 +244,7 @@ class Node:
             if node.depth > depth:
                 depth = node.depth
             if node.frame is not frame:
-                enter_frame(node, frame)
+                frame = enter_frame(node, frame, inputs)
         self.spec = spec
         self.aval = spec.aval
         self.inputs = inputs
@@ -260,15 +264,23 @@ class Node:
         return f"<{self.spec.primitive.title} #{self.number} {self.aval}>"
 
 
-def enter_frame(node, frame):
-    """An input of a new node comes from another frame than the node: it must be readable there."""
+def enter_frame(node, frame, inputs):
+    """An input of a new node comes from another frame than the node: it must be readable there. Gives the new node's frame."""
     if node.spec.primitive is constant:
-        return
+        return frame
     check_readable_frame(node)
-    if frame is not None and node not in frame.captures:
+    if (
+        frame is None
+    ):  # in ensure_compile_time_eval: what depends on arguments of a traced function is traced all the same
+        frame = max((source.frame for source in inputs if source.frame is not None), key=Frame.depth)
+        for source in inputs:
+            if source.frame is not frame:
+                enter_frame(source, frame, inputs)
+    elif node not in frame.captures:
         from .tensor import wrap  # a node without a handle of the user: it cannot be rebound
 
         frame.captures[node] = [wrap(node)]
+    return frame
 
 
 def replaced(node):

@@ -49,7 +49,7 @@ _MODULE_OF = {
 
 # the modules that programs may import from jax
 MODULES = """ad_checkpoint api_util cloud_tpu_init core custom_batching custom_derivatives debug distributed dlpack dtypes errors
-    example_libraries experimental export extend ffi flatten_util image lax monitoring nn numpy ops profiler random ref scipy sharding
+    example_libraries experimental export extend ffi flatten_util image interpreters lax monitoring nn numpy ops profiler random ref scipy sharding
     stages test_util tree tree_util typing version""".split()
 
 __all__ = list(_MODULE_OF) + ["Array", "config"]

@@ -21,6 +21,7 @@ from ..primitives.representation import bitcast_convert
 from ..primitives.representation import copy as copied
 from ..runtime import library
 from . import at
+from .configuration import config
 from .convert import SCALARS, convertible, from_numpy, number, place_of, requested
 
 
@@ -148,6 +149,13 @@ class Array(Tensor):
     def itemsize(self):
         """Bytes of one element."""
         return self.dtype.itemsize
+
+    @property
+    def _trace(self):
+        """What equinox asks of an Array that is differentiated."""
+        from .core import trace
+
+        return trace
 
     @property
     def aval(self):
@@ -371,8 +379,10 @@ set_array_class(Array)
 # ---- operators ---------------------------------------------------------------------------------------
 
 
-def _other(x, name):
-    """What an operator takes as its other operand; NotImplemented for what it leaves to that one."""
+def _other(self, x, name):
+    """What an operator of an Array takes as its other operand; NotImplemented for what it leaves to that one."""
+    if type(x) is int and self._node.aval.dtype.kind in "iu":
+        return _wrapped(x, self._node.aval.dtype)
     if type(x) in SCALARS or isinstance(x, Tensor):
         return x
     if isinstance(x, (list, tuple, set, dict)):
@@ -395,9 +405,7 @@ def _wrapped(x, dtype):
 def _forward(name, general):
     @functools.wraps(general)
     def method(self, other):
-        other = _other(other, name)
-        if type(other) is int and self._node.aval.dtype.kind in "iu":
-            other = _wrapped(other, self._node.aval.dtype)
+        other = _other(self, other, name)
         return NotImplemented if other is NotImplemented else general(self, other)
 
     return method
@@ -406,9 +414,7 @@ def _forward(name, general):
 def _reflected(name, general):
     @functools.wraps(general)
     def method(self, other):
-        other = _other(other, name)
-        if type(other) is int and self._node.aval.dtype.kind in "iu":
-            other = _wrapped(other, self._node.aval.dtype)
+        other = _other(self, other, name)
         return NotImplemented if other is NotImplemented else general(other, self)
 
     return method
@@ -445,6 +451,18 @@ def _install_operators():
 
 
 _install_operators()
+
+
+def _look_at_ranks(mode):
+    """jax_numpy_rank_promotion: other operators, so that those which do not look at it lose no time."""
+    from .rank_promotion import set_mode
+
+    set_mode(Array, mode)
+
+
+config.on_change("jax_numpy_rank_promotion", _look_at_ranks)
+if config.jax_numpy_rank_promotion != "allow":
+    _look_at_ranks(config.jax_numpy_rank_promotion)
 
 
 # ---- methods that are functions of jax.numpy ---------------------------------------------------------

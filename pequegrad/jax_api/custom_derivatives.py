@@ -6,18 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dtype import is_inexact
+from ..core.dtype import FLOAT0, is_inexact
 from ..core.errors import ArgumentError
 from ..core.node import TRACKED, face, state
 from ..primitives.held import zeros
 from ..transforms import custom as core
 from ..transforms import graphs
 from ..transforms.control_flow import Closure
-from ..transforms.gradients import FLOAT0
 from ..transforms.trace import trace
 from ..transforms.tree import flatten
 from .convert import as_array, to_array
-from .shaped import ShapedArray
+from .jaxprs import primitive_named, shaped
 
 __all__ = [
     "CustomVJPPrimal", "SymbolicZero", "closure_convert", "custom_gradient", "custom_jvp", "custom_vjp",
@@ -54,19 +53,7 @@ def zero_from_primal(val, symbolic_zeros=False):
 
 
 def _tangent_aval(aval):
-    return ShapedArray(aval.shape, aval.dtype, aval.weak_type) if is_inexact(aval.dtype) else _Float0(aval.shape)
-
-
-class _Float0:
-    """The type of tangents of integers."""
-
-    dtype, weak_type = FLOAT0, False
-
-    def __init__(self, shape):
-        self.shape, self.ndim, self.size = shape, len(shape), int(np.prod(shape))
-
-    def __repr__(self):
-        return f"float0{list(self.shape)}"
+    return shaped(aval).to_tangent_aval()
 
 
 def _zero(aval):
@@ -92,6 +79,10 @@ class _Custom:
     def zero(self, aval):
         """What the user's rules get for a tangent or cotangent that is zero."""
         return SymbolicZero(_tangent_aval(aval)) if self.symbolic_zeros else _zero(aval)
+
+    def is_zero(self, tangent):
+        """True for what the user's rules return to say that a tangent or cotangent is zero."""
+        return tangent is None or isinstance(tangent, SymbolicZero)
 
 
 class custom_jvp(_Custom, core.custom_jvp):
@@ -242,3 +233,10 @@ def linear_call(fun, fun_transpose, residual_args, linear_args):
 
     call.defvjp(forward, lambda residual, ct: (None, fun_transpose(residual, ct)))
     return call(residual_args, linear_args)
+
+
+def __getattr__(name):
+    """custom_jvp_call_p, custom_vjp_call_p: the equations of Jaxprs that follow what such a function computes."""
+    if name in ("custom_jvp_call_p", "custom_vjp_call_p"):
+        return primitive_named(name[:-2])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

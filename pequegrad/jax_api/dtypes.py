@@ -2,12 +2,11 @@
 
 import numpy as np
 
+from ..core.dtype import FLOAT0 as float0
 from ..core.dtype import dt, is_inexact, is_integer
 from .convert import canonical
 from .numpy import data_types
 from .numpy.data_types import extended, finfo, iinfo, pair_of, prng_key, promoted_pair
-
-float0 = np.dtype([("float0", np.void, 0)])  # of the tangents of integers: there are none
 
 
 class TypePromotionError(ValueError):

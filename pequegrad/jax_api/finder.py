@@ -1,7 +1,8 @@
 """`import jax` finds this package: install() puts a finder in front of all others.
 
 A module has one object under both names (jax.numpy is pequegrad.jax_api.numpy), so that nothing is loaded twice. What JAX has and this
-package has not (jax._src, jax.interpreters ...) raises ModuleNotFoundError, and is not looked for elsewhere.
+package has not (jax.experimental.pallas ...) raises ModuleNotFoundError, and is not looked for elsewhere. Of jax._src there is what
+libraries ask for (private.py), under this name only.
 """
 
 import importlib
@@ -11,7 +12,7 @@ import importlib.metadata
 import sys
 import types
 
-from . import MODULES, __version__
+from . import MODULES, __version__, private
 
 _OWN = __name__.rpartition(".")[0]  # pequegrad.jax_api
 _NAMES = ("jax", "jaxlib")
@@ -27,6 +28,8 @@ class JaxFinder(importlib.abc.MetaPathFinder):
             return None
         if root == "jaxlib":
             found = _jaxlib(rest)
+        elif rest.partition(".")[0] == "_src":
+            found = private.module(rest)
         elif rest and rest.partition(".")[0] not in MODULES:
             found = None
         else:

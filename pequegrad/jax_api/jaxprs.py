@@ -4,10 +4,13 @@ A Jaxpr is a view of a GraphTrace. Its equations are the operations of this pack
 are not equations of their own here, and jitted functions are `jit`.
 """
 
+import functools
+
 from ..core.evaluate import OUTPUT
 from ..core.graph import GraphTrace
 from ..core.node import constant, face
 from ..core.tensor import wrap
+from ..primitives.defined import defined_call
 from ..transforms import graphs
 from ..transforms.control_flow import Closure
 from ..transforms.trace import trace
@@ -15,7 +18,10 @@ from .convert import convertible
 from .shaped import ShapedArray
 
 # how the names of operations differ from JAX's
-_NAMES = {"convert": "convert_element_type", "call": "jit", "while_loop": "while", "and_": "and", "or_": "or"}
+_NAMES = {
+    "convert": "convert_element_type", "call": "jit", "while_loop": "while", "custom_jvp_mark": "custom_jvp_call",
+    "custom_vjp_mark": "custom_vjp_call",
+}  # fmt: skip
 
 
 def shaped(aval):
@@ -65,19 +71,22 @@ class Literal:
 
 
 class Primitive:
-    """The operation of an equation."""
+    """The operation of an equation, one object for each name. Those that are jax.lax's, too, are there: jax.lax.add_p."""
 
-    def __init__(self, name, of=None):
+    def __init__(self, name, of):
         self.name, self.of = name, of
 
     def __repr__(self):
         return self.name
 
-    def __eq__(self, other):
-        return isinstance(other, Primitive) and self.name == other.name
 
-    def __hash__(self):
-        return hash(self.name)
+@functools.cache
+def primitive_named(name):
+    """The Primitive with JAX's name; None if there is none."""
+    from ..primitives import PRIMITIVES
+
+    here = next((ours for ours, theirs in _NAMES.items() if theirs == name), name)
+    return Primitive(name, PRIMITIVES[here]) if here in PRIMITIVES else None
 
 
 class JaxprEqn:
@@ -171,8 +180,7 @@ def jaxpr_of(graph, n_consts=0):
             ]
         else:
             outvars = [variables.setdefault(node, Var(shaped(node.aval)))]
-        primitive = Primitive(_NAMES.get(node.spec.primitive.name, node.spec.primitive.name), node.spec.primitive)
-        eqns.append(JaxprEqn([at(s) for s in node.inputs], outvars, primitive, _params(node.spec)))
+        eqns.append(JaxprEqn([at(s) for s in node.inputs], outvars, *_operation(node.spec)))
     outvars = [at(node) for node in graph.results]
     inputs = [variables[node] for node in graph.placeholders]
     given = graph.placeholders
@@ -184,8 +192,10 @@ def jaxpr_of(graph, n_consts=0):
     return made
 
 
-def _params(spec):
-    """Parameters, with Jaxprs for graphs."""
+def _operation(spec):
+    """(primitive, parameters), with Jaxprs for graphs among these. Of a library's primitive both are what the library bound."""
+    if spec.primitive is defined_call:
+        return spec.params["rules"].primitive, spec.params["rules"].params
     params = {}
     for key, value in spec.params.items():
         if isinstance(value, GraphTrace):
@@ -195,7 +205,7 @@ def _params(spec):
         if key == "dtype" and spec.primitive.name == "convert":
             key = "new_dtype"
         params["jaxpr" if key in ("graph", "body") and "jaxpr" not in spec.params else key] = value
-    return params
+    return primitive_named(_NAMES.get(spec.primitive.name, spec.primitive.name)), params
 
 
 def closed_jaxpr(graph):

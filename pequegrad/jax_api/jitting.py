@@ -12,6 +12,8 @@ from ..transforms.debug import run_op_by_op
 from ..transforms.signatures import signature
 from . import configuration
 from .configuration import config
+from .convert import current_device
+from .private import about_to_compile
 
 __all__ = ["clear_caches", "jit"]
 
@@ -29,8 +31,8 @@ class _Default:
 UNSPECIFIED, _NO_FUNCTION = _Default("UnspecifiedValue"), _Default("<not-specified>")
 
 
-class Jitted(core.jit):
-    """A function that runs as one program; its arguments are Arrays. Made by jax_api.jit."""
+class PjitFunction(core.jit):
+    """A function that runs as one program; its arguments are Arrays. Made by jax.jit; libraries know it by the name of its class."""
 
     arrays = True
     of_values = None  # the function of the values of Refs
@@ -47,6 +49,10 @@ class Jitted(core.jit):
         with face(True):  # trees as JAX has them
             key, traced, static = super()._key(args, kwargs)
         return (*key, config.jax_enable_x64), traced, static
+
+    def _compile(self, key, leaves, static):
+        about_to_compile(current_device())
+        return super()._compile(key, leaves, static)
 
     def _call(self, args, kwargs):
         if "pequegrad.jax_api.experimental.checkify" in sys.modules:
@@ -75,7 +81,7 @@ class Jitted(core.jit):
                 args, kwargs = ref.refs_of((args, kwargs), refs)
                 return self.function(*args, **kwargs), [r[...] for r in refs]
 
-            self.of_values = Jitted(
+            self.of_values = type(self)(
                 of_values, static_argnums=tuple(self.static_positions), static_argnames=tuple(self.static_names)
             )
         args, kwargs = ref.values_of((args, kwargs))
@@ -123,9 +129,9 @@ def _run_plainly(self, *args, **kwargs):
 def _choose_call(_):
     """Ordinary calls take the way of core.jit without a question; switches put another one in its place."""
     if config.jax_disable_jit or config.jax_debug_nans or config.jax_debug_infs:
-        Jitted.__call__ = _run_plainly
-    elif "__call__" in vars(Jitted):
-        del Jitted.__call__
+        PjitFunction.__call__ = _run_plainly
+    elif "__call__" in vars(PjitFunction):
+        del PjitFunction.__call__
 
 
 def _forget_quick_ways(_):
@@ -180,7 +186,7 @@ def jit(fun=_NO_FUNCTION, /, *, in_shardings=UNSPECIFIED, out_shardings=UNSPECIF
     _check_names(fun, donated, donated_names, "donate")
     if (set(static) & set(donated)) or (set(static_names) & set(donated_names)):
         raise ValueError("jit: an argument is static and donated: it can be one of these.")
-    return Jitted(
+    return PjitFunction(
         fun, static_argnums=static, static_argnames=static_names, donate_argnums=donated, donate_argnames=donated_names
     )  # fmt: skip
 

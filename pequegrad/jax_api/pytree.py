@@ -128,24 +128,22 @@ def _is_namedtuple_class(kind):
 
 # ---- registered classes --------------------------------------------------------------------------------
 
-_unflatten = {}  # class -> unflatten
-_registered = {}  # class -> (flatten, function from an object to ((key, child) pairs, metadata), or None)
+_with_keys = {}  # class -> function from an object to ((key, child) pairs, metadata), or None
 
 
 def register(kind, flatten, unflatten, flatten_with_keys=None):
     """Makes a class a node; ValueError if it is one already."""
-    if kind in _registered or kind in _BUILT_IN:
+    if kind in core.node_types or kind in _BUILT_IN:
         raise ValueError(f"Duplicate custom PyTreeDef type registration for {kind}.")
     core.register(kind, flatten, unflatten)
-    _registered[kind] = flatten, flatten_with_keys
-    _unflatten[kind] = unflatten
+    _with_keys[kind] = flatten_with_keys
 
 
 def unflatten_function(kind):
     """The function (metadata, children) -> node of a registered class; ValueError for others."""
-    if kind not in _unflatten:
+    if kind not in core.node_types:
         raise ValueError(f"{kind} is no registered pytree node.")
-    return _unflatten[kind]
+    return core.node_types[kind][1]
 
 
 _BUILT_IN = (tuple, list, dict, collections.OrderedDict, collections.defaultdict, type(None))
@@ -153,14 +151,14 @@ _BUILT_IN = (tuple, list, dict, collections.OrderedDict, collections.defaultdict
 
 def is_node_class(kind):
     """True if instances of the class are opened (namedtuples are, too, without being asked for here)."""
-    return kind in _registered or kind in _BUILT_IN
+    return kind in core.node_types or kind in _BUILT_IN
 
 
 def one_level(x):
     """(children, metadata) of a node in JAX's form; ValueError for a leaf."""
     kind = type(x)
-    if kind in _registered:
-        return _registered[kind][0](x)
+    if kind in core.node_types:
+        return core.node_types[kind][0](x)
     keyed = keyed_children(x)
     if keyed is None:
         raise ValueError(f"can't tree-flatten type: {kind}")
@@ -177,11 +175,12 @@ def one_level(x):
 def keyed_children(x):
     """[(key, child), ...] of a node, in the order of the leaves; None for a leaf."""
     kind = type(x)
-    if kind in _registered:
-        flatten, with_keys = _registered[kind]
-        if with_keys is not None:
-            return list(with_keys(x)[0])
-        return [(FlattenedIndexKey(i), child) for i, child in enumerate(flatten(x)[0])]
+    if kind in core.node_types:
+        if _with_keys.get(kind) is not None:
+            return list(_with_keys[kind](x)[0])
+        if core.is_module(x):
+            return [(GetAttrKey(name), child) for name, child in x.named_leaves()]
+        return [(FlattenedIndexKey(i), child) for i, child in enumerate(core.node_types[kind][0](x)[0])]
     if x is None:
         return []
     if kind is tuple or kind is list:

@@ -4,16 +4,22 @@ import math
 from typing import Any, NamedTuple
 
 from ..core import dtype as dtypes
-from ..core.device import device as devices
 
 
-class ShapedArray:
+class AbstractValue:
+    """What is known of a value without the value: of arrays a ShapedArray."""
+
+    __slots__ = ()
+
+
+class ShapedArray(AbstractValue):
     """Shape, dtype and weak type of an array: `x.aval`, jax.typeof(x)."""
 
     __slots__ = ("dtype", "shape", "weak_type")
 
     def __init__(self, shape, dtype, weak_type=False, *, sharding=None):
-        self.shape, self.dtype, self.weak_type = tuple(shape), dtypes.canonical(dtype), bool(weak_type)
+        self.shape, self.weak_type = tuple(shape), bool(weak_type)
+        self.dtype = dtype if dtype == dtypes.FLOAT0 else dtypes.canonical(dtype)
 
     @property
     def ndim(self):
@@ -27,8 +33,16 @@ class ShapedArray:
 
     @property
     def sharding(self):
-        """On one device."""
-        return SingleDeviceSharding(devices.cpu)
+        """Divided along none of its axes, over a mesh without axes."""
+        from .sharding import AbstractMesh, NamedSharding, PartitionSpec
+
+        return NamedSharding(AbstractMesh((), ()), PartitionSpec(*[None] * len(self.shape)))
+
+    def to_tangent_aval(self):
+        """The type of its tangents: float0 for integers."""
+        return self if dtypes.is_inexact(self.dtype) else self.update(dtype=dtypes.FLOAT0)
+
+    to_ct_aval = to_tangent_aval
 
     def update(self, shape=None, dtype=None, weak_type=None):
         """This one with some fields replaced."""
@@ -49,7 +63,7 @@ class ShapedArray:
 
     def str_short(self, short_dtypes=False, mesh_axis_types=False):
         """ "float32[2,3]", or "f32[2,3]"."""
-        name = self.dtype.name
+        name = "float0" if self.dtype == dtypes.FLOAT0 else self.dtype.name
         if short_dtypes:
             for long, short in (("bfloat", "bf"), ("float", "f"), ("uint", "u"), ("int", "i"), ("complex", "c")):
                 name = name.replace(long, short)
@@ -142,4 +156,4 @@ class Shard(NamedTuple):
     data: Any
 
 
-__all__ = ["Shard", "ShapedArray", "Sharding", "SingleDeviceSharding"]
+__all__ = ["AbstractValue", "Shard", "ShapedArray", "Sharding", "SingleDeviceSharding"]

@@ -12,7 +12,7 @@ from ..transforms.tree import flatten
 from .convert import current_device
 from .derivatives import as_leaf
 from .jaxprs import closed_jaxpr, shaped
-from .jitting import Jitted as Wrapped
+from .jitting import PjitFunction as Wrapped
 from .pytree import PyTreeDef
 from .shaped import ShapedArray, SingleDeviceSharding
 from .transforms import abstract_leaf, flatten_abstract, struct_of

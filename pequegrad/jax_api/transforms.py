@@ -2,17 +2,18 @@
 
 import contextlib
 import functools
+import traceback
 
 import numpy as np
 
-from ..core.errors import ArgumentError, ShapeError
+from ..core.errors import ArgumentError, DeviceError, ShapeError
 from ..core.node import face, make_aval
 from ..core.tensor import Tensor
 from ..transforms import callbacks
 from ..transforms import vmap as core_vmap
 from ..transforms.trace import trace
 from ..transforms.tree import flatten, flatten_until, leaf_names, spread_prefix, tree_map
-from .convert import canonical, convertible, current_device
+from .convert import canonical, convertible, current_device, from_numpy
 from .derivatives import grad, jvp, value_and_grad, vjp  # noqa: F401
 
 __all__ = [
@@ -215,6 +216,29 @@ def struct_of(aval):
 # ---- calls of Python functions ---------------------------------------------------------------------------
 
 
+def host_function(callback):
+    """`callback` as it is called while a program runs: with Arrays; what it raises becomes a JaxRuntimeError."""
+    if not callable(callback):
+        return callback  # an error that is reported elsewhere
+
+    @functools.wraps(callback, assigned=("__name__",), updated=())
+    def called(*args, **kwargs):
+        with face(True):
+            args, kwargs = tree_map(_array_of, (args, kwargs))
+            try:
+                return callback(*args, **kwargs)
+            except Exception as error:
+                text = "".join(traceback.format_exception(error))
+                raise DeviceError(f"INTERNAL: CpuCallback error calling callback: {text}") from error
+
+    called.__name__ = getattr(callback, "__name__", type(callback).__name__)
+    return called
+
+
+def _array_of(x):
+    return from_numpy(np.asarray(x), dtype=x.dtype) if isinstance(x, (np.ndarray, np.generic)) else x
+
+
 def pure_callback(callback, result_shape_dtypes, *args, sharding=None, vmap_method=None, **kwargs):
     """What the Python function `callback` returns for the values of the arguments, computed when it is needed.
 
@@ -224,13 +248,13 @@ def pure_callback(callback, result_shape_dtypes, *args, sharding=None, vmap_meth
     method = "sequential" if vmap_method == "sequential_unrolled" else vmap_method
     with face(True):
         results = _canonical_results(result_shape_dtypes)
-        return callbacks.pure_callback(callback, results, *args, vmap_method=method, **kwargs)
+        return callbacks.pure_callback(host_function(callback), results, *args, vmap_method=method, **kwargs)
 
 
 def io_callback(callback, result_shape_dtypes, *args, sharding=None, ordered=False, **kwargs):
     """As pure_callback, for functions with side effects: called once per run, in the order of the program."""
     with face(True):
-        return callbacks.io_callback(callback, _canonical_results(result_shape_dtypes), *args, **kwargs)
+        return callbacks.io_callback(host_function(callback), _canonical_results(result_shape_dtypes), *args, **kwargs)
 
 
 def _canonical_results(tree):

@@ -4,6 +4,7 @@ layers/ has the layers, functional what they compute, losses the losses, init th
 """
 
 from . import functional, init, losses
+from .copies import apply_to_module
 from .layers import *  # noqa: F403
 from .losses import (
     BCELoss,
@@ -19,3 +20,4 @@ from .losses import (
     SmoothL1Loss,
 )
 from .module import StatefulModule
+from .quantization import Quantized, quantization_report, quantize

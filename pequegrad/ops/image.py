@@ -39,10 +39,10 @@ def resize(image, shape, method="bilinear", antialias=False):
     _check_sizes("resize", image, shape)
     if method == "nearest":
         for a in changed:
-            image = take(image, _nearest(image.shape[a], shape[a], 0.5), a, mode="clip")
+            image = take(image, nearest_pixels(image.shape[a], shape[a], 0.5), a, mode="clip")
         return image
     kind = "linear" if "linear" in method else "cubic"
-    return _apply(image, [(a, _kernel_weights(image.shape[a], shape[a], kind, bool(antialias))) for a in changed])
+    return _apply(image, [(a, kernel_weights(image.shape[a], shape[a], kind, bool(antialias))) for a in changed])
 
 
 def _check_sizes(name, image, shape):
@@ -51,12 +51,13 @@ def _check_sizes(name, image, shape):
 
 
 @functools.lru_cache(64)
-def _nearest(old, new, offset):
+def nearest_pixels(old, new, offset):
+    """Which of the old pixels each of the new ones is; offset 0.5: the one that its centre lies in."""
     return np.minimum(np.floor((np.arange(new) + offset) * (old / new)), old - 1).astype(np.int32)
 
 
 @functools.lru_cache(64)
-def _kernel_weights(old, new, kind, antialias):
+def kernel_weights(old, new, kind, antialias):
     """weights[i, j]: how much pixel i counts in the new pixel j."""
     ratio = old / new if new else 1.0
     width = max(ratio, 1.0) if antialias else 1.0

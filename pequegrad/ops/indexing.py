@@ -107,7 +107,10 @@ class _Plan:
                 continue
             if not item.ndim:
                 raise IndexingError("A 0-d bool is not an index here.", fix="use x[None] or where().")
-            if item.shape != x.shape[axis : axis + item.ndim]:
+            sizes = x.shape[axis : axis + item.ndim]
+            if any(
+                n not in (0, of) for n, of in zip(item.shape, sizes)
+            ):  # without elements a mask selects nothing anywhere
                 raise IndexingError(
                     f"A mask of shape {list(item.shape)} does not fit {x._node.aval} at axis {axis}.",
                     fix="a mask has the shape of the axes that it selects from.",

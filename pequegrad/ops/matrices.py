@@ -17,14 +17,22 @@ def _matrices(x, name):
     return x
 
 
+def nearest_diagonal(x, k):
+    """The int k, unless it lies beyond the matrices of x: then the number of the empty diagonal next to their corner."""
+    rows, columns = x.shape[-2:]
+    return max(-rows, min(k, columns))
+
+
 def tril(x, k=0):
     """The matrices of x with zeros above diagonal k; k = 0 is the main diagonal, k > 0 lies above it."""
-    return p.lower_triangle(_matrices(x, "tril"), k)
+    x = _matrices(x, "tril")
+    return p.lower_triangle(x, nearest_diagonal(x, k))
 
 
 def triu(x, k=0):
     """The matrices of x with zeros below diagonal k."""
-    return p.upper_triangle(_matrices(x, "triu"), k)
+    x = _matrices(x, "triu")
+    return p.upper_triangle(x, nearest_diagonal(x, k))
 
 
 def diagonal(x, offset=0, axis1=0, axis2=1):

@@ -42,6 +42,22 @@ def manual_seed(seed):
         generator._rebind(leaf(key.value, key.aval))
 
 
+def get_rng_state():
+    """Where random numbers stand: a dict for set_rng_state, or for a checkpoint."""
+    with stateful:
+        return {"seed": int(_seed[0]), "keys": {str(place).lower(): key.numpy() for place, key in _generators.items()}}
+
+
+def set_rng_state(saved):
+    """Goes on with the random numbers from where get_rng_state() was called."""
+    manual_seed(saved["seed"])
+    for name, words in saved["keys"].items():
+        place = devices(name)
+        next_key(place)  # makes the generator, should it not be there
+        key = tensor_from_numpy(np.asarray(words, np.uint32), place)._node
+        _generators[place]._rebind(leaf(key.value, key.aval))
+
+
 _seed = [int.from_bytes(os.urandom(4), "little")]
 
 

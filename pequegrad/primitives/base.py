@@ -133,15 +133,19 @@ def _take_effect(node):
     """A node with effects runs now, or, inside a traced function, whenever the graph does."""
     if not node.spec.primitive.effects(**node.spec.params):
         return
-    if state.frame is not None:
-        state.frame.effects.append(node)
+    if node.frame is not None:
+        node.frame.effects.append(node)
     else:
         evaluate((node,))
 
 
 def rebuild(node, inputs):
     """What the node's primitive gives for other inputs."""
-    return node.spec.primitive(*inputs, **node.spec.params)
+    found = node.spec.primitive(*inputs, **node.spec.params)
+    if node.flags & ARRAY and type(found) is not tuple and not found._node.flags & ARRAY:
+        found._node.flags |= ARRAY  # it was made of numbers, or of nothing, which do not say it
+        return wrap(found._node)
+    return found
 
 
 def primitive(rules):

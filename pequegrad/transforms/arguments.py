@@ -12,7 +12,7 @@ from ..core.node import make_aval, stand_in
 from ..core.tensor import Tensor, tensor_from_numpy, wrap
 from ..ops.creation import foreign, scalar
 from .signatures import argument_names
-from .tree import flatten, flatten_tensors, leaf_names, node_types
+from .tree import flatten, flatten_tensors, is_module, leaf_names, node_types
 
 TRACED = object()  # stands for a traced leaf among those that are not
 
@@ -72,7 +72,7 @@ def quick_nodes(args, arrays=False):
     """
     leaves, structure = _opened(args)
     nodes = _nodes(leaves, arrays)
-    if nodes is None:
+    if nodes is None and not (any(map(is_module, leaves)) and not arrays):
         leaves, structure = flatten_tensors(args)
         nodes = _nodes(leaves, arrays)
     return structure, nodes
@@ -164,7 +164,7 @@ def _shown(frozen):
 
 def _static_leaf(x, name):
     """A leaf that is not an array: modules stand for themselves, all else is an error."""
-    if hasattr(x, "named_parameters"):
+    if is_module(x):
         return id(x), x
     raise ArgumentError(
         f"{name}: an argument of type {type(x).__name__} cannot be traced.",

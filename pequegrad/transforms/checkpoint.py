@@ -3,13 +3,10 @@
 import functools
 
 from ..core.errors import ArgumentError
-from ..core.tensor import Tensor
 from ..ops.creation import as_tensor
 from ..primitives import calls as p
-from .control_flow import Closure
+from .control_flow import through_graph
 from .graphs import save_all
-from .trace import place_of, trace
-from .tree import flatten
 
 
 def save_nothing(primitive, avals, params):
@@ -76,31 +73,11 @@ def checkpoint(function=None, *, prevent_cse=True, policy=None, static_argnums=(
         raise ArgumentError(f"checkpoint takes a function, got {type(function).__name__}.")
     keep = save_nothing if policy is None else policy
     fixed = {static_argnums} if isinstance(static_argnums, int) else set(static_argnums)
-    name = getattr(function, "__name__", type(function).__name__)
 
     @functools.wraps(function)
     def checkpointed(*args, **kwargs):
-        positions = {n % len(args) for n in fixed}
-        moving = [a for i, a in enumerate(args) if i not in positions]
-        leaves, structure = flatten((moving, kwargs))
-        traced = [
-            isinstance(x, Tensor) or isinstance(x, (int, float, complex)) or hasattr(x, "__array__") for x in leaves
-        ]
-        place = place_of(leaves)
-        tensors = [as_tensor(x, place) for x, t in zip(leaves, traced) if t]
-
-        def call(values):
-            values = iter(values)
-            moving, kwargs = structure.unflatten([next(values) if t else x for x, t in zip(leaves, traced)])
-            moving = iter(moving)
-            return function(*[a if i in positions else next(moving) for i, a in enumerate(args)], **kwargs)
-
-        graph, out_structure, _ = trace("checkpoint", name, [x._node.aval for x in tensors], call)
-        closure = Closure([graph])
-        n_state = len(closure.state)
-        outs = p.checkpoint(*closure.constants, *closure.state, *tensors, graph=closure.graphs[0], policy=keep)
-        closure.change_state(outs[:n_state])
-        return out_structure.unflatten(outs[n_state:])
+        apply = lambda graph, operands: p.checkpoint(*operands, graph=graph, policy=keep)
+        return through_graph("checkpoint", function, args, kwargs, apply, {n % len(args) for n in fixed})
 
     return checkpointed
 

@@ -9,7 +9,7 @@ import numpy as np
 from ..core.dtype import default_int, dt, promote
 from ..core.errors import ArgumentError, DtypeError, MisfitError, ShapeError
 from ..core.node import ARRAY, constant, scalar_constant, stand_in, state
-from ..core.tensor import without_history, wrap
+from ..core.tensor import Tensor, without_history, wrap
 from ..ops.creation import as_tensor
 from ..primitives import loops
 from ..primitives.base import note_captures, number
@@ -71,6 +71,27 @@ class Closure:
         """Gives the changed handles their new values."""
         for handle, value in zip(self.state, values):
             set_state(handle, value)
+
+
+def through_graph(transform, function, args, kwargs, apply, fixed=()):
+    """function(*args, **kwargs) with its results given by apply(closed graph, operands). fixed: positions of Python values among args."""
+    moving = [a for i, a in enumerate(args) if i not in fixed]
+    leaves, structure = flatten((moving, kwargs))
+    traced = [isinstance(x, (Tensor, int, float, complex)) or hasattr(x, "__array__") for x in leaves]
+    place = place_of(leaves)
+    tensors = [as_tensor(x, place) for x, t in zip(leaves, traced) if t]
+
+    def call(values):
+        values = iter(values)
+        moving, kwargs = structure.unflatten([next(values) if t else x for x, t in zip(leaves, traced)])
+        moving = iter(moving)
+        return function(*[a if i in fixed else next(moving) for i, a in enumerate(args)], **kwargs)
+
+    graph, out_structure, _ = trace(transform, _name(function), _avals(tensors), call)
+    closure = Closure([graph])
+    outs = apply(closure.graphs[0], [*closure.constants, *closure.state, *tensors])
+    closure.change_state(outs[: len(closure.state)])
+    return out_structure.unflatten(outs[len(closure.state) :])
 
 
 def set_state(handle, value):

@@ -30,9 +30,12 @@ class _Custom:
         self.name = getattr(function, "__name__", type(function).__name__)
         numbers = {nondiff_argnums} if isinstance(nondiff_argnums, int) else set(nondiff_argnums)
         names = {nondiff_argnames} if isinstance(nondiff_argnames, str) else set(nondiff_argnames)
-        parameters = [parameter.name for parameter in signature(function)]
-        numbers |= {i for i, name in enumerate(parameters) if name in names}
+        parameters = signature(function)
+        numbers |= {i for i, parameter in enumerate(parameters) if parameter.name in names}
         self.nondiff = tuple(sorted(n % len(parameters) if n < 0 else n for n in numbers))
+        self.defaults = {
+            i: p.default for i, p in enumerate(parameters) if p.default is not p.empty and p.kind < p.VAR_POSITIONAL
+        }
 
     def __get__(self, instance, owner=None):
         return self if instance is None else functools.partial(self, instance)
@@ -41,10 +44,16 @@ class _Custom:
         """What the user's rules get for a tangent or cotangent that is zero."""
         return zeros(aval)
 
+    def is_zero(self, tangent):
+        """True for what the user's rules return to say that a tangent or cotangent is zero."""
+        return tangent is None
+
     def _arguments(self, args, kwargs):
         """(all positional arguments, fixed ones, leaves of the others, their structure)."""
         if kwargs:
             args = _positional(self.function, self.name, args, kwargs)
+        while len(args) in self.defaults:  # the rules get all arguments
+            args = (*args, self.defaults[len(args)])
         fixed = [args[i] for i in self.nondiff if i < len(args)]
         leaves, structure = flatten(tuple(a for i, a in enumerate(args) if i not in self.nondiff))
         place = place_of(leaves)
@@ -175,7 +184,7 @@ class _JvpRule:
             raise ArgumentError(
                 f"{self.name}: the jvp rule returned tangents of structure {structure}, the results have {self.out_structure}."
             )
-        return [_tangent_like(self.name, t, y) for t, y in zip(leaves, out)]
+        return [None if self.custom.is_zero(t) else _tangent_like(self.name, t, y) for t, y in zip(leaves, out)]
 
     def batched(self, flags, axis):
         return _BatchedJvpRule(self, flags, axis)
@@ -319,14 +328,15 @@ class _VjpRule:
                 f"{self.name}: bwd returned {type(found).__name__}, not a tuple with one cotangent per argument.",
                 fix="return (ct,) for one argument.",
             )
-        return _flat_cotangents(self.name, tuple(found), self.structure, avals)
+        return _flat_cotangents(self.custom, tuple(found), self.structure, avals)
 
     def batched(self, flags, axis):
         return _BatchedVjpRule(self, flags, axis)
 
 
-def _flat_cotangents(name, found, structure, avals):
+def _flat_cotangents(custom, found, structure, avals):
     """A cotangent or None for each leaf; None may stand for a whole subtree."""
+    name = custom.name
     children = structure.children()
     if len(found) != len(children):
         raise ArgumentError(f"{name}: bwd returned {len(found)} cotangents for {len(children)} arguments.")
@@ -340,7 +350,7 @@ def _flat_cotangents(name, found, structure, avals):
             ) from None
     result = []
     for ct, aval in zip(leaves, avals):
-        if ct is None or not is_inexact(aval.dtype):
+        if custom.is_zero(ct) or not is_inexact(aval.dtype):
             result.append(None)
             continue
         ct = as_tensor(ct, aval.device)

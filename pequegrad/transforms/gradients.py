@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from ..core.device import device as devices
-from ..core.dtype import canonical, is_inexact
+from ..core.dtype import FLOAT0, canonical, is_inexact
 from ..core.errors import ArgumentError, DtypeError, GradientError, ShapeError
 from ..core.node import LINEAR, TRACKED, GradientFrame, make_aval, placeholder_node, state
 from ..core.tensor import Tensor, without_history, wrap
@@ -324,9 +324,6 @@ def _tangent_for(node, tangent):
             f"jvp: a tangent has dtype {tangent.dtype.name}, its primal {aval.dtype.name}.", fix="convert it."
         )
     return convert_to(tangent, aval.dtype)
-
-
-FLOAT0 = np.dtype([("float0", np.void, 0)])  # JAX's dtype of tangents and cotangents of integers: no information
 
 
 def _tangent_or_zero(x, tangent):

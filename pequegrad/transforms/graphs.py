@@ -93,7 +93,7 @@ def replay(graph, arguments):
     known = dict(zip(graph.placeholders, arguments))
     for node in graph.nodes:
         inputs = [known[s] if s in known else wrap(s) for s in node.inputs]
-        with _as_tracked(node):
+        with as_tracked(node):
             if node.spec.op == OUTPUT:
                 known[node] = inputs[0][node.spec.params["index"]]
             else:
@@ -101,7 +101,7 @@ def replay(graph, arguments):
     return [known[node] if node in known else wrap(node) for node in graph.results]
 
 
-def _as_tracked(node):
+def as_tracked(node):
     """What the function computed under no_grad() has no history in what is made of it, either."""
     return contextlib.nullcontext() if node.flags & TRACKED else _untracked()
 
@@ -158,7 +158,7 @@ def _without_effects(graph):
         values = dict(zip(graph.placeholders, arguments))
         for node in needed:
             inputs = [values[s] if s in values else wrap(s) for s in node.inputs]
-            with _as_tracked(node):
+            with as_tracked(node):
                 if node.spec.op == OUTPUT:
                     values[node] = inputs[0][node.spec.params["index"]]
                 else:
@@ -417,7 +417,7 @@ def replay_batched(graph, arguments, flags, axis):
         spec = node.spec
         pairs = [known[s] if s in known else (wrap(s), False) for s in node.inputs]
         xs, batched = [x for x, _ in pairs], [f for _, f in pairs]
-        with _as_tracked(node):
+        with as_tracked(node):
             if spec.op == OUTPUT:
                 known[node] = xs[0][spec.params["index"]], batched[0][spec.params["index"]]
             else:

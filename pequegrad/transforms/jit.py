@@ -16,7 +16,7 @@ from .lowered import Lowered, text_at
 from .signatures import signature
 from .straight import straight_call
 from .trace import trace
-from .tree import flatten, tree_map
+from .tree import flatten_arguments
 from .watch import watching
 
 _KEPT = 16  # compiled programs for one kind of arguments: more come only from captured tensors and modules that change
@@ -220,7 +220,8 @@ class jit:
 
     def _traced(self, args, kwargs):
         """(entry, key) for these arguments, which may be abstract."""
-        key, leaves, static = self._key(*tree_map(from_abstract, (args, kwargs)))
+        leaves, structure = flatten_arguments((args, kwargs))
+        key, leaves, static = self._key(*structure.unflatten(map(from_abstract, leaves)))
         return _current(self.compiled.get(key, ())) or self._compile(key, leaves, static), key
 
     def cache_info(self):
@@ -243,7 +244,7 @@ class jit:
         if static_args:
             args = tuple(None if i in static_args else a for i, a in enumerate(args))
             kwargs = {k: v for k, v in kwargs.items() if k not in static_args}
-        leaves, structure = flatten((args, kwargs))
+        leaves, structure = flatten_arguments((args, kwargs))
         key, traced, others = argument_key(self.name, leaves, structure, static_args, self.arrays)
         return key, traced, (structure, others, static_args)
 

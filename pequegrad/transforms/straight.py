@@ -21,12 +21,11 @@ def straight_call(entry):
     None in place of the function if the entry is not a case for it. The entry must have been run.
     """
     n_args, n_results = len(entry.graph.inputs), len(entry.specs)
-    one_level = entry.build is not entry.structure.unflatten
-    if not entry.structure.is_leaf() and entry.structure.type not in (tuple, list):
-        return None  # a named tuple
-    if not (entry.always_current and 0 < n_args <= _MOST and 0 < n_results <= _MOST and one_level):
+    if not entry.structure.is_leaf() and entry.build not in (tuple, list):
+        return None  # a tree of more than one level, a dict, a named tuple
+    if not (entry.always_current and 0 < n_args <= _MOST and 0 < n_results <= _MOST):
         return None
-    container = "" if entry.structure.is_leaf() else entry.structure.type.__name__
+    container = "" if entry.structure.is_leaf() else entry.build.__name__
     return _maker(n_args, n_results, container)(entry, [node.aval for node in entry.graph.inputs])
 
 

@@ -1,12 +1,15 @@
 """Runs a function on placeholders and returns what it did as a graph."""
 
+import numpy as np
+
 from ..core.device import device as devices
+from ..core.dtype import FLOAT0
 from ..core.errors import ArgumentError
 from ..core.graph import GraphTrace
 from ..core.locks import stateful
 from ..core.node import ARRAY, Frame, placeholder_node, same_aval, state
 from ..core.tensor import Tensor, wrap
-from .tree import flatten
+from .tree import flatten, node_types, register
 
 
 def trace(transform, name, avals, call, names=(), axes=()):
@@ -22,7 +25,7 @@ def trace(transform, name, avals, call, names=(), axes=()):
         for node, argument in zip(placeholders, names):
             frame.argument_names[node] = argument
         result = call([wrap(node) for node in placeholders])
-        leaves, structure = flatten(result)
+        leaves, structure = _without_float0(*flatten(result))
         device = place_of([])
         outputs = [_as_tensor(leaf, name, device) for leaf in leaves]
         from ..primitives.base import note_captures
@@ -38,7 +41,27 @@ def trace(transform, name, avals, call, names=(), axes=()):
                 )
         graph = GraphTrace(name, placeholders, frame.captures, [t._node for t in outputs], rebound, frame.effects)
     frame.forget()
+    if state.frame is not None:  # what encloses a loop, a branch ... depends on what its body read
+        state.frame.guards += frame.guards
+        state.frame.modules.update(frame.modules)
     return graph, structure, frame
+
+
+def _without_float0(leaves, structure):
+    """(leaves, structure), where arrays of float0, which hold nothing, are not leaves: the structure makes them."""
+    if not any(type(x) is np.ndarray and x.dtype == FLOAT0 for x in leaves):
+        return leaves, structure
+    leaves = [_Float0(x.shape) if type(x) is np.ndarray and x.dtype == FLOAT0 else x for x in leaves]
+    if _Float0 not in node_types:
+        register(_Float0, lambda x: ((), x.shape), lambda shape, _: np.zeros(shape, FLOAT0))
+    return flatten(structure.unflatten(leaves))
+
+
+class _Float0:
+    """Stands for an array of float0 in a tree of results."""
+
+    def __init__(self, shape):
+        self.shape = shape
 
 
 def place_of(leaves):

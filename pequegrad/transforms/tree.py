@@ -12,7 +12,8 @@ from ..core.node import ARRAY, state
 from ..core.tensor import Tensor
 
 NAMESPACE = "pequegrad"
-node_types = set()  # the registered classes
+node_types = {}  # the registered classes -> (flatten, unflatten)
+_waiting = []  # what is to be registered when a tree is opened
 
 
 def register(kind, flatten, unflatten):
@@ -22,11 +23,26 @@ def register(kind, flatten, unflatten):
     with warnings.catch_warnings():  # of namedtuples, which are nodes without being registered
         warnings.simplefilter("ignore")
         optree.register_pytree_node(kind, flatten, unflatten, namespace=NAMESPACE)
-    node_types.add(kind)
+    node_types[kind] = flatten, unflatten
+
+
+def register_later(kind, flatten, unflatten):
+    """register, without importing optree now."""
+    _waiting.append((kind, flatten, unflatten))
+
+
+def _register_waiting():
+    while _waiting:
+        register(*_waiting.pop())
 
 
 def is_leaf(x):
     return isinstance(x, (Tensor, deque))  # a deque is a leaf, as in JAX
+
+
+def is_module(x):
+    """True for a StatefulModule: a node in general, a leaf where a program is known by the modules it is for."""
+    return hasattr(type(x), "named_parameters")
 
 
 def flatten(tree):
@@ -40,7 +56,16 @@ def flatten_until(tree, leaf):
     """(leaves, structure), where what leaf(x) is true of is not opened."""
     import optree
 
+    if _waiting:
+        _register_waiting()
     return optree.tree_flatten(tree, is_leaf=leaf, namespace=NAMESPACE)
+
+
+def flatten_arguments(tree):
+    """flatten, for a jitted function: modules are leaves, except by jax_api's rules."""
+    if state.arguments & ARRAY:
+        return flatten_ordered(tree)
+    return flatten_until(tree, lambda x: is_leaf(x) or is_module(x))
 
 
 def flatten_tensors(tree):

@@ -61,7 +61,7 @@ pg_isa pg_cpu_isa(void);
 #define PG_CPU_TABLES(X) \
     X(reduce) X(matmul) X(dot_generated) X(gather) X(scatter) X(shape) X(scan) X(sort) X(search) X(dynamic) \
     X(attention) X(conv) X(windows) X(window_search) X(overlap) X(elementwise_special) \
-    X(linalg_factor) X(linalg_spectral) X(linalg_solve) X(linalg_det) X(linalg_eig) \
+    X(linalg_factor) X(linalg_spectral) X(linalg_solve) X(linalg_det) X(linalg_eig) X(linalg_forms) \
     X(generated)
 #define PG_CPU_ISA_TABLES(X) \
     X(copy) X(elementwise_arithmetic) X(elementwise_compare) X(elementwise_complex) \

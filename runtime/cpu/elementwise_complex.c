@@ -61,11 +61,17 @@ FOR_COMPLEX(LIBM_FUNCTION, atanh)
         if (z.im == 0) return pg_complex_##dtype(length, z.im);                                    \
         return pg_complex_##dtype(length * F(cos)(angle), length * F(sin)(angle));                 \
     }                                                                                              \
-    /* e^x cos(y) - 1 = (e^x - 1) cos(y) - 2 sin(y/2)^2: neither term loses digits near 0 */       \
+    /* e^x cos(y) - 1 = (e^x - 1) cos(y) - 2 sin(y/2)^2: neither term loses digits near 0. Where x \
+     * is infinite or NaN there are none to lose, and exp knows what y may be. For x = -0 the real \
+     * part is 0, as that of exp(z) - 1 */                                                         \
     static inline pg_##dtype pg_expm1_##dtype(pg_##dtype z)                                        \
     {                                                                                              \
-        R less_one = F(expm1)(z.re), half = F(sin)(z.im / 2);                                      \
+        R less_one = F(expm1)(z.re) + 0, half = F(sin)(z.im / 2);                                  \
         if (z.im == 0) return pg_complex_##dtype(less_one, z.im);                                  \
+        if (!(F(fabs)(z.re) <= F(PG_LARGEST))) {                                                   \
+            pg_##dtype e = pg_exp_##dtype(z);                                                      \
+            return pg_complex_##dtype(e.re - 1, e.im);                                             \
+        }                                                                                          \
         return pg_complex_##dtype(less_one * F(cos)(z.im) - 2 * half * half,                       \
                                   F(exp)(z.re) * F(sin)(z.im));                                    \
     }                                                                                              \

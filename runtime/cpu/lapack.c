@@ -70,6 +70,10 @@ bool pg_lapack_load(void *library, const char *prefix)
                    find(library, prefix, letter, l->complex ? "ungqr" : "orgqr", &l->orgqr) &&
                    find(library, prefix, letter, "gesdd", &l->gesdd) &&
                    find(library, prefix, letter, "geev", &l->geev) &&
+                   find(library, prefix, letter, "gees", &l->gees) &&
+                   find(library, prefix, letter, "geqp3", &l->geqp3) &&
+                   find(library, prefix, letter, "gehrd", &l->gehrd) &&
+                   find(library, prefix, letter, l->complex ? "hetrd" : "sytrd", &l->sytrd) &&
                    find(library, prefix, letter, l->complex ? "heevd" : "syevd", &l->syevd);
         any |= all;
         if (!all || atomic_load(&ready[kind])) continue;
@@ -187,6 +191,53 @@ int pg_lapack_geev(const pg_lapack *l, const char *job, int n, void *a, void *va
         ((real_geev *)l->geev)("N", job, &n, a, &lda, values,
                                asks ? NULL : (char *)values + n * l->item, NULL, &one, vectors,
                                &lda, work, &w->lwork, &info, 1, 1);
+    if (!asks) return info;
+    w->lrwork = l->complex ? 2 * n : 0;
+    return pg_work_size(l, answer, &w->lwork) ? info : -1;
+}
+
+typedef void real_gees(const char *, const char *, const void *, const int *, void *, const int *,
+                       int *, void *, void *, void *, const int *, void *, const int *, int *,
+                       int *, size_t, size_t);
+typedef void complex_gees(const char *, const char *, const void *, const int *, void *,
+                          const int *, int *, void *, void *, const int *, void *, const int *,
+                          void *, int *, int *, size_t, size_t);
+
+int pg_lapack_gees(const pg_lapack *l, const char *job, int n, void *a, void *values, void *vectors,
+                   pg_work *w)
+{
+    int info = 0, lda = larger(1, n), sorted = 0;
+    double answer[2] = {0};
+    bool asks = w->lwork == -1;
+    void *work = asks ? (void *)answer : w->work;
+    if (l->complex)
+        ((complex_gees *)l->gees)(job, "N", NULL, &n, a, &lda, &sorted, values, vectors, &lda, work,
+                                  &w->lwork, w->rwork, NULL, &info, 1, 1);
+    else
+        ((real_gees *)l->gees)(job, "N", NULL, &n, a, &lda, &sorted, values,
+                               asks ? NULL : (char *)values + n * l->item, vectors, &lda, work,
+                               &w->lwork, NULL, &info, 1, 1);
+    if (!asks) return info;
+    w->lrwork = l->complex ? n : 0;
+    return pg_work_size(l, answer, &w->lwork) ? info : -1;
+}
+
+typedef void real_geqp3(const int *, const int *, void *, const int *, int *, void *, void *,
+                        const int *, int *);
+typedef void complex_geqp3(const int *, const int *, void *, const int *, int *, void *, void *,
+                           const int *, void *, int *);
+
+int pg_lapack_geqp3(const pg_lapack *l, int m, int n, void *a, int *columns, void *tau, pg_work *w)
+{
+    int info = 0, lda = larger(1, m);
+    double answer[2] = {0};
+    bool asks = w->lwork == -1;
+    void *work = asks ? (void *)answer : w->work;
+    if (l->complex)
+        ((complex_geqp3 *)l->geqp3)(&m, &n, a, &lda, columns, tau, work, &w->lwork, w->rwork,
+                                    &info);
+    else
+        ((real_geqp3 *)l->geqp3)(&m, &n, a, &lda, columns, tau, work, &w->lwork, &info);
     if (!asks) return info;
     w->lrwork = l->complex ? 2 * n : 0;
     return pg_work_size(l, answer, &w->lwork) ? info : -1;

@@ -27,10 +27,17 @@ typedef struct pg_lapack {
                   const int *lwork, int *info);
     void (*orgqr)(const int *m, const int *n, const int *k, void *a, const int *lda,
                   const void *tau, void *work, const int *lwork, int *info); /* or ungqr */
+    void (*gehrd)(const int *n, const int *first, const int *last, void *a, const int *lda,
+                  void *tau, void *work, const int *lwork, int *info);
+    void (*sytrd)(const char *triangle, const int *n, void *a, const int *lda, void *diagonal,
+                  void *beside, void *tau, void *work, const int *lwork, int *info,
+                  size_t); /* or hetrd */
     /* of two kinds: see pg_lapack_gesdd and its neighbours */
     void (*gesdd)(void);
     void (*syevd)(void); /* or heevd */
     void (*geev)(void);
+    void (*gees)(void);
+    void (*geqp3)(void);
 } pg_lapack;
 
 /* The functions for elements of `dtype`; NULL without a library that has all of them. */
@@ -63,6 +70,14 @@ int pg_lapack_syevd(const pg_lapack *l, const char *job, int n, void *a, void *v
  * of conjugate eigenvalues two columns of `vectors` are the real and the imaginary part. As above. */
 int pg_lapack_geev(const pg_lapack *l, const char *job, int n, void *a, void *values, void *vectors,
                    pg_work *w);
+
+/* Schur's form T in place of any square matrix, and with job "V" the unitary Z with A = Z T Z^H.
+ * `values` has room for 2 n numbers and is of no further use. As above. */
+int pg_lapack_gees(const pg_lapack *l, const char *job, int n, void *a, void *values, void *vectors,
+                   pg_work *w);
+/* The packed factors of A[:, columns] in place of A, the columns chosen so that the diagonal of R falls;
+ * columns [n] count from 1, and must be 0 before. As above. */
+int pg_lapack_geqp3(const pg_lapack *l, int m, int n, void *a, int *columns, void *tau, pg_work *w);
 
 /* For blas.c: looks up all functions, whose names begin with `prefix`; whether those of any dtype are there. */
 bool pg_lapack_load(void *library, const char *prefix);

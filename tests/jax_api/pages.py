@@ -22,7 +22,8 @@ FOLDER = Path(__file__).resolve().parents[2] / "docs" / "jax"
 NAMESPACES = """numpy numpy.linalg numpy.fft lax lax.linalg random nn nn.initializers scipy.special scipy.stats scipy.linalg scipy.signal
     scipy.ndimage scipy.interpolate scipy.optimize scipy.integrate scipy.cluster.vq scipy.fft scipy.sparse.linalg tree_util tree ops image
     flatten_util dtypes typing sharding debug errors custom_batching custom_derivatives export stages dlpack
-    ref experimental.pallas experimental.ode experimental.jet experimental.checkify experimental.sparse
+    ref extend.core extend.linear_util interpreters.ad interpreters.batching interpreters.mlir interpreters.partial_eval api_util
+    experimental.pallas experimental.layout experimental.ode experimental.jet experimental.checkify experimental.sparse
     example_libraries.stax example_libraries.optimizers""".split()
 TITLE = "Differences from JAX:"
 

@@ -6,6 +6,7 @@ from conftest import FULL
 
 from . import agreement
 from .agreement import agree
+from .together import agree_together
 
 RNG = np.random.default_rng(7)
 A = np.array([[1.5, 1, 0.5], [2, 3, 0.2], [0.5, 0.7, -2]], np.float32)
@@ -111,14 +112,91 @@ def test_tridiagonal_solve(n):
     )
 
 
+def test_singular_tridiagonal_systems():
+    ones, zeros = np.ones(4, np.float32), np.zeros(4, np.float32)
+    b = RNG.normal(size=(4, 2)).astype(np.float32)
+    low, high = np.array([0, 1, 0, 0], np.float32), np.array([1, 0, 0, 0], np.float32)
+    pivoted = (
+        np.array([0, 2, 1, 0.5], np.float32),
+        np.array([0, 1, 0, 2], np.float32),
+        np.array([0.5, 1, 3, 0], np.float32),
+    )
+    cases = [
+        ("lax.linalg.tridiagonal_solve", (*matrix, b.astype(matrix[0].dtype)), {"perturb_singular": perturb})
+        for matrix in ((low, ones, high), pivoted, tuple(x.astype(np.complex64) for x in pivoted)) for perturb in (False, True)
+    ]  # fmt: skip
+    agree_together(cases, grad=False, rtol=1e-3, atol=1e-5)
+    import pequegrad.jax_api as pj
+
+    solve = pj.lax.linalg.tridiagonal_solve
+    assert np.isnan(solve(zeros, zeros, zeros, b)).all()  # JAX: some are infinite
+    assert np.isfinite(solve(zeros, zeros, zeros, b, perturb_singular=True)).all()
+
+
+def _of_reflections(jax, packed, taus):
+    """The part of hessenberg's Q that is not trivial."""
+    return jax.lax.linalg.householder_product(packed[..., 1:, :-1], taus)
+
+
+FORMS = {
+    "hessenberg": lambda jax, x: jax.lax.linalg.hessenberg(x), "geqrf": lambda jax, x: jax.numpy.linalg.qr(x, mode="raw"),
+    "reflections": lambda jax, x: _of_reflections(jax, *jax.lax.linalg.hessenberg(x)), "tridiagonal": lambda jax, x: jax.lax.linalg.tridiagonal(x),
+    "upper tridiagonal": lambda jax, x: jax.lax.linalg.tridiagonal(x, lower=False), "schur": lambda jax, x: [abs(v) for v in jax.lax.linalg.schur(x)],
+    "schur form": lambda jax, x: [abs(v) for v in jax.lax.linalg.schur(x, compute_schur_vectors=False)], "qr": lambda jax, x: jax.lax.linalg.qr(x, pivoting=True),
+    "economic qr": lambda jax, x: jax.lax.linalg.qr(x, pivoting=True, full_matrices=False),
+}  # fmt: skip
+
+
+def test_forms():
+    big = RNG.normal(size=(6, 6)).astype(np.float32)
+    matrices = [A, Z, np.stack([A, S]), A[:1, :1], A[:2, :2], big]
+    tall = [T, T.T.copy(), np.stack([T, T * 2]), A[:0]]
+    cases = [(FORMS[name], (x,), {}) for name in FORMS for x in matrices]
+    cases += [
+        (FORMS[name], (x,), {})
+        for name in ("geqrf", "qr", "economic qr")
+        for x in (tall if name == "geqrf" else tall[:3])
+    ]
+    agree_together(cases if FULL else cases[::2] + cases[1::4], grad=False, rtol=1e-3, atol=1e-4)
+
+
+def test_forms_have_no_derivative_and_refuse_what_jax_refuses():
+    for name in ("hessenberg", "geqrf", "tridiagonal", "schur"):
+        agree(FORMS[name], S, modes=("grad",))
+    for name in FORMS:
+        for x in (
+            F,
+            I,
+            *((T,) if name not in ("geqrf", "qr", "economic qr") else ()),
+            *((A[:0, :0],) if "diagonal" in name else ()),
+        ):
+            if not (x is I and name == "geqrf"):
+                agree(FORMS[name], x, modes=EAGER)
+    agree("lax.linalg.schur", A, sort_eig_vals=True, modes=EAGER)
+    # the derivative of a factorisation with pivoting is that of the permuted matrix
+    agree(lambda jax, x: [abs(v) for v in jax.lax.linalg.qr(x, pivoting=True)[:2]], A, modes=("grad",), **CLOSE)
+
+
+def test_forms_of_what_is_not_finite():
+    import pequegrad.jax_api as pj
+
+    bad = A.copy()
+    bad[0, 1] = np.nan
+    for name in FORMS:
+        found = FORMS[name](pj, bad)
+        for x in found if isinstance(found, (list, tuple)) else [found]:
+            if name != "tridiagonal" and x.dtype.kind == "f":  # which reads the lower triangle
+                assert np.isnan(np.asarray(x)).any(), name
+    assert np.isfinite(np.asarray(pj.lax.linalg.tridiagonal(bad)[1])).all()
+
+
 def test_what_is_not_there():
     import pequegrad.jax_api as pj
 
     for call in (
-        lambda: pj.lax.linalg.qr(A, pivoting=True),
+        lambda: pj.lax.linalg.schur(A, sort_eig_vals=True),
         lambda: pj.lax.linalg.svd(A, subset_by_index=(0, 1)),
         lambda: pj.lax.linalg.eigh(S, subset_by_index=(0, 1)),
-        lambda: pj.lax.linalg.tridiagonal_solve(F, F, F, A, perturb_singular=True),
     ):
         with pytest.raises(NotImplementedError):
             call()

@@ -24,7 +24,7 @@ SCRIPT = """
     assert jax.__version__ == importlib.metadata.version("jax") == importlib.metadata.version("jaxlib")
     import jaxlib, jaxlib.version
     assert jaxlib.__version__ == jax.__version__ and tuple(map(int, jax.__version__.split("."))) == jax.__version_info__
-    for name in ("jax._src", "jax.interpreters", "jaxlib.xla_client", "jax.convert", "jax.array", "jax.pytree"):
+    for name in ("jax._src.api", "jax.interpreters.pxla", "jaxlib.xla_client", "jax.convert", "jax.array", "jax.pytree"):
         try:
             __import__(name)
         except ModuleNotFoundError as error:
@@ -32,11 +32,14 @@ SCRIPT = """
         else:
             raise AssertionError(name)
     try:
-        from jax._src import core
+        from jax._src import api
     except ImportError:
         pass
     else:
         raise AssertionError
+    import jax._src.core
+    assert jax._src.core.ShapedArray is jax.core.ShapedArray and jax._src.xla_bridge._backends and "jax._src" in sys.modules
+    assert not hasattr(jax._src.core, "trace_ctx")
     assert __name__ == "__main__"
     print(sys.argv[1:], helper.x, float(jax.grad(lambda x: x * x)(3.0)), isinstance(jnp.asarray(1.0), jax.Array))
 """

@@ -365,6 +365,15 @@ def _named_nondiff(m, n):
     return f
 
 
+def _defaults(m, n):
+    @functools.partial(m.custom_vjp, nondiff_argnums=(1, 2))
+    def f(x, k, g=n.sin):
+        return g(x) * k
+
+    f.defvjp(lambda x, k, g: (g(x) * k, x), lambda k, g, x, ct: (ct * g(x) * 10,))
+    return f
+
+
 CUSTOM = dict(  # noqa: C408
     jvp=lambda m, n, x, w: m.jvp(lambda x: _clip_jvp(m, n)(x, 1.0), (x,), (x,)),
     jvp_grad=lambda m, n, x, w: m.grad(lambda x: _clip_jvp(m, n)(x, 1.0).sum())(x),
@@ -380,6 +389,7 @@ CUSTOM = dict(  # noqa: C408
     vjp_forward_mode=lambda m, n, x, w: m.jvp(lambda x: _sine_vjp(m, n)(x, {"k": 2.0}), (x,), (x,)),
     vjp_without_rules=lambda m, n, x, w: m.custom_vjp(lambda x: x)(1.0),
     vjp_names=lambda m, n, x, w: m.grad(lambda x: _named_nondiff(m, n)(x, "double").sum())(x),
+    vjp_defaults=lambda m, n, x, w: m.grad(lambda x: _defaults(m, n)(x, 2).sum())(x),
     gradient=lambda m, n, x, w: m.grad(lambda x: _cube(m, n)(x).sum())(x),
     gradient_jit=lambda m, n, x, w: m.jit(m.value_and_grad(lambda x: _cube(m, n)(x).sum()))(x),
     gradient_pair=lambda m, n, x, w: m.grad(lambda x, y: _pair(m, n)(x, y).sum(), argnums=(0, 1))(x, x + 1),
@@ -567,3 +577,20 @@ def test_transforms_keep_names():
     for m in (jax, pj):
         for transform in (m.jit, m.vmap, m.grad, m.value_and_grad, m.checkpoint):
             assert inspect.unwrap(transform(fancy)) is fancy and "fancy" in transform(fancy).__name__
+
+
+def test_what_is_made_of_nothing_stays_an_array():
+    for made in (
+        lambda x: pj.numpy.arange(3),
+        lambda x: pj.lax.iota("int32", 3),
+        lambda x: pj.random.choice(pj.random.key(0), 7, (0, 3)),
+        lambda x: pj.random.permutation(pj.random.key(0), 1),
+    ):
+        for found in (
+            pj.vmap(made)(X),
+            pj.vmap(made, out_axes=None)(X),
+            pj.jit(pj.vmap(made))(X),
+            pj.checkpoint(made)(X),
+            pj.jit(made)(X),
+        ):
+            assert isinstance(found, pj.Array)

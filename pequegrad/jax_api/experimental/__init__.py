@@ -19,4 +19,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return [*__all__, "checkify", "jet", "mesh_utils", "multihost_utils", "ode", "pjit", "shard_map"]
+    return [*__all__, "checkify", "jet", "layout", "mesh_utils", "multihost_utils", "ode", "pjit", "shard_map"]

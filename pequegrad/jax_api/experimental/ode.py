@@ -15,7 +15,6 @@ from ..convert import as_array, convertible
 from ..custom_derivatives import closure_convert, custom_vjp
 from ..derivatives import vjp
 from ..flatten_util import ravel_pytree
-from ..jitting import jit
 from ..transforms import vmap
 from ..tree_util import tree_leaves, tree_map
 
@@ -128,7 +127,6 @@ def odeint(func, y0, t, *args, rtol=1.4e-08, atol=1.4e-08, mxstep=np.inf, hmax=n
     return _odeint_of_tree(converted, rtol, atol, mxstep, hmax, y0, t, *args, *constants)
 
 
-@functools.partial(jit, static_argnums=(0, 1, 2, 3, 4))
 def _odeint_of_tree(func, rtol, atol, mxstep, hmax, y0, t, *args):
     flat, unravel = ravel_pytree(y0)
 

@@ -1,5 +1,5 @@
-"""jax.extend: what libraries read of traced functions."""
+"""jax.extend: traced functions and their transforms, for libraries."""
 
-from . import core
+from . import core, linear_util, source_info_util
 
-__all__ = ["core"]
+__all__ = ["core", "linear_util", "source_info_util"]

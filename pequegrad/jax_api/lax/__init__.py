@@ -13,3 +13,13 @@ from .slicing import *  # noqa: F403
 from .solving import *  # noqa: F403
 from .sorting import *  # noqa: F403
 from .types import *  # noqa: F403
+
+
+def __getattr__(name):
+    """add_p, exp_p ...: the operations of Jaxprs."""
+    if name.endswith("_p"):
+        from ..jaxprs import primitive_named
+
+        if (found := primitive_named(name[:-2])) is not None:
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

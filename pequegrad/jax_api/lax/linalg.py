@@ -1,18 +1,22 @@
 """jax.lax.linalg: factorisations and systems of matrices in the last two axes, of float32, float64 or complex numbers."""
 
 import enum
+import math
 
-from ...core.dtype import dt
+import numpy as np
+
+from ...core.dtype import dt, is_complex
 from ...core.errors import ArgumentError
 from ...core.node import face
-from ...primitives import decompositions, linalg
+from ...primitives import decompositions, forms, linalg
 from ...primitives import elementwise as e
 from ...primitives import matrices as m
 from ...primitives import shape as s
 from ...primitives.base import number
 from ...primitives.contraction import dot_general
+from ...primitives.control import stop_gradient
 from ...primitives.mathematical import rsqrt
-from ...primitives.reduction import reduce_sum
+from ...primitives.reduction import reduce_max, reduce_or, reduce_sum
 from ...transforms.control_flow import scan
 from ..convert import as_array
 from .operands import MisfitError, check_kind, check_same_dtypes, shapes_as_types
@@ -136,10 +140,37 @@ def lu_pivots_to_permutation(pivots, permutation_size):
 
 @shapes_as_types
 def qr(x, *, pivoting=False, full_matrices=True, use_magma=None):
-    """(Q, R) with x = Q R; full_matrices: Q is square."""
-    if pivoting:
-        raise NotImplementedError("qr: pivoting is not supported.")
-    return decompositions.qr(_matrix("qr", x), full=bool(full_matrices))
+    """(Q, R) with x = Q R; full_matrices: Q is square. pivoting: (Q, R, p), x[:, p] = Q R, the diagonal of R falls."""
+    x = _matrix("qr", x)
+    if not pivoting:
+        return decompositions.qr(x, full=bool(full_matrices))
+    _, _, columns = forms.reflections(stop_gradient(x), pivoting=True)
+    x = m.transposed(m.permute_rows(m.transposed(x), columns))
+    return *decompositions.qr(x, full=bool(full_matrices)), columns  # anew: that has a derivative
+
+
+@shapes_as_types
+def hessenberg(a):
+    """(packed factors, tau) of a = Q H Q^H: H in the upper triangle and the first subdiagonal, below these reflections."""
+    return forms.hessenberg(_matrix("hessenberg", a))
+
+
+@shapes_as_types
+def schur(x, *, compute_schur_vectors=True, sort_eig_vals=False, select_callable=None):
+    """[T, Z] with x = Z T Z^H, Z unitary, T upper triangular with 2 x 2 blocks for pairs of a real x; or [T]."""
+    if sort_eig_vals:
+        raise NotImplementedError("schur: sort_eig_vals is not supported.")
+    found = forms.schur(_matrix("schur", x), vectors=bool(compute_schur_vectors))
+    return list(found) if compute_schur_vectors else [found]
+
+
+@shapes_as_types
+def tridiagonal(a, *, lower=True):
+    """(packed factors, diagonal, what is beside it, tau) of a = Q T Q^H, of Hermitian matrices of which one triangle is read.
+
+    householder_product makes Q of the vectors of reflections in that triangle.
+    """
+    return forms.tridiagonal(_matrix("tridiagonal", a), lower=bool(lower))
 
 
 @shapes_as_types
@@ -232,15 +263,14 @@ def triangular_solve(a, b, *, left_side=False, lower=False, transpose_a=False, c
 def tridiagonal_solve(dl, d, du, b, *, perturb_singular=False):
     """x [.., n, r] with A x = b for A with the diagonals dl, d, du [.., n]; dl[0] and du[n - 1] are not read.
 
-    By elimination with partial pivoting, one row after the other (LAPACK's gtsv).
+    By elimination with partial pivoting, one row after the other (LAPACK's gtsv). Of a singular matrix nan, or with
+    perturb_singular the solution for pivots that are not smaller than the rounding of the largest element of U.
     """
     dl, d, du, b = (_matrix("tridiagonal_solve", x, i) for i, x in enumerate((dl, d, du, b)))
     check_same_dtypes("tridiagonal_solve", dl, d, du, b)
     n = d.shape[-1]
     if not dl.shape == d.shape == du.shape or b.shape[:-1] != d.shape:
         raise MisfitError(f"tridiagonal_solve: diagonals {d.shape} and a right side {b.shape} do not fit.")
-    if perturb_singular:
-        raise NotImplementedError("tridiagonal_solve: perturb_singular is not supported.")
     if not n:
         return b
     zero = number(0, d)
@@ -256,6 +286,7 @@ def tridiagonal_solve(dl, d, du, b, *, perturb_singular=False):
         carry, upper = scan(_eliminate, (d0, du0, b0), tuple(at(1, n)))
         end = (carry[0], carry[1], s.zeros_like(carry[0]), carry[2])
         upper = tuple(s.concatenate(u, s.expand_leading(v, 0, 1), axis=0) for u, v in zip(upper, end))
+        upper = (_pivots(*upper[:3], perturb_singular), *upper[1:])
         _, found = scan(_substitute, (s.zeros_like(b0), s.zeros_like(b0)), upper, reverse=True)
     return s.transpose(found, permutation=(*range(1, b.ndim - 1), 0, b.ndim - 1))
 
@@ -271,10 +302,28 @@ def _eliminate(carry, row):
     choose = lambda x, y: e.select(m.columns_of(stays) if x.ndim > stays.ndim else stays, x, y)
     zero = s.zeros_like(a)
     first, second = (choose(a, low), choose(c, d), choose(zero, u), choose(r, b)), (choose(low, a), choose(d, c))
-    factor = e.div(second[0], first[0])
+    nothing = e.eq(second[0], zero)  # there may be a pivot of 0
+    factor = e.select(nothing, zero, e.div(second[0], e.select(nothing, s.filled_like(zero, 1), first[0])))
     last, right = choose(u, zero), choose(b, r)
     new = e.sub(second[1], e.mul(factor, first[1])), e.sub(last, e.mul(factor, first[2]))
     return (*new, e.sub(right, e.mul(m.columns_of(factor), first[3]))), first
+
+
+def _pivots(a, c, f, perturb):
+    """The pivots a [n, ..] of U, whose other diagonals are c and f: where one is 0, all of its matrix nan, or moved away from 0."""
+    if not perturb:
+        singular = reduce_or(e.eq(a, number(0, a)), axes=(0,))
+        return e.select(
+            s.broadcast_in_dim(singular, shape=a.shape, axes=tuple(range(1, a.ndim))), number(math.nan, a), a
+        )
+    size = e.abs_(a)
+    largest = e.max_(reduce_max(size, axes=(0,)), e.max_(*(reduce_max(e.abs_(x), axes=(0,)) for x in (c, f))))
+    info = np.finfo(size.dtype)
+    least = e.max_(e.mul(largest, float(info.eps)), number(float(info.tiny), largest))
+    least = s.broadcast_in_dim(least, shape=a.shape, axes=tuple(range(1, a.ndim)))
+    negative = e.lt(e.real(a) if is_complex(a.dtype) else a, number(0, size))
+    moved = e.convert_to(e.select(negative, e.neg(least), least), a.dtype)
+    return e.select(e.lt(size, least), moved, a)
 
 
 def _substitute(later, row):
@@ -285,7 +334,7 @@ def _substitute(later, row):
 
 
 __all__ = [
-    "EigImplementation", "EighImplementation", "SvdAlgorithm", "cholesky", "cholesky_update", "eig", "eigh",
-    "householder_product", "lu", "lu_pivots_to_permutation", "ormqr", "qr", "svd", "symmetric_product",
-    "triangular_solve", "tridiagonal_solve",
+    "EigImplementation", "EighImplementation", "SvdAlgorithm", "cholesky", "cholesky_update", "eig", "eigh", "hessenberg",
+    "householder_product", "lu", "lu_pivots_to_permutation", "ormqr", "qr", "schur", "svd", "symmetric_product",
+    "triangular_solve", "tridiagonal", "tridiagonal_solve",
 ]  # fmt: skip

@@ -401,6 +401,8 @@ def _log10(x):
 
 def eye(N, M=None, k=0, dtype=None, *, device=None):
     """Ones on the k-th diagonal (which may be computed) of an (N, M) array of zeros; M = N unless given."""
+    if isinstance(k, int):  # beyond the corners all diagonals are empty
+        k = int(max(-operator.index(N), min(k, operator.index(N if M is None else M))))
     return _diagonals("eye", a.equal, N, M, k, dtype, device)
 
 

@@ -1,12 +1,13 @@
 """dtypes and what is asked of them: scalar types, the tree of dtypes, promotion, finfo, casts; constants; how arrays are printed."""
 
+import functools
 import math
 import warnings
 
 import numpy as np
 
 from ...core import dtype as dtypes
-from ...core.dtype import dt, is_complex, is_float, is_integer
+from ...core.dtype import dt, extended, is_complex, is_float, is_integer, prng_key  # noqa: F401
 from ...core.tensor import Tensor
 from ...primitives.control import to_device
 from ...primitives.elementwise import convert_to
@@ -49,6 +50,29 @@ def _scalar_type(name):
     )
 
 
+class NamedType(ScalarType):
+    """The class of jnp.float8_e5m2 and its kin, which libraries name: there are no Arrays of them, functions refuse to make such."""
+
+    @property
+    def dtype(cls):
+        """The dtype of ml_dtypes."""
+        import ml_dtypes
+
+        return np.dtype(getattr(ml_dtypes, cls.__name__))
+
+    __numpy_dtype__ = dtype
+
+
+NAMED_TYPES = ("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz")
+
+
+@functools.cache
+def named_type(name):
+    """One of NAMED_TYPES."""
+    about = "Only the name of a dtype: there are no Arrays of it."
+    return NamedType(name, (), {"__module__": "pequegrad.jax_api.numpy", "__doc__": about})
+
+
 _TYPES = {name: _scalar_type(name) for name in dtypes.NAMES}
 bool_ = bool = _TYPES["bool"]
 int8, int16, int32, int64 = (_TYPES[f"int{n}"] for n in (8, 16, 32, 64))
@@ -71,14 +95,6 @@ ComplexWarning = np.exceptions.ComplexWarning
 pi, e, inf, nan, euler_gamma, newaxis = math.pi, math.e, math.inf, math.nan, float(np.euler_gamma), None
 
 # ---- asking ------------------------------------------------------------------------------------------
-
-
-class extended(np.generic):
-    """The kind of dtypes that are no numbers."""
-
-
-class prng_key(extended):
-    """The kind of the dtypes of random keys."""
 
 
 _FLOATING = (np.floating, np.inexact, np.number, np.generic)
@@ -133,7 +149,7 @@ def isdtype(dtype, kind):
 def finfo(dtype):
     """The limits of a floating or complex dtype: eps, max, tiny ... ValueError for other dtypes."""
     found = np.dtype(getattr(dtype, "dtype", dtype))
-    if found.name != "bfloat16":
+    if found.name != "bfloat16" and found.name not in NAMED_TYPES:
         return np.finfo(found)
     import ml_dtypes
 

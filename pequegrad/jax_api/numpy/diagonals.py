@@ -4,9 +4,9 @@ import operator
 
 import numpy as np
 
-from ...core.dtype import dt
+from ...core.dtype import dt, is_integer
 from ...core.errors import ShapeError
-from ...ops import matrices
+from ...ops import arithmetic, matrices
 from ...ops.at import At
 from ...ops.indexing import getitem
 from ...ops.reductions import sum as total
@@ -14,7 +14,8 @@ from ...primitives import elementwise as e
 from ...primitives import shape as s
 from ...primitives.base import number
 from ..convert import as_array, as_arrays, from_numpy, requested
-from .arguments import axis_index, filled, value_like
+from ..convert import number as weak_number
+from .arguments import axis_index, filled
 from .indexing import nonzero
 from .manipulation import moveaxis, ravel
 from .promotion import refuse_out
@@ -35,6 +36,13 @@ def diagonal(a, offset=0, axis1=0, axis2=1):
     return matrices.diagonal(a, operator.index(offset), *_axes(a, axis1, axis2, "diagonal"))
 
 
+def _checked(k):
+    """The number of a diagonal as an int; OverflowError if it fits no Array, as in JAX."""
+    k = operator.index(k)
+    weak_number(k)
+    return k
+
+
 def trace(a, offset=0, axis1=0, axis2=1, dtype=None, out=None):
     """The sums of the diagonals of the matrices in two axes; offset may be traced."""
     refuse_out("trace", out)
@@ -42,8 +50,11 @@ def trace(a, offset=0, axis1=0, axis2=1, dtype=None, out=None):
     rows, columns = _axes(a, axis1, axis2, "trace")
     dtype = None if dtype is None else requested(dtype, "trace")
     a = moveaxis(a, (rows, columns), (-2, -1))
+    offset = as_array(matrices.nearest_diagonal(a, _checked(offset)) if type(offset) is int else offset, "trace")
+    if offset.ndim or not is_integer(offset.dtype):
+        raise ValueError(f"trace: offset must be a scalar integer, got {offset}.")
     row, column = (s.iota(shape=a.shape[-2:], dtype=dt.int32, axis=axis, device=a.device) for axis in (0, 1))
-    on_it = e.eq(e.add(row, value_like(offset, row)), column)
+    on_it = arithmetic.equal(column, arithmetic.add(row, offset))
     return total(e.select(on_it, a, number(0, a)), (-2, -1), dtype=dtype)
 
 
@@ -86,12 +97,12 @@ def _matrices(m, name):
 
 def tril(m, k=0):
     """m with zeros above diagonal k of the matrices in its last two axes."""
-    return matrices.tril(_matrices(m, "tril"), operator.index(k))
+    return matrices.tril(_matrices(m, "tril"), _checked(k))
 
 
 def triu(m, k=0):
     """m with zeros below diagonal k of the matrices in its last two axes."""
-    return matrices.triu(_matrices(m, "triu"), operator.index(k))
+    return matrices.triu(_matrices(m, "triu"), _checked(k))
 
 
 def _positions(found):

@@ -162,15 +162,17 @@ divmod = _arithmetic(
 )
 
 
-def _power(x1, x2, /):
-    """x1 ** x2. A Python integer as exponent multiplies repeatedly."""
-    if isinstance(x2, (int, np.integer)) and not isinstance(x2, bool):
-        (x,) = numeric("power", x1)
-        return general.power(x, int(x2))
-    return general.power(*numeric("power", x1, x2))
+def _power(name):
+    def function(x1, x2, /):
+        if isinstance(x2, (int, np.integer)) and not isinstance(x2, bool):
+            (x,) = numeric("power", x1)
+            return general.power(x, int(x2))
+        return general.power(*numeric("power", x1, x2))
+
+    return named(function, name, "x1 ** x2. A Python integer as exponent multiplies repeatedly.")
 
 
-power, pow = (named(lambda x1, x2, /: _power(x1, x2), name, _power.__doc__) for name in ("power", "pow"))
+power, pow = _power("power"), _power("pow")
 float_power = _of_x_and_y("float_power", "x ** y of floats.", m.pow_, inexact)
 
 

@@ -13,7 +13,7 @@ from ...ops import systems
 from ...ops.arithmetic import abs, isnan, log, promoted, sign, sqrt
 from ...ops.arithmetic import where as choice
 from ...ops.complex import conj, real
-from ...ops.decompositions import SVDResult
+from ...ops.decompositions import QRResult, SVDResult
 from ...ops.reductions import any as any_of
 from ...ops.reductions import max as largest
 from ...ops.reductions import min as smallest
@@ -23,6 +23,8 @@ from ...ops.systems import SlogdetResult
 from ...primitives import elementwise as e
 from ...primitives import shape as s
 from ...primitives import sorting
+from ...primitives.forms import reflections
+from ...primitives.matrices import transposed
 from ..convert import as_array, as_arrays
 from . import products as p
 from .arguments import axis_tuple, filled, value_like
@@ -59,10 +61,11 @@ def cholesky(a, *, upper=False, symmetrize_input=True):
 
 
 def qr(a, mode="reduced"):
-    """(Q, R) with orthonormal columns of Q and a = Q R; mode "complete": Q is square; "r": only R."""
+    """(Q, R) with orthonormal columns of Q and a = Q R; mode "complete": Q is square; "r": only R; "raw": LAPACK's (h, tau)."""
     a = _matrices("qr", a)
     if mode == "raw":
-        raise NotImplementedError("qr: mode='raw' is not supported.")
+        packed, tau = reflections(a, pivoting=False)
+        return QRResult(transposed(packed), tau)
     if mode not in ("reduced", "full", "complete", "r"):
         raise ValueError(f"qr: there is no mode {mode!r}")
     return d.qr(a, "reduced" if mode == "full" else mode)

@@ -7,6 +7,7 @@ import numpy as np
 from ...core import dtype as dtypes
 from ...ops.arithmetic import floating, promoted
 from ...primitives.elementwise import convert_to
+from ..configuration import config
 from ..convert import SCALARS, as_array, operand
 
 
@@ -14,6 +15,10 @@ def common(name, *args):
     """The arguments of the function `name` as Arrays of their common dtype; numbers take it at no cost."""
     if len(args) == 1:
         return [as_array(args[0], name)]
+    if config.jax_numpy_rank_promotion != "allow":
+        from ..rank_promotion import check_arguments
+
+        check_arguments(name, args)
     found = [operand(x, name, i) for i, x in enumerate(args)]
     numbers = {type(x) for x in found}.intersection(SCALARS)
     if numbers and all(type(x) in SCALARS for x in found):

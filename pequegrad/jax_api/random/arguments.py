@@ -14,7 +14,7 @@ from ...primitives.random import random_bits
 from ...primitives.shape import broadcast_in_dim
 from ..configuration import config
 from ..convert import SCALARS, as_array, canonical, convertible
-from ..jitting import Jitted
+from ..jitting import PjitFunction
 
 # ---- keys --------------------------------------------------------------------------------------------
 
@@ -155,7 +155,7 @@ def spread(x, shape):
 # ---- loops -------------------------------------------------------------------------------------------
 
 
-class _Loop(Jitted):
+class _Loop(PjitFunction):
     """A sampler that is traced for each shape: that is no news to users."""
 
     def _report(self, key):

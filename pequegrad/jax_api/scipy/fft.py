@@ -1,5 +1,6 @@
 """jax.scipy.fft: discrete cosine transforms of type 2 and their inverses."""
 
+import itertools
 import math
 import operator
 
@@ -9,7 +10,7 @@ from ...core.dtype import is_complex
 from ...primitives import elementwise as e
 from .. import numpy as jnp
 from ..convert import as_array
-from ..numpy.arguments import axis_index, axis_tuple
+from ..numpy.arguments import axis_index, distinct_axes
 from ..numpy.promotion import inexact
 
 
@@ -98,8 +99,8 @@ def _sizes(x, s, axes):
     if axes is None:
         axes = tuple(range(x.ndim - (x.ndim if s is None else len(s)), x.ndim))
     else:
-        axes = axis_tuple(axes, x.ndim)
-    return list(zip(axes, [None] * len(axes) if s is None else s))
+        axes = distinct_axes(axes, x.ndim, "jax.scipy.fft")
+    return list(itertools.zip_longest(axes, (s or [])[: len(axes)]))
 
 
 def dctn(x, type=2, s=None, axes=None, norm=None):

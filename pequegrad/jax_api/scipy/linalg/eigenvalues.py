@@ -1,9 +1,12 @@
 """Eigenvalues; Schur's and Hessenberg's forms."""
 
+import numpy as np
+
 from ....core.dtype import complex_of, is_complex
 from ....ops import decompositions as d
 from ... import lax
 from ... import numpy as jnp
+from ...convert import as_array
 from .common import matrices, square
 
 
@@ -125,9 +128,9 @@ def _first_eigenvalue(block):
 
 
 def hessenberg(a, *, calc_q=False, overwrite_a=False, check_finite=True):
-    """H with a = Q H Q^H, zero below the first subdiagonal, or (H, Q)."""
-    a = square("hessenberg", a)
-    n = a.shape[-1]
+    """H with a = Q H Q^H, zero below the first subdiagonal, or (H, Q); of a floating dtype."""
+    a = as_array(a, "hessenberg")
+    n = np.shape(a)[-1]
     if not n:
         return (jnp.zeros_like(a), jnp.zeros_like(a)) if calc_q else jnp.zeros_like(a)
     packed, taus = lax.linalg.hessenberg(a)

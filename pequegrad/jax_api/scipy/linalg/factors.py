@@ -3,6 +3,7 @@
 from ....ops import decompositions as d
 from ... import lax
 from ... import numpy as jnp
+from ...lax.operands import MisfitError
 from .common import matrices
 
 
@@ -31,7 +32,7 @@ def lu(a, permute_l=False, overwrite_a=False, check_finite=True):
     """(P, L, U) with a = P L U, or (P L, U), of one matrix."""
     (a,) = matrices("lu", a)
     if a.ndim != 2:
-        raise ValueError(f"lu: expected one matrix, got an array of shape {a.shape}")
+        raise MisfitError(f"lu: expected one matrix, got an array of shape {a.shape}")
     p, *factors = d.lu(a, permute_l)
     return (p, *factors) if permute_l else (p.real, *factors)
 

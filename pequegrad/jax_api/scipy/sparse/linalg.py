@@ -9,6 +9,7 @@ import operator
 import numpy as np
 
 from ....core.dtype import is_complex
+from ....core.errors import MisfitError
 from ....core.tensor import Tensor
 from ... import lax
 from ... import numpy as jnp
@@ -68,7 +69,7 @@ def _arguments(A, b, x0, maxiter, M):
         raise ValueError(f"x0 and b must have matching tree structure: {tree_structure(x0)} vs {tree_structure(b)}")
     shapes = [[x.shape for x in tree_leaves(tree)] for tree in (x0, b)]
     if shapes[0] != shapes[1]:
-        raise ValueError(f"arrays in x0 and b must have matching shapes: {shapes[0]} vs {shapes[1]}")
+        raise MisfitError(f"arrays in x0 and b must have matching shapes: {shapes[0]} vs {shapes[1]}")
     return _operator_of(A), b, x0, maxiter, _identity if M is None else _operator_of(M)
 
 

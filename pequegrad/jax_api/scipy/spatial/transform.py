@@ -7,12 +7,13 @@ import math
 from typing import Any, NamedTuple
 
 from ... import numpy as jnp
+from ...numpy.promotion import strong
 
 _SMALL = 1e-3  # angles below which series are used
 
 
 def _float_array(x):
-    x = jnp.asarray(x)
+    x = strong(jnp.asarray(x))
     return x if x.dtype.kind not in "biu" else x.astype(float)
 
 

@@ -109,7 +109,7 @@ def betaln(a, b):
 
 # Didonato and Morris, "Significant digit computation of the incomplete beta function ratios" (1992)
 _STIRLING = (
-    0.837308034031215e-3, -0.59520293135187e-3, 0.79365066682539e-3, -0.277777777760991e-2, 0.833333333333333e-1,
+    -0.165322962780713e-2, 0.837308034031215e-3, -0.59520293135187e-3, 0.79365066682539e-3, -0.277777777760991e-2, 0.833333333333333e-1,
 )  # fmt: skip
 
 
@@ -180,7 +180,7 @@ def _poch(z, m):
 
 def multigammaln(a, d):
     """The logarithm of the multivariate gamma function of dimension d, an int."""
-    d = operator.index(d)
+    d = int(d)
     (a,) = inexact("multigammaln", a)
     halves = jnp.arange(d, dtype=a.dtype) / 2
     return jnp.sum(gammaln(jnp.expand_dims(a, -1) - halves), axis=-1) + 0.25 * d * (d - 1) * math.log(math.pi)

@@ -2,10 +2,10 @@
 
 import math
 
-from ....primitives.control import stop_gradient
 from ... import lax
 from ... import numpy as jnp
-from .common import inexact, is_complex, real_inexact, with_derivatives
+from ...nn.reductions import logsumexp
+from .common import inexact, real_inexact, with_derivatives
 
 
 def logit(x):
@@ -87,30 +87,6 @@ def boxcox1p(x, lmbda):
 
 
 # ---- over axes -------------------------------------------------------------------------------------------
-
-
-def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, where=None):
-    """log(sum(b exp(a))) over `axis` without overflow; return_sign: (log of the absolute value, sign).
-
-    b: factors, default 1. where: which elements count. A negative sum without return_sign gives nan.
-    """
-    if where is not None:
-        a = jnp.where(where, a, 0)
-    a, *b = inexact("logsumexp", a) if b is None else inexact("logsumexp", a, b)
-    if b:
-        a = jnp.where(b[0] != 0, a, -math.inf)
-    largest = jnp.max(a.real, axis=axis, keepdims=True, where=where, initial=-math.inf)
-    largest = stop_gradient(jnp.where(jnp.isfinite(largest), largest, 0))
-    terms = lax.exp(a - largest.astype(a.dtype))
-    terms = terms * b[0] if b else terms
-    total = jnp.sum(terms, axis=axis, keepdims=keepdims, where=where)
-    sign = lax.sign(total)
-    if return_sign or not is_complex(a.dtype):
-        total = jnp.abs(total)
-    found = lax.log(total) + jnp.reshape(largest, total.shape).astype(total.dtype)
-    if return_sign:
-        return found, sign
-    return jnp.where(sign < 0, math.nan, found) if b and not is_complex(found.dtype) else found
 
 
 def softmax(x, /, *, axis=None):
