@@ -72,7 +72,9 @@ def main(argv=None):
     left, slope = pg.jit(pg.value_and_grad(debt))(Tensor(0.05, dtype=dt.float64))
     h = 1e-6
     formula = (debt_by_formula(0.05 + h) - debt_by_formula(0.05 - h)) / (2 * h)
-    print(f"at 5 % the debt after 20 years is {left.item():.2f}, and grows by {slope.item() / 100:.2f} per point of interest")
+    print(
+        f"at 5 % the debt after 20 years is {left.item():.2f}, and grows by {slope.item() / 100:.2f} per point of interest"
+    )
 
     extent = (-2.1, 0.7, -1.2, 1.2)
     x, y = np.meshgrid(np.linspace(*extent[:2], 420, dtype="float32"), np.linspace(*extent[2:], 360, dtype="float32"))

@@ -101,7 +101,9 @@ def write(model, start, noise, cached):
 
 def load(folder):
     """(letters for training, letters held out: the last tenth, the vocabulary)"""
-    documents = [p for p in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))] if p.name != "primitives.md"]  # a table
+    documents = [
+        p for p in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))] if p.name != "primitives.md"
+    ]  # a table
     if folder:
         documents = sorted([*Path(folder).glob("*.txt"), *Path(folder).glob("*.md")])
     text = read_text(documents)
@@ -143,7 +145,9 @@ def main(argv=None):
         test = DataLoader(TokenWindows(held_out, CONTEXT), 16, drop_last=True)
         measure = pg.jit(nats)
         loss = np.mean([measure(x, y).item() for x, y in test])
-        noise = np.random.default_rng(options.seed).gumbel(size=(CONTEXT, len(vocabulary)))  # argmax of it + scores: a sample
+        noise = np.random.default_rng(options.seed).gumbel(
+            size=(CONTEXT, len(vocabulary))
+        )  # argmax of it + scores: a sample
         start = vocabulary.encode("The ")
         text, quick = write(model, start, noise, cached=True)
         again, slow = write(model, start, noise, cached=False)
