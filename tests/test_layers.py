@@ -256,6 +256,19 @@ def test_layers_take_arrays_of_jax_api():
     assert isinstance(out, jnp.ndarray) and out.shape == (4, 2)
 
 
+def test_running_statistics_keep_no_graph_alive(device):
+    model = nn.Sequential(nn.BatchNorm1d(50), nn.InstanceNorm1d(50, track_running_stats=True))
+    x, used, handles = np.ones((20, 50, 4), "f4"), [], model.buffers()
+    evaluated = pg.jit(lambda x: model(x))
+    model.eval(), evaluated(x), model.train()
+    for _ in range(12):
+        pg.grads(model.parameters(), model(x).sum())[0].numpy()
+        used.append(pg.memory_stats("cpu")["in_use"])
+    assert used[-1] <= used[1]
+    model.eval(), evaluated(x)
+    assert evaluated.cache_info()["traces"] == 1 and all(a is b for a, b in zip(handles, model.buffers()))
+
+
 # ---- first values ----------------------------------------------------------------------------------------
 
 FIRST = {

@@ -32,7 +32,7 @@ def assign(tensor, value):
     value = astype(broadcast_to(value, tensor.shape), tensor.dtype)
     if state.frame is not None or tensor._node.inputs:  # traced, or being differentiated
         if state.frame is not None:
-            note_captures((tensor,))
+            note_captures((tensor, value))
         tensor._rebind(value._node)
     else:
         node = value.eval()._node

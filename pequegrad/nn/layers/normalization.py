@@ -4,9 +4,12 @@ import numpy as np
 
 from ...core.dtype import dt
 from ...core.errors import ArgumentError, ShapeError
+from ...core.evaluate import evaluate
+from ...core.node import state
 from ...core.tensor import Tensor
 from ...ops.creation import as_tensor, full
 from .. import functional as F
+from ..init import assign
 from ..layer import Layer, check_sizes, constant, modules_of
 
 _LAYERS = modules_of(__name__, {"LocalResponseNorm": (F.local_response_norm, 1)})
@@ -40,6 +43,13 @@ class _Tracking(_Scaled):
             for name, value in (("running_mean", 0.0), ("running_var", 1.0)):
                 self.register_buffer(name, full((num_features,), value, dtype or dt.float32, device).eval())
             self.register_buffer("num_batches_tracked", Tensor(np.array(0, np.int64), device=device).detach())
+
+    def _follow(self, **new):
+        """Gives the buffers new values: outside of traced functions at once, so that they keep no graph alive."""
+        if state.frame is None:
+            evaluate([value._node for value in new.values()], drop_history=True)
+        for name, value in new.items():
+            assign(getattr(self, name), value)
 
     def _checked(self, x):
         """The input as a tensor with the right channels."""
@@ -75,14 +85,13 @@ class _BatchNorm(_Tracking):
         x, training, momentum = self._checked(input), self.training, self.momentum
         if not self.track_running_stats:
             return F.batch_norm(x, None, None, self.weight, self.bias, training, 0.0, self.eps).out
-        if training:
-            self.num_batches_tracked = self.num_batches_tracked + 1
-            if momentum is None:
-                momentum = 1 / self.num_batches_tracked.astype(dt.float32)
+        count = self.num_batches_tracked + 1
+        if training and momentum is None:
+            momentum = 1 / count.astype(dt.float32)
         statistics = self.running_mean, self.running_var
         out, mean, var = F.batch_norm(x, *statistics, self.weight, self.bias, training, momentum, self.eps)
         if training:
-            self.running_mean, self.running_var = mean, var
+            self._follow(running_mean=mean, running_var=var, num_batches_tracked=count)
         return out
 
 
@@ -116,7 +125,7 @@ class _InstanceNorm(_Tracking):
         statistics, training = (self.running_mean, self.running_var), self.training
         out, mean, var = F.instance_norm(x, *statistics, self.weight, self.bias, training, self.momentum, self.eps)
         if training:
-            self.running_mean, self.running_var = mean, var
+            self._follow(running_mean=mean, running_var=var)
         return out
 
 
