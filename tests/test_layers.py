@@ -1,6 +1,7 @@
 """Every layer with every argument at two values, against torch."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -246,6 +247,20 @@ def test_inputs_follow_the_device_of_the_layer(name, rng):
     out = layer(*inputs)
     out = out[0] if isinstance(out, tuple) else out
     assert out.device is pg.device("cpu:1") and out.dtype == np.float32 and np.isfinite(out.numpy()).all()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_empty_batches_copies_and_pickles(name, rng):
+    args, options, inputs = CASES[name][0]
+    ours, theirs = t.pair(name, args, options)
+    inputs = [x[:0] for x in arrays(inputs, rng)]
+    try:
+        expected = theirs.eval()(*map(torch.tensor, inputs)).shape
+    except RuntimeError:  # torch's pooling and resizing refuse them
+        expected = None
+    for layer in (ours, copy.deepcopy(ours), pickle.loads(pickle.dumps(ours))):
+        assert repr(layer) == repr(ours) and list(layer.state_dict()) == list(ours.state_dict())
+        assert expected is None or np.asarray(layer.eval()(*inputs)).shape == tuple(expected)
 
 
 def test_layers_take_arrays_of_jax_api():

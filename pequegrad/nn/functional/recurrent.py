@@ -4,7 +4,7 @@ weights: one list per layer, with one tuple (w_ih, w_hh, b_ih, b_hh, w_hr) per d
 may be None, and w_hr, the projection of an LSTM's output, too. States are [layers * directions, N, size].
 """
 
-from ...ops.arithmetic import sigmoid, tanh
+from ...ops.arithmetic import astype, sigmoid, tanh
 from ...ops.nn import relu
 from ...ops.shape import concatenate, split, stack
 from ...transforms.control_flow import scan
@@ -43,8 +43,8 @@ def _run(step, x, states, weights, dropout):
     for k, layer in enumerate(weights):
         outs = []
         for i, (w_ih, w_hh, b_ih, b_hh, w_hr) in enumerate(layer):
-            first = tuple(s[k * len(layer) + i] for s in states)
             from_x = linear(x, w_ih, b_ih)
+            first = tuple(astype(s[k * len(layer) + i], from_x.dtype) for s in states)
 
             def body(state, row):
                 state = step(row, state, w_hh, b_hh, w_hr)
