@@ -51,7 +51,14 @@ def main(argv=None):
     optimizer = optim.Adam(model.parameters(), lr=optim.schedules.cosine(5e-3, options.steps))
     epochs = -(-options.steps // len(train))
     history = pg.train.fit(
-        model, optimizer, train, loss, epochs=epochs, steps=options.steps, validation=test, metrics={"accuracy": accuracy}
+        model,
+        optimizer,
+        train,
+        loss,
+        epochs=epochs,
+        steps=options.steps,
+        validation=test,
+        metrics={"accuracy": accuracy},
     )
     filters = model[0].weight.numpy()[:, 0]
     filters = (filters - filters.min()) / (filters.max() - filters.min())
