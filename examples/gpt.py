@@ -21,7 +21,7 @@ from pequegrad.autodiff import grads, no_grad
 from pequegrad.data import Characters, DataLoader, TokenWindows, read_text
 
 ROOT = Path(__file__).resolve().parents[1]
-CONTEXT, WIDTH, HEADS, LAYERS = 128, 96, 4, 2
+CONTEXT, WIDTH, HEADS, LAYERS = 96, 96, 4, 2
 
 
 class Block(nn.StatefulModule):
@@ -55,10 +55,11 @@ class GPT(nn.StatefulModule):
 
     def __init__(self, letters):
         self.letters, self.places = nn.Embedding(letters, WIDTH), nn.Embedding(CONTEXT, WIDTH)
-        for table in (self.letters, self.places):
-            nn.init.normal_(table.weight, std=0.1)
         self.blocks = nn.ModuleList(Block() for _ in range(LAYERS))
         self.norm, self.head = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, letters)
+        for parameter in self.parameters():
+            if parameter.ndim == 2:
+                nn.init.normal_(parameter, std=0.1)
 
     def forward(self, letters):
         x = self.letters(letters) + self.places.weight[: letters.shape[1]]
@@ -114,13 +115,13 @@ def load(folder):
 
 def main(argv=None):
     """Trains and writes; returns nats per held-out letter, and whether the cache changed what was written."""
-    options = begin("gpt", __doc__, argv, steps=300, data="read the .txt and .md files in DIR", picture=False)
+    options = begin("gpt", __doc__, argv, steps=800, data="read the .txt and .md files in DIR", picture=False)
     letters, held_out, vocabulary = load(options.data_dir)
     print(f"{len(letters):,} letters, {len(vocabulary)} different ones")
-    train = DataLoader(TokenWindows(letters, CONTEXT, stride=8), 16, shuffle=True, drop_last=True, seed=options.seed)
+    train = DataLoader(TokenWindows(letters, CONTEXT, stride=8), 8, shuffle=True, drop_last=True, seed=options.seed)
     model = GPT(len(vocabulary)).to(options.device)
     schedule = optim.schedules.warmup_cosine(4e-3, warmup=max(1, options.steps // 10), steps=options.steps + 1)
-    optimizer = optim.AdamW(model.parameters(), lr=schedule, weight_decay=0.01)
+    optimizer = optim.AdamW(model.parameters(), lr=schedule, betas=(0.9, 0.99), weight_decay=0.01)
 
     def nats(x, y):
         """Mean nats per letter of windows x that y follows."""
@@ -142,7 +143,7 @@ def main(argv=None):
                 break
 
     with no_grad():
-        test = DataLoader(TokenWindows(held_out, CONTEXT), 16, drop_last=True)
+        test = DataLoader(TokenWindows(held_out, CONTEXT), 8, drop_last=True)
         measure = pg.jit(nats)
         loss = np.mean([measure(x, y).item() for x, y in test])
         noise = np.random.default_rng(options.seed).gumbel(

@@ -45,8 +45,8 @@ def solve(field, start, count, substeps=1):
 
 
 def starts(rng, count):
-    """Angles up to 2.5 and speeds up to 3, float32 [count, 2]"""
-    return (rng.uniform(-1, 1, (count, 2)) * [2.5, 3.0]).astype(np.float32)
+    """Angles up to 2 and speeds up to 2, float32 [count, 2]"""
+    return (rng.uniform(-1, 1, (count, 2)) * 2.0).astype(np.float32)
 
 
 def draw(figure, true, predicted, count=4):
@@ -80,7 +80,7 @@ def main(argv=None):
         options.device
     )
     optimizer = optim.Adam(field.parameters(), lr=optim.schedules.cosine(1e-2, options.steps))
-    horizon = 10  # solving over short stretches, from any point of a swing: long ones have wild gradients at first
+    horizon = 5  # solving over short stretches, from any point of a swing: long ones have wild gradients at first
 
     @pg.jit
     def step(start, follows):
@@ -89,7 +89,7 @@ def main(argv=None):
         return loss
 
     for i in range(1, options.steps + 1):
-        at, which = rng.integers(0, LEARNED - horizon + 1, 128), rng.integers(0, 24, 128)
+        at, which = rng.integers(0, LEARNED - horizon + 1, 256), rng.integers(0, 24, 256)
         follows = np.stack([track[at + k, which] for k in range(1, horizon + 1)])
         loss = step(track[at, which], follows)
         log(i, options.steps, loss=loss)
