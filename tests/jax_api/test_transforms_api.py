@@ -283,6 +283,15 @@ def test_jitted_functions_know_their_programs():
     assert stages.Compiled is pj.stages.Compiled
 
 
+@pytest.mark.parametrize("explain", [False, True])
+def test_tracing_again_is_explained_only_on_demand(explain, caplog):
+    with pj.explain_cache_misses(explain):
+        f = pj.jit(lambda x: x + 1)
+        for n in range(1, 5):
+            f(pj.numpy.ones(n))
+    assert explain == ("What changed: x: float32[3] -> float32[4]" in caplog.text)
+
+
 def test_methods_can_be_jitted():
     for m in (jax, pj):
 
