@@ -9,6 +9,7 @@ from ..core.errors import ArgumentError
 from ..core.node import face
 from ..transforms import callbacks
 from ..transforms.tree import flatten
+from .transforms import with_arrays
 
 __all__ = ["breakpoint", "callback", "inspect_array_sharding", "log", "print", "visualize_array_sharding"]
 
@@ -25,7 +26,7 @@ def callback(callback=None, *args, ordered=False, partitioned=False, **kwargs):
             f"first argument to jax.debug.callback must be callable, but got an object of type {type(callback)}"
         )
     with face(True):
-        callbacks.debug_callback(callback, *args, **kwargs)
+        callbacks.debug_callback(with_arrays(callback), *args, **kwargs)
 
 
 _callback = callback

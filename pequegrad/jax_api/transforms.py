@@ -216,7 +216,7 @@ def struct_of(aval):
 
 
 def pure_callback(callback, result_shape_dtypes, *args, sharding=None, vmap_method=None, **kwargs):
-    """What the Python function `callback` returns for the values of the arguments, computed when it is needed.
+    """What the Python function `callback` returns for the values of the arguments (Arrays), computed when it is needed.
 
     vmap_method: "sequential" (or "sequential_unrolled"), "expand_dims", "broadcast_all" or "legacy_vectorized"; None: it
     cannot be mapped.
@@ -224,13 +224,13 @@ def pure_callback(callback, result_shape_dtypes, *args, sharding=None, vmap_meth
     method = "sequential" if vmap_method == "sequential_unrolled" else vmap_method
     with face(True):
         results = _canonical_results(result_shape_dtypes)
-        return callbacks.pure_callback(callback, results, *args, vmap_method=method, **kwargs)
+        return callbacks.pure_callback(with_arrays(callback), results, *args, vmap_method=method, **kwargs)
 
 
 def io_callback(callback, result_shape_dtypes, *args, sharding=None, ordered=False, **kwargs):
     """As pure_callback, for functions with side effects: called once per run, in the order of the program."""
     with face(True):
-        return callbacks.io_callback(callback, _canonical_results(result_shape_dtypes), *args, **kwargs)
+        return callbacks.io_callback(with_arrays(callback), _canonical_results(result_shape_dtypes), *args, **kwargs)
 
 
 def _canonical_results(tree):
