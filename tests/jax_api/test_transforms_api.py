@@ -544,6 +544,20 @@ def test_callbacks(case):
     check(case)
 
 
+def test_callbacks_get_arrays():
+    def kinds(m, found):
+        look = lambda x: (found.append(isinstance(x, m.Array)), np.asarray(x))[1]
+        result = m.ShapeDtypeStruct((3,), np.float32)
+        m.debug.callback(look, m.numpy.ones(3))
+        m.jit(lambda x: m.pure_callback(look, result, x))(np.ones(3, np.float32)).block_until_ready()
+        m.jit(lambda x: m.experimental.io_callback(look, result, x))(np.ones(3, np.float32)).block_until_ready()
+        m.debug.callback(lambda tree: found.append(isinstance(tree["k"], m.Array)), {"k": 1.5})
+        m.effects_barrier()
+        return found
+
+    assert kinds(pj, []) == kinds(jax, []) == [True] * 4
+
+
 def test_effects_happen_once_and_in_order(capsys):
     seen = []
 
