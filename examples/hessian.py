@@ -35,6 +35,7 @@ def draw(figure, newton, descent):
     axes.semilogy(newton, "o-", label="Newton")
     axes.semilogy(descent, ".-", label="gradient descent")
     axes.set(xlabel="step", ylabel="length of the gradient", title="3 or 8: logistic regression of 65 weights")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)
     axes.legend()
 
@@ -56,7 +57,7 @@ def main(argv=None):
     @pg.jit
     def gradient_step(weights):
         gradient = pg.grad(loss)(weights, x, y)
-        return weights - 2.0 * gradient, (gradient**2).sum() ** 0.5
+        return weights - 0.5 * gradient, (gradient**2).sum() ** 0.5
 
     weights, newton = pg.zeros(x.shape[1], dtype=dt.float64, device=options.device), []
     while len(newton) < options.steps and (not newton or newton[-1] > 1e-12):
