@@ -26,7 +26,7 @@ def collatz(n):
     return pg.while_loop(lambda state: state[0] != 1, body, (n, 0))[1]
 
 
-def debt(rate, years=20, payment=100.0):
+def debt(rate, years=20, payment=70.0):
     """What is left of a loan of 1,000: a loop whose derivative is one, too."""
 
     def year(left, _):
@@ -36,7 +36,7 @@ def debt(rate, years=20, payment=100.0):
     return pg.scan(year, Tensor(1000.0, dtype=dt.float64), None, length=years)[0]
 
 
-def debt_by_formula(rate, years=20, payment=100.0):
+def debt_by_formula(rate, years=20, payment=70.0):
     growth = (1 + rate) ** years
     return 1000 * growth - payment * (growth - 1) / rate
 
@@ -72,7 +72,9 @@ def main(argv=None):
     left, slope = pg.jit(pg.value_and_grad(debt))(Tensor(0.05, dtype=dt.float64))
     h = 1e-6
     formula = (debt_by_formula(0.05 + h) - debt_by_formula(0.05 - h)) / (2 * h)
-    print(f"at 5 % the debt after 20 years is {left.item():.2f}, and grows by {slope.item() / 100:.2f} per point of interest")
+    print(
+        f"at 5 % the debt after 20 years is {left.item():.2f}, and grows by {slope.item() / 100:.2f} with each further percent"
+    )
 
     extent = (-2.1, 0.7, -1.2, 1.2)
     x, y = np.meshgrid(np.linspace(*extent[:2], 420, dtype="float32"), np.linspace(*extent[2:], 360, dtype="float32"))

@@ -5,13 +5,16 @@
 
 It shows a network of layers in Sequential, a DataLoader, and pg.train.fit, which runs the loop: one jitted program for
 loss, gradients and optimiser, and after each epoch the accuracy on digits that were held out.
-Expected: accuracy 0.99 after about ten seconds. The picture: the filters of the first layer.
+Expected: accuracy 0.98 after about ten seconds. The picture: digits that are misread.
 """
+
+import numpy as np
 
 import pequegrad as pg
 from examples.common import begin, finish, picture, show_images
 from examples.datasets import load_images
 from pequegrad import nn, optim
+from pequegrad.autodiff import no_grad
 from pequegrad.data import ArrayDataset, DataLoader
 
 
@@ -51,11 +54,22 @@ def main(argv=None):
     optimizer = optim.Adam(model.parameters(), lr=optim.schedules.cosine(5e-3, options.steps))
     epochs = -(-options.steps // len(train))
     history = pg.train.fit(
-        model, optimizer, train, loss, epochs=epochs, steps=options.steps, validation=test, metrics={"accuracy": accuracy}
+        model,
+        optimizer,
+        train,
+        loss,
+        epochs=epochs,
+        steps=options.steps,
+        validation=test,
+        metrics={"accuracy": accuracy},
     )
-    filters = model[0].weight.numpy()[:, 0]
-    filters = (filters - filters.min()) / (filters.max() - filters.min())
-    picture(options, lambda figure: show_images(figure.subplots(2, 8), filters), size=(8, 2.2))
+    model.eval()
+    with no_grad():
+        read = model(test_images).argmax(-1).numpy()
+    wrong = np.flatnonzero(read != test_labels)[:16]
+    titles = [f"{test_labels[i]}, read as {read[i]}" for i in wrong]
+    draw = lambda figure: show_images(figure.subplots(2, 8), test_images[wrong, 0], titles)
+    picture(options, draw, size=(9, 2.8))
     return finish(options, loss=history[-1]["validation_loss"], accuracy=history[-1]["validation_accuracy"])
 
 

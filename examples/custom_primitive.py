@@ -72,7 +72,7 @@ def position(mean, e):
 def draw(figure, found):
     """Equal times: near the sun the planet is quick, as Kepler's second law says."""
     axes = figure.subplots()
-    for e, colour in ((found, "tab:orange"), (0.7, "tab:blue")):
+    for e, colour in ((np.float64(found), "tab:orange"), (np.float64(0.7), "tab:blue")):
         times = np.linspace(0, 2 * np.pi, 25)
         axes.plot(*position(Tensor(np.linspace(0, 2 * np.pi, 200)), Tensor(e)).numpy(), color=colour, alpha=0.4)
         axes.plot(*position(Tensor(times), Tensor(e)).numpy(), "o", color=colour, label=f"eccentricity {e:.2f}")

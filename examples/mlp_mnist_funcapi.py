@@ -31,7 +31,9 @@ class MLP(nn.StatefulModule):
 
 def main(argv=None):
     """Trains, and returns the accuracy on held-out digits."""
-    options = begin("mlp_mnist_funcapi", __doc__, argv, steps=500, data="read MNIST's IDX files from DIR", picture=False)
+    options = begin(
+        "mlp_mnist_funcapi", __doc__, argv, steps=500, data="read MNIST's IDX files from DIR", picture=False
+    )
     images, labels, test_images, test_labels = load_mnist(options.data_dir) if options.data_dir else load_digits()
     model = MLP(images.shape[1]).to(options.device)
     params = model.tree_flatten()  # {"fc1.weight": ..., "fc1.bias": ..., ...}

@@ -45,8 +45,8 @@ def solve(field, start, count, substeps=1):
 
 
 def starts(rng, count):
-    """Angles up to 2.5 and speeds up to 3, float32 [count, 2]"""
-    return (rng.uniform(-1, 1, (count, 2)) * [2.5, 3.0]).astype(np.float32)
+    """Angles up to 2 and speeds up to 2, float32 [count, 2]"""
+    return (rng.uniform(-1, 1, (count, 2)) * 2.0).astype(np.float32)
 
 
 def draw(figure, true, predicted, count=4):
@@ -57,7 +57,9 @@ def draw(figure, true, predicted, count=4):
         left.plot(*true[:, i].T, color=f"C{i}", linewidth=3, alpha=0.35)
         left.plot(*predicted[:, i].T, color=f"C{i}", linewidth=1, linestyle="--")
         right.plot(times, true[:, i, 0], color=f"C{i}", linewidth=3, alpha=0.35, label="true" if i == 0 else None)
-        right.plot(times, predicted[:, i, 0], color=f"C{i}", linewidth=1, linestyle="--", label="network" if i == 0 else None)
+        right.plot(
+            times, predicted[:, i, 0], color=f"C{i}", linewidth=1, linestyle="--", label="network" if i == 0 else None
+        )
     left.set(xlabel="angle", ylabel="speed", title="Swings from new starts")
     right.axvline(INTERVAL * LEARNED, color="gray", linewidth=0.8)
     right.set(xlabel="seconds (learned from swings up to the line)", ylabel="angle")
@@ -74,9 +76,11 @@ def main(argv=None):
         seen, true = watch(first).numpy()[:LEARNED], watch(new).numpy()
     track = np.concatenate([first[None], seen])  # [1 + LEARNED, 24, 2]
 
-    field = nn.Sequential(nn.Linear(2, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 2)).to(options.device)
+    field = nn.Sequential(nn.Linear(2, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 2)).to(
+        options.device
+    )
     optimizer = optim.Adam(field.parameters(), lr=optim.schedules.cosine(1e-2, options.steps))
-    horizon = 10  # solving over short stretches, from any point of a swing: long ones have wild gradients at first
+    horizon = 5  # solving over short stretches, from any point of a swing: long ones have wild gradients at first
 
     @pg.jit
     def step(start, follows):
@@ -85,7 +89,7 @@ def main(argv=None):
         return loss
 
     for i in range(1, options.steps + 1):
-        at, which = rng.integers(0, LEARNED - horizon + 1, 128), rng.integers(0, 24, 128)
+        at, which = rng.integers(0, LEARNED - horizon + 1, 256), rng.integers(0, 24, 256)
         follows = np.stack([track[at + k, which] for k in range(1, horizon + 1)])
         loss = step(track[at, which], follows)
         log(i, options.steps, loss=loss)

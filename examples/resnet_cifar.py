@@ -34,9 +34,7 @@ class Block(nn.StatefulModule):
         )
         self.shortcut = nn.Identity()
         if stride != 1 or inputs != outputs:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
-            )
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
     def forward(self, x):
         return (self.shortcut(x) + self.residual(x)).relu()
@@ -55,7 +53,7 @@ def load(folder):
     """(training set, test set) of uint8 images [3, 32, 32] with labels 0 ... 9."""
     if folder:
         return CIFAR10(folder, train=True), CIFAR10(folder, train=False)
-    sets = coloured_digits(train=True, copies=4), coloured_digits(train=False)
+    sets = coloured_digits(train=True, copies=2), coloured_digits(train=False)
     return [ArrayDataset(images, labels // 10) for images, labels in sets]
 
 

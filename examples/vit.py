@@ -37,7 +37,12 @@ class VisionTransformer(nn.StatefulModule):
     def patches(self, images):
         """The pixels of each patch, [N, patches, pixels]."""
         n, side, p = images.shape[0], images.shape[-1], self.patch
-        return images.reshape(n, side // p, p, side // p, p).permute(0, 1, 3, 2, 4).reshape(n, self.count, p * p)
+        return (
+            pg.as_tensor(images)
+            .reshape(n, side // p, p, side // p, p)
+            .permute(0, 1, 3, 2, 4)
+            .reshape(n, self.count, p * p)
+        )
 
     def embedded(self, images):
         """The tokens that go into the blocks: the class token and the patches, [N, 1 + patches, WIDTH]."""

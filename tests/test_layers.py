@@ -1,6 +1,7 @@
 """Every layer with every argument at two values, against torch."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -213,6 +214,74 @@ def test_batch_norm_in_a_jitted_training_step_keeps_its_statistics(rng):
     assert len(calls) == 1 and ours.num_batches_tracked.item() == 3 and ours.running_mean is handle
     for name, value in theirs.state_dict().items():
         np.testing.assert_allclose(ours.state_dict()[name].numpy(), value.numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_layers_under_vmap(name, rng):
+    """A batch of inputs gives what they give one by one."""
+    args, options, inputs = CASES[name][0]
+    layer = t.pair(name, args, options)[0].eval()
+    batches = [np.stack(pair) for pair in zip(arrays(inputs, rng), arrays(inputs, rng))]
+    together = pg.vmap(lambda *xs: layer(*xs))(*map(pg.Tensor, batches)).numpy()
+    for i, one in enumerate(together):
+        alone = np.asarray(layer(*[batch[i] for batch in batches]))
+        np.testing.assert_allclose(one, alone, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *"Linear Bilinear Embedding Conv2d ConvTranspose2d BatchNorm2d LayerNorm GroupNorm RMSNorm PReLU".split(),
+        "LSTM",
+        "MHA",
+    ],
+)
+def test_inputs_follow_the_device_of_the_layer(name, rng):
+    if name == "MHA":
+        layer, inputs = nn.MultiheadAttention(4, 2, device="cpu:1"), [rng.normal(size=(3, 2, 4)).astype("f4")] * 3
+    elif name == "LSTM":
+        layer, inputs = nn.LSTM(4, 2, device="cpu:1"), [rng.normal(size=(3, 2, 4)).astype("f4")]
+    else:
+        args, options, inputs = CASES[name][0]
+        layer, inputs = getattr(nn, name)(*args, **options, device="cpu:1"), arrays(inputs, rng, "float32")
+    out = layer(*inputs)
+    out = out[0] if isinstance(out, tuple) else out
+    assert out.device is pg.device("cpu:1") and out.dtype == np.float32 and np.isfinite(out.numpy()).all()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_empty_batches_copies_and_pickles(name, rng):
+    args, options, inputs = CASES[name][0]
+    ours, theirs = t.pair(name, args, options)
+    inputs = [x[:0] for x in arrays(inputs, rng)]
+    try:
+        expected = theirs.eval()(*map(torch.tensor, inputs)).shape
+    except RuntimeError:  # torch's pooling and resizing refuse them
+        expected = None
+    for layer in (ours, copy.deepcopy(ours), pickle.loads(pickle.dumps(ours))):
+        assert repr(layer) == repr(ours) and list(layer.state_dict()) == list(ours.state_dict())
+        assert expected is None or np.asarray(layer.eval()(*inputs)).shape == tuple(expected)
+
+
+def test_layers_take_arrays_of_jax_api():
+    import pequegrad.jax_api.numpy as jnp
+
+    model = nn.Sequential(nn.Conv1d(2, 3, 2), nn.BatchNorm1d(3), nn.GELU(), nn.Flatten(), nn.Linear(12, 2))
+    out = model(jnp.ones((4, 2, 5)))
+    assert isinstance(out, jnp.ndarray) and out.shape == (4, 2)
+
+
+def test_running_statistics_keep_no_graph_alive(device):
+    model = nn.Sequential(nn.BatchNorm1d(50), nn.InstanceNorm1d(50, track_running_stats=True))
+    x, used, handles = np.ones((20, 50, 4), "f4"), [], model.buffers()
+    evaluated = pg.jit(lambda x: model(x))
+    model.eval(), evaluated(x), model.train()
+    for _ in range(12):
+        pg.grads(model.parameters(), model(x).sum())[0].numpy()
+        used.append(pg.memory_stats("cpu")["in_use"])
+    assert used[-1] <= used[1]
+    model.eval(), evaluated(x)
+    assert evaluated.cache_info()["traces"] == 1 and all(a is b for a, b in zip(handles, model.buffers()))
 
 
 # ---- first values ----------------------------------------------------------------------------------------

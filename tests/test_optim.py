@@ -286,6 +286,16 @@ def test_a_16_bit_parameter_that_was_given_another_value_keeps_it(device):
     np.testing.assert_allclose(sgd.state[0]["master"].numpy(), [0.995, 4.999, 0.995], rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_maximize_is_a_step_along_the_gradient(name, device, rng):
+    params, gradients = numbers(rng)
+    down = [[-g for g in gs] for gs in gradients[:3]]
+    options = {**ALL[name], "maximize": False}
+    expected = trained(getattr(optim, name)(make(params, device), **options), down, device)
+    found = trained(getattr(optim, name)(make(params, device), **{**options, "maximize": True}), gradients[:3], device)
+    bits(found, expected)
+
+
 # ---- learning rates and options --------------------------------------------------------------------------
 
 

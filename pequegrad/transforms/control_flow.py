@@ -19,7 +19,7 @@ from ..primitives.held import split
 from ..primitives.shape import concatenate, iota, reshape, rev, slice_, slice_axis, zeros_like
 from . import graphs
 from .trace import place_of, trace
-from .tree import flatten, leaf_names, tree_map
+from .tree import flatten, flatten_arguments, leaf_names, tree_map
 
 # ---- closing bodies over what they read and change --------------------------------------------------
 
@@ -76,7 +76,7 @@ class Closure:
 def through_graph(transform, function, args, kwargs, apply, fixed=()):
     """function(*args, **kwargs) with its results given by apply(closed graph, operands). fixed: positions of Python values among args."""
     moving = [a for i, a in enumerate(args) if i not in fixed]
-    leaves, structure = flatten((moving, kwargs))
+    leaves, structure = flatten_arguments((moving, kwargs))  # a module is itself, so that it can change its buffers
     traced = [isinstance(x, (Tensor, int, float, complex)) or hasattr(x, "__array__") for x in leaves]
     place = place_of(leaves)
     tensors = [as_tensor(x, place) for x, t in zip(leaves, traced) if t]

@@ -283,6 +283,15 @@ def test_jitted_functions_know_their_programs():
     assert stages.Compiled is pj.stages.Compiled
 
 
+@pytest.mark.parametrize("explain", [False, True])
+def test_tracing_again_is_explained_only_on_demand(explain, caplog):
+    with pj.explain_cache_misses(explain):
+        f = pj.jit(lambda x: x + 1)
+        for n in range(1, 5):
+            f(pj.numpy.ones(n))
+    assert explain == ("What changed: x: float32[3] -> float32[4]" in caplog.text)
+
+
 def test_methods_can_be_jitted():
     for m in (jax, pj):
 
@@ -533,6 +542,20 @@ CALLBACKS = dict(  # noqa: C408
 @table(**CALLBACKS)
 def test_callbacks(case):
     check(case)
+
+
+def test_callbacks_get_arrays():
+    def kinds(m, found):
+        look = lambda x: (found.append(isinstance(x, m.Array)), np.asarray(x))[1]
+        result = m.ShapeDtypeStruct((3,), np.float32)
+        m.debug.callback(look, m.numpy.ones(3))
+        m.jit(lambda x: m.pure_callback(look, result, x))(np.ones(3, np.float32)).block_until_ready()
+        m.jit(lambda x: m.experimental.io_callback(look, result, x))(np.ones(3, np.float32)).block_until_ready()
+        m.debug.callback(lambda tree: found.append(isinstance(tree["k"], m.Array)), {"k": 1.5})
+        m.effects_barrier()
+        return found
+
+    assert kinds(pj, []) == kinds(jax, []) == [True] * 4
 
 
 def test_effects_happen_once_and_in_order(capsys):

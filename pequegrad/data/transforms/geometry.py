@@ -62,13 +62,22 @@ class RandomCrop(Transform):
         checked_images(self, x)
         lib = library(x)
         if any(self.padding):
-            right, below = self.padding
-            x = lib.pad(x, [(0, 0)] * (x.ndim - 2) + [(below, below), (right, right)])
+            x = _with_border(lib, x, *self.padding)
         _checked_crop(self, x, self.size)
         places = np.array([have - want + 1 for have, want in zip(x.shape[-2:], self.size)], np.float32)
         # a product can be rounded up to the number of places
         starts = lib.minimum(lib.floor(numbers * places), places - 1).astype(np.int32)
         return _cropped(x, starts, self.size)
+
+
+def _with_border(lib, x, beside, above):
+    """x with zero pixels around it. For small arrays np.pad takes ten times as long."""
+    height, width = x.shape[-2:]
+    if lib is not np:
+        return lib.pad(x, [(0, 0)] * (x.ndim - 2) + [(above, above), (beside, beside)])
+    wider = np.zeros((*x.shape[:-2], height + 2 * above, width + 2 * beside), x.dtype)
+    wider[..., above : above + height, beside : beside + width] = x
+    return wider
 
 
 def _cropped(x, starts, size):
