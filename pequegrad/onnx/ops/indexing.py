@@ -52,6 +52,8 @@ def _write(data, index, updates, reduction):
     method = {"none": "set", "add": "add", "mul": "multiply", "min": "min", "max": "max"}.get(reduction)
     if method is None:
         raise ArgumentError(f"The reduction {reduction!r} is unknown.", fix="none, add, mul, min or max.")
+    if reduction == "mul":  # apart, the data has a derivative also where places are repeated
+        return data * pg.ones_like(data).at[index].multiply(updates)
     return getattr(data.at[index], method)(updates)
 
 
