@@ -31,17 +31,21 @@ def _dft(x, length, axis, inverse, onesided):
     if axis % x.ndim == x.ndim - 1:
         raise ArgumentError("DFT: the last axis holds the parts of complex numbers.", fix="transform another axis.")
     axis = axis % x.ndim
-    z = _complex(x.astype("float64"))  # what cancels in the sums is 0 in the type of x then
+    z = _complex(x.astype("float32") if x.dtype.itemsize == 2 else x)
     if inverse and onesided:
         return pg.expand_dims(pg.fft.irfft(z, length, axis), -1).astype(x.dtype)
     if inverse:
         return _pairs(pg.fft.ifft(z, length, axis), x.dtype)
+    part = lambda z, *ends: z[(slice(None),) * axis + (slice(*ends),)]
+    if z.dtype.kind == "c":
+        found = pg.fft.fft(z, length, axis)
+        return _pairs(part(found, found.shape[axis] // 2 + 1) if onesided else found, x.dtype)
+    length = x.shape[axis] if length is None else length
+    found = pg.fft.rfft(z, length, axis)
     if not onesided:
-        return _pairs(pg.fft.fft(z, length, axis), x.dtype)
-    if z.dtype.kind != "c":
-        return _pairs(pg.fft.rfft(z, length, axis), x.dtype)
-    found = pg.fft.fft(z, length, axis)
-    return _pairs(found[(slice(None),) * axis + (slice(0, found.shape[axis] // 2 + 1),)], x.dtype)
+        rest = part(found, 1, length - found.shape[axis] + 1)
+        found = pg.concatenate([found, pg.conj(pg.flip(rest, axis))], axis)
+    return _pairs(found, x.dtype)
 
 
 @op("DFT", since=17, known=("dft_length",))
