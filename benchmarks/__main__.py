@@ -17,6 +17,7 @@ def options():
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Cases: " + ", ".join([*CASES, *SPECIAL]))
     parser.add_argument("--cases", nargs="+", metavar="NAME", default=[], help="only these")
     parser.add_argument("--held-out", action="store_true", help="the cases that nothing was tuned for, instead")
+    parser.add_argument("--training", action="store_true", help="whole training steps of models, instead")
     parser.add_argument("--torch-compile", action="store_true", help="torch.compile, too: minutes of compilation")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--threads", type=int, default=2, help="threads and processors of each contestant")
@@ -31,13 +32,13 @@ def options():
 
 def main():
     chosen = options()
-    group = "held-out" if chosen.held_out else "main"
+    group = "held-out" if chosen.held_out else "training" if chosen.training else "main"
     wanted = chosen.cases or [case.name for case in CASES.values() if case.group == group]
-    if not chosen.cases and not chosen.held_out:
+    if not chosen.cases and group == "main":
         wanted += SPECIAL
     columns = [name for name in CONTESTANTS if chosen.torch_compile or name != "torch.compile"]
-    if chosen.held_out:
-        columns.remove("numpy")
+    if group != "main":
+        columns = [name for name in columns if any(name in CASES[case].contestants for case in wanted)]
     table, problems = Table(columns), []
     with Contestants(chosen.threads) as contestants:
         per_byte = {}

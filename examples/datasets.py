@@ -5,9 +5,9 @@ import os
 import numpy as np
 
 from pequegrad import DataFileError
-from pequegrad.data import transforms
-from pequegrad.data.mnist import read_mnist
+from pequegrad.data import mnist, transforms
 
+MNIST_PARTS = mnist.PARTS
 DIGITS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "digits.npz")
 
 
@@ -37,7 +37,7 @@ def load_mnist(folder):
     Returns (train images float32 [60000, 784] in 0..1, train labels int32 [60000], test images [10000, 784],
     test labels [10000]). Raises DataFileError if a file is missing or is not what it should be.
     """
-    train, test = read_mnist(folder, train=True), read_mnist(folder, train=False)
+    train, test = mnist.read_mnist(folder, train=True), mnist.read_mnist(folder, train=False)
     return (*_for_training(train[0], 255, train[1]), *_for_training(test[0], 255, test[1]))
 
 

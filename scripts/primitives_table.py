@@ -28,7 +28,7 @@ INTRODUCTION = """\
 Every operation is composed of these. Written by `make docs` from the code and its samples: do not edit.
 
 - **infer**: operands -> results in the samples. **batch**: `yes`, or `axis` if the rule needs to know the mapped axis.
-- **jvp**: `linear` (its own), `partials` (from partial derivatives), `yes`, or `0` (constant wherever it has a derivative).
+- **jvp**: `linear` (its own), `partials` (from partial derivatives), `yes`, `0` (constant wherever it has a derivative), or `-` (none).
 - **transpose**: `yes`, `vjp` (from partial derivatives), or `-`: reverse mode transposes what jvp builds. **lower**: kernels.
   **dtypes** that infer accepts for the data operands: *integer* are eight, *float* four, *number* any but bool; `-`: no samples.
 """
@@ -97,7 +97,10 @@ def infer(primitive):
 
 def jvp(primitive):
     """What the rule is made from; `0` if it gives no tangent on any sample."""
-    if not hasattr(primitive.rules, "jvp"):
+    fixed = getattr(primitive.rules, "without_derivative", ())
+    if not hasattr(primitive.rules, "jvp") or (
+        fixed and all(len(arrays) == len(fixed) for arrays, _ in samples(primitive))
+    ):
         return "-"
     if primitive.linear:
         return "linear"

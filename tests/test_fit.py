@@ -15,6 +15,7 @@ import pytest
 
 import pequegrad as pg
 from pequegrad import nn, optim, train
+from pequegrad.data import ArrayDataset, DataLoader
 
 
 def data(n=64, batch=16, seed=0):
@@ -139,14 +140,20 @@ def test_history_as_files(tmp_path):
     assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
 
 
-@pytest.mark.parametrize("cut", [3, 5, 8])
-def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path, cut):
+def shuffled():
+    x, y = (np.concatenate(parts) for parts in zip(*data()))
+    return DataLoader(ArrayDataset(x, y), batch_size=16, shuffle=True, seed=5)
+
+
+@pytest.mark.parametrize("source", [data, shuffled])
+@pytest.mark.parametrize("cut", [3, 4, 5, 8])
+def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path, cut, source):
     def run(folder, steps=None):
         model, adam = made()
         history = train.fit(
             model,
             adam,
-            data(),
+            source(),
             mse,
             epochs=4,
             steps=steps,

@@ -190,6 +190,20 @@ def test_a_changed_learning_rate_is_seen(tensor):
     assert w.item() == 1 - 0.25 - 0.5
 
 
+@pytest.mark.parametrize("inside", ["cond", "scan", "vmap"])
+def test_the_mode_that_a_body_reads_is_seen(inside, tensor):
+    layer = nn.Dropout(0.999)
+    body = {
+        "cond": lambda x: pg.cond(x.sum() > 0, lambda: layer(x), lambda: x),
+        "scan": lambda x: pg.scan(lambda c, _: (c, layer(x)), x, None, 1)[1][0],
+        "vmap": lambda x: pg.vmap(layer)(x),
+    }
+    f, x = pg.jit(body[inside]), tensor(np.ones(100))
+    assert (f(x).numpy() == 0).any()
+    layer.eval()
+    np.testing.assert_array_equal(f(x).numpy(), np.ones(100))
+
+
 def test_gradients_inside(tensor):
     f = pg.jit(lambda x, y: pg.fngrad(lambda x, y: (x * x * y).sum(), wrt=[0, 1])(x, y))
     gx, gy = f(tensor([1.0, 2.0]), tensor([3.0, 4.0]))

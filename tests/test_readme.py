@@ -24,6 +24,6 @@ def test_the_readme_runs(tmp_path, monkeypatch, capsys):
     out = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"Tensor\(shape=\[5\], dtype=float32, device=CPU, evaled=0, primitive=Add, id=\d+\)", out[0])
     assert out[1] == "[1. 1. 1. 1. 1.]"
-    assert out[-2] == "(32, 784, 3)"
+    assert "(32, 784, 3)" in out and out[-2].startswith("epoch 3, step 24, loss")
     assert re.fullmatch(r"\[(44.02\d+ ?){3}\]", out[-1])  # the values of the simulation in the last block
     assert (tmp_path / "runs" / "mlp.safetensors").exists()

@@ -22,7 +22,7 @@ _LATER = {
     "text": "Bytes Characters TokenWindows read_text",
 }
 _MODULE_OF = {name: module for module, names in _LATER.items() for name in names.split()}
-__all__ = [*sorted(_MODULE_OF), "transforms"]
+__all__ = [*_MODULE_OF, "transforms"]  # noqa: PLE0604  they are strings
 
 
 def __getattr__(name):

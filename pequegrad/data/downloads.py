@@ -52,6 +52,8 @@ def _fetch(url, path, file, timeout, sha256):
         os.fsync(file.fileno())
     except (OSError, ValueError, EOFError) as error:  # URLError and HTTPException's common forms are OSErrors
         reason = getattr(error, "reason", None) or error
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it is an open answer, too
         raise _failed(url, path, sha256, f"{url} could not be downloaded: {reason}") from None
 
 

@@ -34,7 +34,7 @@ class DataLoader:
 
     >>> loader = DataLoader(range(5), batch_size=2, shuffle=True, seed=0)
     >>> [batch.tolist() for batch in loader], [batch.tolist() for batch in loader]
-    ([[2, 0], [1, 3], [4]], [[2, 4], [0, 3], [1]])
+    ([[2, 4], [3, 0], [1]], [[1, 4], [3, 0], [2]])
     """
 
     def __init__(
@@ -94,11 +94,11 @@ class DataLoader:
                     "This iteration over the data loader has ended: the loader was closed, or another iteration was begun.",
                     fix="use a second DataLoader to read two epochs side by side.",
                 )
-            asked.extend((task, crew.submit(task)) for task in itertools.islice(tasks, crew.room - len(asked)))
-            if not asked:
-                break
-            task, ticket = asked.popleft()
             try:
+                asked.extend((task, crew.submit(task)) for task in itertools.islice(tasks, crew.room - len(asked)))
+                if not asked:
+                    break
+                task, ticket = asked.popleft()
                 batch = self._transformed(crew.result(ticket), task)
             except BaseException:  # a worker's error, its death, or Ctrl-C: nothing is left running
                 self.close()

@@ -46,7 +46,9 @@ def read_mnist(folder, train=True, download=False):
         _download(folder)
     paths = [_find(folder, name) for name in PARTS]
     if missing := [name for name, path in zip(PARTS, paths) if path is None]:
-        raise DataFileError(f"MNIST is not there: missing {', '.join(missing)}.", where=os.path.abspath(folder), fix=FIX)
+        raise DataFileError(
+            f"MNIST is not there: missing {', '.join(missing)}.", where=os.path.abspath(folder), fix=FIX
+        )
     images_path, labels_path = paths[:2] if train else paths[2:]
     images, labels = read_idx(images_path, (None, 28, 28)), read_idx(labels_path, (None,))
     if len(images) != len(labels):

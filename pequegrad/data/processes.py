@@ -87,6 +87,8 @@ class Processes:
 
     def submit(self, task):
         """Asks the worker that has least to do for a batch."""
+        while not any(w.free for w in self.workers):
+            self._listen()  # what was abandoned is still being made
         self.next_ticket += 1
         chosen = min((w for w in self.workers if w.free), key=lambda w: w.busy)
         slot = chosen.free.pop()

@@ -66,36 +66,39 @@ def uniforms(count, batch, seed, own):
     """
     if _current.indices is None:
         return own.random((*batch, count), np.float32)
-    indices = _current.indices if _current.index is None else np.array([_current.index])
-    if batch not in ((), (len(indices),)) or (not batch and len(indices) != 1):
+    indices = _current.indices
+    one = _current.index is not None
+    if batch not in ((), (len(indices),)) or (not batch and not one and len(indices) != 1) or (one and batch):
         raise ShapeError(
-            f"A random transform got {'one image' if not batch else f'{batch[0]} images'} "
-            f"where the loader makes {len(indices)} samples.",
+            f"A random transform got {f'{batch[0]} images' if batch else 'one image'} "
+            f"where the loader makes {'one sample' if one else f'{len(indices)} samples'}.",
             fix="let `transform` of a dataset take one image, that of a DataLoader a batch.",
         )
     first = _current.drawn.get(seed, 0)
     _current.drawn[seed] = first + count
-    key = _mixed(
-        _mixed(_word(_current.seed if seed is None else seed)) + _word(_current.epoch + (_current.stage << 32))
-    )
-    keys = _mixed(key + indices.astype(np.uint64))[:, None]
-    numbers = _mixed(keys + np.arange(first + 1, first + count + 1, dtype=np.uint64) * _GOLDEN)
-    return ((numbers >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)).reshape(*batch, count)
+    key = _mixed(_mixed((_current.seed if seed is None else seed) & _MASK) + _current.epoch + (_current.stage << 32))
+    if one or not batch:  # Python's numbers are faster than arrays of one
+        key = _mixed(key + int(_current.index if one else indices[0]))
+        numbers = [_mixed(key + n * _GOLDEN) >> 40 for n in range(first + 1, first + count + 1)]
+    else:
+        keys = _mixed(indices.astype(np.uint64) + key)[:, None]
+        steps = [n * _GOLDEN & _MASK for n in range(first + 1, first + count + 1)]
+        numbers = _mixed(keys + np.array(steps, np.uint64)) >> 40
+    return (np.array(numbers, np.float32) * np.float32(2**-24)).reshape(*batch, count)
 
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-
-
-def _word(number):
-    return np.array([number % 2**64], np.uint64)
+_GOLDEN, _MASK = 0x9E3779B97F4A7C15, 2**64 - 1
 
 
 def _mixed(x):
-    """Splitmix64's output function (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014)."""
-    x = x + _GOLDEN
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    """Splitmix64's output function (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+
+    x: an int, or uint64 [n], whose arithmetic is modulo 2**64 by itself.
+    """
+    x = x + _GOLDEN & _MASK
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 & _MASK
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EB & _MASK
+    return x ^ (x >> 31)
 
 
 def checked_seed(seed, whose):

@@ -7,6 +7,7 @@ Forking is safe there, since nothing runs beside it, and takes milliseconds; for
 The nursery waits for its workers, so that none becomes a zombie, and tells the loader at once when one has died.
 """
 
+import contextlib
 import ctypes
 import gc
 import os
@@ -42,19 +43,19 @@ def main(plan):
         _import_main(plan["main"])
         dataset, collate = Slot(plan["payload"]).read(plan["places"], copy=False)
     except BaseException as error:
-        send(control, ("failed", *pack_error(error)))
+        _tell(control, "failed", *pack_error(error))
         return
     gc.collect()
     gc.freeze()  # else the collector writes to, and so copies, all memory that the workers share
     workers = {}
-    for i, connection in enumerate(sockets):
+    for i in range(len(sockets)):
         pid = os.fork()
         if not pid:
             _run_worker(plan, i, sockets, control, wake, dataset, collate)
         workers[pid] = i
     for connection in sockets:
         connection.close()
-    send(control, ("started", {i: pid for pid, i in workers.items()}))
+    _tell(control, "started", {i: pid for pid, i in workers.items()})
     _watch(control, wake, workers, plan["parent"])
 
 
@@ -66,6 +67,12 @@ def _wake_on_child_death():
     return reader
 
 
+def _tell(control, *message):
+    """A message to the loader, unless it has just closed the connection."""
+    with contextlib.suppress(OSError):
+        send(control, message)
+
+
 def _watch(control, wake, workers, parent):
     """Reports workers that die, until the loader closes the connection or its process is gone; then ends the rest."""
     while os.getppid() == parent:
@@ -74,16 +81,12 @@ def _watch(control, wake, workers, parent):
             break  # nothing is ever sent to the nursery: this is the end
         if wake in readable:
             os.read(wake, 1024)
-        for pid, status in _reap(workers):
-            try:
-                send(control, ("died", workers.pop(pid), pid, os.waitstatus_to_exitcode(status)))
-            except OSError:
-                break
+        for number, pid, code in _reap(workers):
+            _tell(control, "died", number, pid, code)
     deadline = time.monotonic() + GRACE
     while workers and time.monotonic() < deadline:
         select.select([wake], [], [], 0.02)
-        for pid, _ in _reap(workers):
-            del workers[pid]
+        _reap(workers)
     for pid in workers:
         os.kill(pid, signal.SIGKILL)
     for pid in workers:
@@ -91,9 +94,9 @@ def _watch(control, wake, workers, parent):
 
 
 def _reap(workers):
-    """(pid, status) of the workers that have died."""
+    """Takes those that have died out of {pid: number}; returns (number, pid, exit code) of each."""
     found = [os.waitpid(pid, os.WNOHANG) for pid in workers]
-    return [(pid, status) for pid, status in found if pid]
+    return [(workers.pop(pid), pid, os.waitstatus_to_exitcode(status)) for pid, status in found if pid]
 
 
 def _run_worker(plan, number, sockets, control, wake, dataset, collate):
@@ -102,6 +105,8 @@ def _run_worker(plan, number, sockets, control, wake, dataset, collate):
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no worker survives the nursery
+        with contextlib.suppress(OSError):  # a new task must not take the processor from the loop that asked for it
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         for other in (*sockets[:number], *sockets[number + 1 :], control):
             if other.fileno() >= 0:
                 other.close()  # else nobody would see that their owners are gone

@@ -379,8 +379,10 @@ set_array_class(Array)
 # ---- operators ---------------------------------------------------------------------------------------
 
 
-def _other(x, name):
-    """What an operator takes as its other operand; NotImplemented for what it leaves to that one."""
+def _other(self, x, name):
+    """What an operator of an Array takes as its other operand; NotImplemented for what it leaves to that one."""
+    if type(x) is int and self._node.aval.dtype.kind in "iu":
+        return _wrapped(x, self._node.aval.dtype)
     if type(x) in SCALARS or isinstance(x, Tensor):
         return x
     if isinstance(x, (list, tuple, set, dict)):
@@ -403,9 +405,7 @@ def _wrapped(x, dtype):
 def _forward(name, general):
     @functools.wraps(general)
     def method(self, other):
-        other = _other(other, name)
-        if type(other) is int and self._node.aval.dtype.kind in "iu":
-            other = _wrapped(other, self._node.aval.dtype)
+        other = _other(self, other, name)
         return NotImplemented if other is NotImplemented else general(self, other)
 
     return method
@@ -414,9 +414,7 @@ def _forward(name, general):
 def _reflected(name, general):
     @functools.wraps(general)
     def method(self, other):
-        other = _other(other, name)
-        if type(other) is int and self._node.aval.dtype.kind in "iu":
-            other = _wrapped(other, self._node.aval.dtype)
+        other = _other(self, other, name)
         return NotImplemented if other is NotImplemented else general(other, self)
 
     return method

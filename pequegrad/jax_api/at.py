@@ -15,7 +15,7 @@ from ..core.tensor import Tensor
 from ..ops import arithmetic, indexing
 from ..ops.shape import expand_dims
 from ..primitives import shape as s
-from ..primitives.elementwise import convert_to, neg
+from ..primitives.elementwise import convert, convert_to, neg
 from .convert import convertible
 
 # ---- what an index means -----------------------------------------------------------------------------
@@ -223,7 +223,9 @@ def _updated(x, index, values, combine, mode, unique, wrap):
     x, index = prepared(x, index, clamp=mode == "clip", wrap=wrap)
     combine = "add" if combine == "sub" else combine
     out = indexing.update(x, index, values, combine, mode, bool(unique), wrap, numpy_rules=False)
-    return convert_to(s.reshape_to(out, shape), dtype, weak_type)
+    out = s.reshape_to(out, shape)
+    same = out.dtype == dtype and out.weak_type == weak_type
+    return out if same else convert(out, dtype=dtype, weak_type=weak_type)
 
 
 def _each(func, x):

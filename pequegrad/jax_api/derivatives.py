@@ -364,9 +364,12 @@ def _check_scalar(what, point, holomorphic):
 # ---- Jacobians -------------------------------------------------------------------------------------------
 
 
-def jacfwd(fun, argnums=0, has_aux=False, holomorphic=False):
-    """The Jacobian by forward mode: for a result of shape s and an argument of shape t, of shape (*s, *t)."""
-    _check_callable("jacfwd", fun)
+def _jacobian(what, fun, argnums, has_aux, check, parts_of):
+    """A function that gives, for each result of fun, the tree of the arguments with derivatives in place of its leaves.
+
+    check(leaf): of each argument that is differentiated. parts_of(point): an iterator with the leaves of each result's tree.
+    """
+    _check_callable(what, fun)
     argnums = _positions(argnums)
 
     @functools.wraps(fun)
@@ -375,65 +378,60 @@ def jacfwd(fun, argnums=0, has_aux=False, holomorphic=False):
             release = _Release(args)
             chosen, call = _chosen(fun, args, kwargs, argnums)
             for x in flatten(chosen)[0]:
-                x = as_leaf("jacfwd", x)
-                _check_input("jacfwd", x, holomorphic, False)
-                if x.dtype.kind == "c" and not holomorphic:
-                    raise DtypeError(
-                        "jacfwd requires real-valued inputs, but got complex ones.", fix="holomorphic=True"
-                    )
-            point = _Point("jacfwd", call, chosen, has_aux)
-            push = lambda *v: [t for t in flatten(point.tangents(v))[0] if isinstance(t, Tensor)]
-            columns = iter(vmap(push, out_axes=-1)(*basis(point.leaves)))
-            trees = []
-            for r in point.outs:  # a column: (*result shape, all elements of the arguments)
-                column, parts, begin = next(columns) if is_inexact(r.dtype) else None, [], 0
-                for x in point.leaves:
-                    if column is None:
-                        parts.append(np.zeros((*r.shape, *x.shape), FLOAT0))
-                        continue
-                    part = slice_axis(column, column.ndim - 1, begin, begin + x.size)
-                    parts.append(reshape(part, shape=(*r.shape, *x.shape)))
-                    begin += x.size
-                tree = point.structure.unflatten(parts)
-                trees.append(tree[0] if isinstance(argnums, int) else tree)
-            result = point.out_structure.unflatten(trees)
+                check(as_leaf(what, x))
+            point = _Point(what, call, chosen, has_aux)
+            trees = [point.structure.unflatten(parts) for parts in parts_of(point)]
+            result = point.out_structure.unflatten([t[0] if isinstance(argnums, int) else t for t in trees])
             return release((result, point.aux) if has_aux else result)
 
     return jacobian
+
+
+def jacfwd(fun, argnums=0, has_aux=False, holomorphic=False):
+    """The Jacobian by forward mode: for a result of shape s and an argument of shape t, of shape (*s, *t)."""
+
+    def check(x):
+        _check_input("jacfwd", x, holomorphic, False)
+        if x.dtype.kind == "c" and not holomorphic:
+            raise DtypeError("jacfwd requires real-valued inputs, but got complex ones.", fix="holomorphic=True")
+
+    def parts_of(point):
+        push = lambda *v: [t for t in flatten(point.tangents(v))[0] if isinstance(t, Tensor)]
+        columns = iter(vmap(push, out_axes=-1)(*basis(point.leaves)))
+        for r in point.outs:  # a column: (*result shape, all elements of the arguments)
+            column, parts, begin = next(columns) if is_inexact(r.dtype) else None, [], 0
+            for x in point.leaves:
+                if column is None:
+                    parts.append(np.zeros((*r.shape, *x.shape), FLOAT0))
+                    continue
+                part = slice_axis(column, column.ndim - 1, begin, begin + x.size)
+                parts.append(reshape(part, shape=(*r.shape, *x.shape)))
+                begin += x.size
+            yield parts
+
+    return _jacobian("jacfwd", fun, argnums, has_aux, check, parts_of)
 
 
 def jacrev(fun, argnums=0, has_aux=False, holomorphic=False, allow_int=False):
     """The Jacobian by reverse mode: for a result of shape s and an argument of shape t, of shape (*s, *t)."""
-    _check_callable("jacrev", fun)
-    argnums = _positions(argnums)
 
-    @functools.wraps(fun)
-    def jacobian(*args, **kwargs):
-        with face(True):
-            release = _Release(args)
-            chosen, call = _chosen(fun, args, kwargs, argnums)
-            for x in flatten(chosen)[0]:
-                _check_input("jacrev", as_leaf("jacrev", x), holomorphic, allow_int)
-            point = _Point("jacrev", call, chosen, has_aux)
-            for x in point.outs:
-                _check_output("jacrev", x, holomorphic)
-            rows = vmap(lambda *cts: [c for c in point.cotangents(cts) if isinstance(c, Tensor)])(*basis(point.outs))
-            trees, begin = [], 0
-            for r in point.outs:
-                found = iter([slice_axis(row, 0, begin, begin + r.size) for row in rows])
-                parts = [
-                    np.zeros((*r.shape, *x.shape), FLOAT0)
-                    if n is None
-                    else reshape(next(found), shape=(*r.shape, *x.shape))
-                    for x, n in zip(point.leaves, point.nodes)
-                ]
-                tree = point.structure.unflatten(parts)
-                trees.append(tree[0] if isinstance(argnums, int) else tree)
-                begin += r.size
-            result = point.out_structure.unflatten(trees)
-            return release((result, point.aux) if has_aux else result)
+    def parts_of(point):
+        for x in point.outs:
+            _check_output("jacrev", x, holomorphic)
+        rows = vmap(lambda *cts: [c for c in point.cotangents(cts) if isinstance(c, Tensor)])(*basis(point.outs))
+        begin = 0
+        for r in point.outs:
+            found = iter([slice_axis(row, 0, begin, begin + r.size) for row in rows])
+            yield [
+                np.zeros((*r.shape, *x.shape), FLOAT0)
+                if n is None
+                else reshape(next(found), shape=(*r.shape, *x.shape))
+                for x, n in zip(point.leaves, point.nodes)
+            ]
+            begin += r.size
 
-    return jacobian
+    check = lambda x: _check_input("jacrev", x, holomorphic, allow_int)
+    return _jacobian("jacrev", fun, argnums, has_aux, check, parts_of)
 
 
 jacobian = jacrev

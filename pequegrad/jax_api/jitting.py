@@ -45,6 +45,11 @@ class PjitFunction(core.jit):
             self.donated = {*self.donated, *(i for i, name in enumerate(positional) if name in donate_argnames)}
         _functions.add(self)
 
+    def _report(self, key):
+        """Says why the function is traced again, if that is asked for."""
+        if config.jax_explain_cache_misses:
+            super()._report(key)
+
     def _key(self, args, kwargs):
         with face(True):  # trees as JAX has them
             key, traced, static = super()._key(args, kwargs)

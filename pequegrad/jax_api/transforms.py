@@ -240,7 +240,7 @@ def _array_of(x):
 
 
 def pure_callback(callback, result_shape_dtypes, *args, sharding=None, vmap_method=None, **kwargs):
-    """What the Python function `callback` returns for the values of the arguments, computed when it is needed.
+    """What the Python function `callback` returns for the values of the arguments (Arrays), computed when it is needed.
 
     vmap_method: "sequential" (or "sequential_unrolled"), "expand_dims", "broadcast_all" or "legacy_vectorized"; None: it
     cannot be mapped.

@@ -20,3 +20,4 @@ from .losses import (
     SmoothL1Loss,
 )
 from .module import StatefulModule
+from .quantization import Quantized, quantization_report, quantize

@@ -24,11 +24,15 @@ from ..primitives.base import note_captures
 
 
 def assign(tensor, value):
-    """Gives the handle `tensor` a value, of its own shape and dtype; it stays a parameter if it was one."""
+    """Gives the handle `tensor` a value, of its own shape and dtype; it stays a parameter if it was one.
+
+    >>> assign(pg.zeros(2), pg.ones(2)).tolist()
+    [1.0, 1.0]
+    """
     value = astype(broadcast_to(value, tensor.shape), tensor.dtype)
     if state.frame is not None or tensor._node.inputs:  # traced, or being differentiated
         if state.frame is not None:
-            note_captures((tensor,))
+            note_captures((tensor, value))
         tensor._rebind(value._node)
     else:
         node = value.eval()._node
@@ -44,17 +48,29 @@ def _key(tensor, generator):
 
 
 def uniform_(tensor, a=0.0, b=1.0, generator=None):
-    """Uniform numbers in [a, b)."""
+    """Uniform numbers in [a, b).
+
+    >>> uniform_(pg.zeros(100), 2.0, 3.0).min().item() >= 2
+    True
+    """
     return assign(tensor, random.uniform(_key(tensor, generator), tensor.shape, tensor.dtype) * (b - a) + a)
 
 
 def normal_(tensor, mean=0.0, std=1.0, generator=None):
-    """Normal numbers."""
+    """Normal numbers.
+
+    >>> normal_(pg.zeros((2, 3))).shape
+    (2, 3)
+    """
     return assign(tensor, random.normal(_key(tensor, generator), tensor.shape, tensor.dtype) * std + mean)
 
 
 def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
-    """Normal numbers, drawn again while they are outside of [a, b]."""
+    """Normal numbers, drawn again while they are outside of [a, b].
+
+    >>> trunc_normal_(pg.zeros(100), std=2.0).max().item() <= 2
+    True
+    """
     from ..jax_api.random import truncated_normal
 
     if not a < b or not std > 0:
@@ -65,28 +81,48 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
 
 
 def constant_(tensor, val):
-    """`val` everywhere."""
+    """`val` everywhere.
+
+    >>> constant_(pg.zeros(2), 0.5).tolist()
+    [0.5, 0.5]
+    """
     return assign(tensor, full((), val, tensor.dtype, tensor.device))
 
 
 def ones_(tensor):
-    """Ones."""
+    """Ones.
+
+    >>> ones_(pg.zeros(2)).tolist()
+    [1.0, 1.0]
+    """
     return constant_(tensor, 1.0)
 
 
 def zeros_(tensor):
-    """Zeros."""
+    """Zeros.
+
+    >>> zeros_(pg.ones(2)).tolist()
+    [0.0, 0.0]
+    """
     return constant_(tensor, 0.0)
 
 
 def eye_(tensor):
-    """The identity matrix: ones on the diagonal of a tensor with 2 axes."""
+    """The identity matrix: ones on the diagonal of a tensor with 2 axes.
+
+    >>> eye_(pg.zeros((2, 2))).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
     _check_axes("eye_", tensor, 2, 2)
     return _from_numpy(tensor, np.eye(*tensor.shape))
 
 
 def dirac_(tensor, groups=1):
-    """Weights [out, in, window ...] of a convolution that passes on as many of its channels, in each group, as it can."""
+    """Weights [out, in, window ...] of a convolution that passes on as many of its channels, in each group, as it can.
+
+    >>> dirac_(pg.zeros((1, 1, 3))).tolist()
+    [[[0.0, 1.0, 0.0]]]
+    """
     _check_axes("dirac_", tensor, 3, 5)
     out = tensor.shape[0]
     if groups < 1 or out % groups:
@@ -119,7 +155,11 @@ _GAINS = {
 
 
 def calculate_gain(nonlinearity, param=None):
-    """The factor by which weights before this nonlinearity are larger. param: the slope of leaky_relu, by default 0.01."""
+    """The factor by which weights before this nonlinearity are larger. param: the slope of leaky_relu, by default 0.01.
+
+    >>> calculate_gain("relu") ** 2
+    2.0000000000000004
+    """
     if nonlinearity == "leaky_relu":
         return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
     if nonlinearity not in _GAINS:
@@ -145,25 +185,41 @@ def _fan(name, tensor, mode):
 
 
 def xavier_uniform_(tensor, gain=1.0, generator=None):
-    """Uniform numbers within gain sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio, 2010)."""
+    """Uniform numbers within gain sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio, 2010).
+
+    >>> xavier_uniform_(pg.zeros((3, 3))).max().item() <= 1
+    True
+    """
     bound = gain * math.sqrt(6 / max(sum(_fans("xavier_uniform_", tensor)), 1))
     return uniform_(tensor, -bound, bound, generator)
 
 
 def xavier_normal_(tensor, gain=1.0, generator=None):
-    """Normal numbers of standard deviation gain sqrt(2 / (fan_in + fan_out)) (Glorot & Bengio, 2010)."""
+    """Normal numbers of standard deviation gain sqrt(2 / (fan_in + fan_out)) (Glorot & Bengio, 2010).
+
+    >>> xavier_normal_(pg.zeros((2, 3))).shape
+    (2, 3)
+    """
     std = gain * math.sqrt(2 / max(sum(_fans("xavier_normal_", tensor)), 1))
     return normal_(tensor, 0.0, std, generator)
 
 
 def kaiming_uniform_(tensor, a=0.0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
-    """Uniform numbers within gain sqrt(3 / fan) (He et al., 2015). a: the slope, if the nonlinearity is leaky_relu."""
+    """Uniform numbers within gain sqrt(3 / fan) (He et al., 2015). a: the slope, if the nonlinearity is leaky_relu.
+
+    >>> kaiming_uniform_(pg.zeros((2, 6)), nonlinearity="relu").max().item() <= 1
+    True
+    """
     bound = calculate_gain(nonlinearity, a) * math.sqrt(3 / _fan("kaiming_uniform_", tensor, mode))
     return uniform_(tensor, -bound, bound, generator)
 
 
 def kaiming_normal_(tensor, a=0.0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
-    """Normal numbers of standard deviation gain / sqrt(fan) (He et al., 2015). a: the slope, if it is leaky_relu."""
+    """Normal numbers of standard deviation gain / sqrt(fan) (He et al., 2015). a: the slope, if it is leaky_relu.
+
+    >>> kaiming_normal_(pg.zeros((2, 3))).shape
+    (2, 3)
+    """
     std = calculate_gain(nonlinearity, a) / math.sqrt(_fan("kaiming_normal_", tensor, mode))
     return normal_(tensor, 0.0, std, generator)
 
@@ -174,6 +230,10 @@ def kaiming_normal_(tensor, a=0.0, mode="fan_in", nonlinearity="leaky_relu", gen
 def orthogonal_(tensor, gain=1.0, generator=None):
     """gain times a random matrix [first axis, the others] whose rows, or columns if there are fewer, are orthonormal
     (Saxe et al., 2013). It is uniform among those (Mezzadri, 2007).
+
+    >>> q = orthogonal_(pg.zeros((2, 3)))
+    >>> np.abs((q @ q.T).numpy()).round(3).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
     """
     from ..ops.decompositions import qr
     from ..ops.matrices import diagonal
@@ -190,7 +250,11 @@ def orthogonal_(tensor, gain=1.0, generator=None):
 
 
 def sparse_(tensor, sparsity, std=0.01, generator=None):
-    """Normal numbers, but zeros in ceil(sparsity * rows) random rows of each column (Martens, 2010)."""
+    """Normal numbers, but zeros in ceil(sparsity * rows) random rows of each column (Martens, 2010).
+
+    >>> (sparse_(pg.zeros((4, 3)), 0.5) == 0).sum(0).tolist()
+    [2, 2, 2]
+    """
     from ..ops.sorting import argsort
 
     _check_axes("sparse_", tensor, 2, 2)

@@ -29,20 +29,33 @@ def _weighted_reduced(name, losses, weight, reduction):
     """The losses, multiplied by `weight`, reduced; the mean then divides by the sum of the weights."""
     if weight is None:
         return _reduced(name, losses, reduction)
-    weight = as_tensor(weight, losses.device)
-    if weight.shape != losses.shape:
-        raise ShapeError(f"{name}: weight {weight._node.aval} must have the shape {list(losses.shape)} of the input.")
+    weight = _element_weight(name, weight, losses)
     losses = losses * weight
     return losses.sum() / weight.sum() if reduction == "mean" else _reduced(name, losses, reduction)
 
 
+def _element_weight(name, weight, losses):
+    weight = as_tensor(weight, losses.device)
+    if weight.shape != losses.shape:
+        raise ShapeError(f"{name}: weight {weight._node.aval} must have the shape {list(losses.shape)} of the input.")
+    return weight
+
+
 def mse_loss(input, target, reduction="mean", weight=None):
-    """(input - target) ** 2, reduced; weight: one number per element, by which it counts."""
+    """(input - target) ** 2, reduced; weight: one number per element, by which it counts.
+
+    >>> mse_loss(pg.Tensor([1.0, 2.0]), pg.Tensor([1.0, 4.0])).item()
+    2.0
+    """
     return _weighted_reduced("mse_loss", ops.mse_loss(input, target, "none"), weight, reduction)
 
 
 def l1_loss(input, target, reduction="mean", weight=None):
-    """|input - target|, reduced; the derivative where both are equal is 0."""
+    """|input - target|, reduced; the derivative where both are equal is 0.
+
+    >>> l1_loss(pg.Tensor([1.0, 2.0]), pg.Tensor([1.0, 4.0]), "sum").item()
+    2.0
+    """
     difference = _difference("l1_loss", input, target)
     return _weighted_reduced("l1_loss", difference * stop_gradient(sign(difference)), weight, reduction)
 
@@ -53,19 +66,36 @@ def _difference(name, input, target):
 
 
 def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
-    """With d = |input - target|: d * d / (2 beta) below beta, d - beta / 2 beyond it; reduced (Girshick, 2015)."""
+    """With d = |input - target|: d * d / (2 beta) below beta, d - beta / 2 beyond it; reduced (Girshick, 2015).
+
+    >>> smooth_l1_loss(pg.Tensor([0.5, 3.0]), pg.zeros(2), "none").tolist()
+    [0.125, 2.5]
+    """
     if beta == 0:
         return l1_loss(input, target, reduction)
     return ops.smooth_l1_loss(input, target, float(beta), reduction)
 
 
 def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
-    """With d = |input - target|: d * d / 2 up to delta, delta * (d - delta / 2) beyond it; reduced (Huber, 1964)."""
-    return _weighted_reduced("huber_loss", ops.huber_loss(input, target, float(delta), "none"), weight, reduction)
+    """With d = |input - target|: d * d / 2 up to delta, delta * (d - delta / 2) beyond it; reduced (Huber, 1964).
+
+    weight: one number per element, by which it is multiplied; the mean divides by the number of elements in any case.
+
+    >>> huber_loss(pg.Tensor([1.0, 4.0]), pg.zeros(2), "none", delta=2.0).tolist()
+    [0.5, 6.0]
+    """
+    losses = ops.huber_loss(input, target, float(delta), "none")
+    if weight is not None:
+        losses = losses * _element_weight("huber_loss", weight, losses)
+    return _reduced("huber_loss", losses, reduction)
 
 
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
-    """sum(x1 * x2) / (|x1| |x2|) along `dim`, each norm at least `eps`; x1 and x2 broadcast."""
+    """sum(x1 * x2) / (|x1| |x2|) along `dim`, each norm at least `eps`; x1 and x2 broadcast.
+
+    >>> cosine_similarity(pg.Tensor([[1.0, 0.0]]), pg.Tensor([[0.0, 2.0]])).tolist()
+    [0.0]
+    """
     return ops.cosine_similarity(x1, x2, dim, eps)
 
 
@@ -73,6 +103,9 @@ def cosine_embedding_loss(input1, input2, target, margin=0.0, reduction="mean"):
     """1 - cos where target is 1, max(0, cos - margin) where it is -1; reduced.
 
     cos: cosine similarity of input1 and input2, [N, D] (or [D]), along the last axis; target: [N] (or []), of 1 and -1.
+
+    >>> round(cosine_embedding_loss(pg.ones((1, 2)), pg.ones((1, 2)), np.array([-1]), 0.5).item(), 4)
+    0.5
     """
     a, b = promoted_floats(input1, input2)
     target = as_tensor(target, a.device)
@@ -94,12 +127,19 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     """-(target log(input) + (1 - target) log(1 - input)), reduced; logarithms are at least -100.
 
     input, target: probabilities of one shape; weight broadcasts against them. For scores use ..._with_logits.
+
+    >>> round(binary_cross_entropy(pg.Tensor([0.5]), pg.Tensor([1.0])).item(), 4)
+    0.6931
     """
     return ops.binary_cross_entropy(input, target, weight, reduction)
 
 
 def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean", pos_weight=None):
-    """binary_cross_entropy(sigmoid(input), target) without overflow; pos_weight multiplies the losses of target 1."""
+    """binary_cross_entropy(sigmoid(input), target) without overflow; pos_weight multiplies the losses of target 1.
+
+    >>> round(binary_cross_entropy_with_logits(pg.Tensor([0.0]), pg.Tensor([1.0])).item(), 4)
+    0.6931
+    """
     return ops.binary_cross_entropy_with_logits(input, target, weight, pos_weight, reduction)
 
 
@@ -107,6 +147,9 @@ def kl_div(input, target, reduction="mean", log_target=False):
     """target (log(target) - input), reduced; input: log probabilities; log_target: target, too.
 
     reduction "batchmean" divides the sum by the size of the first axis: the Kullback-Leibler divergence.
+
+    >>> round(kl_div(pg.Tensor([0.5, 0.5]).log(), pg.Tensor([1.0, 0.0]), "sum").item(), 4)
+    0.6931
     """
     return ops.kl_div(input, target, reduction, log_target)
 
@@ -120,6 +163,9 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
     target: class numbers [N, ...] (or []), or floats of input's shape, the probabilities of the classes; weight: [C].
     "mean" divides by the sum of the weights of the targets; targets equal to ignore_index do not count. With
     probabilities it divides by the number of examples. label_smoothing: what part of a target is spread over all classes.
+
+    >>> round(cross_entropy(pg.zeros((3, 4)), np.array([0, 3, -100])).item(), 4)
+    1.3863
     """
     x, target = as_tensor(input), as_tensor(target, as_tensor(input).device)
     logits = _classes_last("cross_entropy", x)
@@ -136,7 +182,11 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
 
 
 def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
-    """-input[target], reduced; input: log probabilities. Arguments as for cross_entropy."""
+    """-input[target], reduced; input: log probabilities. Arguments as for cross_entropy.
+
+    >>> nll_loss(pg.Tensor([[-1.0, -2.0]]), np.array([1])).item()
+    2.0
+    """
     return ops.nll_loss(_classes_last("nll_loss", as_tensor(input)), target, weight, ignore_index, reduction)
 
 
@@ -153,6 +203,9 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
     log_probs: [T, N, C], or [T, C]; targets: integers [N, S], or the targets of all examples one behind the other;
     input_lengths, target_lengths: [N]. "mean" divides each loss by the length of its target before the mean over N.
     zero_infinity: the losses of targets that do not fit into their inputs, inf, are 0. Their gradients are 0 in any case.
+
+    >>> round(ctc_loss(F.log_softmax(pg.zeros((4, 1, 3))), np.array([[1, 2]]), [4], [2]).item(), 4)
+    0.8432
     """
     if reduction not in ("mean", "sum", "none"):
         raise ArgumentError(f"ctc_loss: reduction={reduction!r} is unknown.", fix="use one of mean, sum, none.")

@@ -10,7 +10,7 @@ from ..primitives.elementwise import convert_to
 from ..transforms.gradients import no_grad
 from ..transforms.tree import flatten, tree_map
 from .options import checked
-from .update import checked_parameter, give, working_dtype
+from .update import changeable_parameter, checked_parameter, give, working_dtype
 
 
 class EMA:
@@ -34,9 +34,9 @@ class EMA:
             raise ArgumentError(
                 f"EMA takes a list of tensors, not a {type(parameters).__name__}.", fix="pass model.parameters()."
             )
-        self.parameters = [checked_parameter("EMA", p) for p in parameters]
+        self.parameters = [changeable_parameter("EMA", p) for p in parameters]
         self.decay = checked("EMA", "decay", decay)
-        self.averages = ema_init([p.detach() for p in self.parameters])
+        self.averages = ema_init(self.parameters)
 
     def update(self):
         """Lets the parameters, as they are now, into the averages."""
@@ -74,7 +74,8 @@ def ema_init(params):
     >>> optim.ema(averages, {"w": Tensor([0.0])}, decay=0.9)["w"].item()  # doctest: +ELLIPSIS
     0.8999...
     """
-    return tree_map(lambda p: convert_to(checked_parameter("ema_init", p), working_dtype(p.dtype)), params)
+    copied = lambda p: convert_to(checked_parameter("ema_init", p).detach(), working_dtype(p.dtype))
+    return tree_map(copied, params)
 
 
 def ema(averages, params, decay=0.999):

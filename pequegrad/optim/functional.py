@@ -6,6 +6,8 @@
 params: a tensor, or lists, tuples, dicts ... of tensors (Arrays of jax_api, too); grads: a tree of the same structure; None for a gradient
 leaves the parameter as it is. state is a dict: "step", how many steps were taken (int32); "slots", a tree like params with a dict of tensors
 for each; and "lr", if adam_init was given one. Options of which slots depend (momentum ...) are given to both functions.
+
+In traced functions (jit, grad, scan, vmap) steps are differentiable; outside of these the results are computed at once and have no history.
 """
 
 import inspect

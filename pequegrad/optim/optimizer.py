@@ -3,7 +3,7 @@
 import inspect
 
 from ..core.errors import ArgumentError
-from ..core.node import guard
+from ..core.node import guard, state
 from ..core.tensor import Tensor
 from ..ops.arithmetic import where
 from ..primitives.elementwise import convert_to
@@ -11,7 +11,7 @@ from ..transforms.gradients import no_grad
 from .clipping import clip_by_global_norm, clip_by_value
 from .options import check_together, checked, checked_options
 from .rules import Rule
-from .update import check_gradient, checked_parameter, counter, give, new_slots, rate_handle, updated, working_dtype
+from .update import changeable_parameter, check_gradient, counter, give, new_slots, rate_handle, updated, working_dtype
 
 _CLIPPING = {"clip_norm": None, "clip_value": None}
 
@@ -74,7 +74,7 @@ class Optimizer:
         if name not in self.__dict__.get("_options", ()):
             object.__setattr__(self, name, value)
             return
-        value = checked(type(self).__name__, name, value, self.rule.options.get(name))
+        value = _changed_option(type(self).__name__, name, value, self.rule)
         before, self._options = self._options, {**self._options, name: value}
         try:
             for group in self.groups:
@@ -217,7 +217,7 @@ class Group:
             object.__setattr__(self, name, value)
             return
         optimizer = self.optimizer
-        value = checked(type(optimizer).__name__, name, value, optimizer.rule.options[name])
+        value = _changed_option(type(optimizer).__name__, name, value, optimizer.rule)
         before, self._own = self._own, {**self._own, name: value}
         try:
             self.refresh()
@@ -260,6 +260,16 @@ class Group:
             "options": dict(self._own),
             "state": [{name: value.detach() for name, value in slots.items()} for slots in self.state],
         }
+
+
+def _changed_option(who, name, value, rule):
+    """The new value of an option, checked."""
+    if state.frame is not None:
+        raise ArgumentError(
+            f"{who}: the option {name} is set while {state.frame.function} is traced.",
+            fix="set it outside; a traced function may set lr.",
+        )
+    return checked(who, name, value, rule.options.get(name))
 
 
 # ---- learning rates --------------------------------------------------------------------------------------
@@ -309,7 +319,7 @@ def _groups_of(who, parameters):
         entries = [entries] if isinstance(entries, Tensor) else list(entries)
         if not entries:
             raise ArgumentError(f"{who}: there are no parameters.", fix="pass model.parameters().")
-        groups.append({**group, "params": [checked_parameter(who, p) for p in entries]})
+        groups.append({**group, "params": [changeable_parameter(who, p) for p in entries]})
     if not groups:
         raise ArgumentError(f"{who}: there are no parameters.", fix="pass model.parameters().")
     return groups

@@ -164,9 +164,10 @@ def lion(p, g, slots, n, *, betas=(0.9, 0.99), weight_decay=0.0):
     p -= lr * (sign(b1 m + (1 - b1) g) + weight_decay * p);  m = b2 m + (1 - b2) g
     """
     b1, b2 = betas
-    direction = sign(slots["m"] * b1 + g * (1 - b1))
+    m, change = slots["m"], g - slots["m"]  # what both need, so that they are one kernel
+    direction = sign(m + change * (1 - b1))
     p = p * n.kept if weight_decay else p
-    return p - direction * n.lr, {"m": slots["m"] * b2 + g * (1 - b2)}
+    return p - direction * n.lr, {"m": m + change * (1 - b2)}
 
 
 # ---- steps divided by the size of gradients ------------------------------------------------------------

@@ -13,9 +13,9 @@ from ..core.dtype import dt, is_float
 from ..core.errors import ArgumentError, DtypeError, ShapeError
 from ..core.evaluate import evaluate
 from ..core.node import ARRAY, state
-from ..core.tensor import Tensor, tensor_from_numpy, wrap
+from ..core.tensor import Tensor, wrap
 from ..ops.arithmetic import where
-from ..ops.creation import as_tensor, full, scalar
+from ..ops.creation import full, scalar
 from ..primitives.elementwise import convert_to
 from .options import checked
 
@@ -101,6 +101,16 @@ def checked_parameter(who, p):
     return p
 
 
+def changeable_parameter(who, p):
+    """checked_parameter, and no Array."""
+    if checked_parameter(who, p)._node.flags & ARRAY:
+        raise ArgumentError(
+            f"{who}: a parameter is an Array, whose value cannot change.",
+            fix="use the functions of trees, state, params = optim.adam(params, grads, state), or Tensors.",
+        )
+    return p
+
+
 def check_gradient(who, name, g, p):
     """Raises unless g is None or fits the parameter p."""
     if g is None:
@@ -115,25 +125,29 @@ def check_gradient(who, name, g, p):
 
 def rate_tensor(who, value, device):
     """A learning rate (number or 0-d tensor) as a 0-d float64 tensor, which has all digits of a Python number."""
-    if isinstance(value, Tensor) or hasattr(value, "__array__"):
-        value = as_tensor(value, device)
-        if value.shape or not (is_float(value.dtype) or value.dtype.kind in "iu"):
-            raise ArgumentError(f"{who}: lr is {value._node.aval}, not one number.")
-        return convert_to(value, dt.float64)
-    return scalar(float(checked(who, "lr", value)), dt.float64, device)
+    if not isinstance(value, Tensor):
+        return scalar(_rate_number(who, value), dt.float64, device)
+    if value.shape or not (is_float(value.dtype) or value.dtype.kind in "iu"):
+        raise ArgumentError(f"{who}: lr is {value._node.aval}, not one number.")
+    return convert_to(value, dt.float64)
 
 
 def rate_handle(who, value, device, like=None):
-    """A learning rate as rate_tensor has it, in a tensor of its own, which may be given other values."""
-    rate = rate_tensor(who, value, device)
-    if not isinstance(value, Tensor):
-        rate = tensor_from_numpy(rate.numpy(), device)  # no constant, which programs would contain
-    return _of_face(rate.detach(), like)
+    """A learning rate in a tensor of its own, which may be given other values: no constant, which programs would contain."""
+    if isinstance(value, Tensor):
+        return _of_face(rate_tensor(who, value, device).detach(), like)
+    return _of_face(full((), _rate_number(who, value), dt.float64, device), like)
+
+
+def _rate_number(who, value):
+    if hasattr(value, "__array__") and np.ndim(value) == 0:
+        value = np.asarray(value).item()
+    return float(checked(who, "lr", value))
 
 
 def counter(device, like=None):
     """A 0-d int32 tensor with value 0."""
-    return _of_face(tensor_from_numpy(np.zeros((), np.int32), device), like)
+    return _of_face(full((), 0, dt.int32, device), like)
 
 
 def _of_face(x, like):

@@ -141,7 +141,11 @@ def _take_effect(node):
 
 def rebuild(node, inputs):
     """What the node's primitive gives for other inputs."""
-    return node.spec.primitive(*inputs, **node.spec.params)
+    found = node.spec.primitive(*inputs, **node.spec.params)
+    if node.flags & ARRAY and type(found) is not tuple and not found._node.flags & ARRAY:
+        found._node.flags |= ARRAY  # it was made of numbers, or of nothing, which do not say it
+        return wrap(found._node)
+    return found
 
 
 def primitive(rules):

@@ -110,16 +110,19 @@ class _Run:
         begin = time.perf_counter()
         if hasattr(self.data, "set_epoch"):
             self.data.set_epoch(self.epoch)
-        whole = True
+        batches = self._rest_of_the_epoch()
         with _Bar(self, epochs, progress) as bar:
-            for batch in self._rest_of_the_epoch():
-                if whole := steps is None or self.step < steps:
-                    self._one_step(_as_tuple(batch))
-                    bar.advance(self.total / self.position)
-                    if self.folder is not None and save_every is not None and self.step % save_every == 0:
-                        self.save()
-                else:
+            while whole := steps is None or self.step < steps:
+                batch = next(batches, None)  # asked for when it is needed: a loader's state counts what it gave
+                if batch is None:
                     break
+                self._one_step(_as_tuple(batch))
+                bar.advance(self.total / self.position)
+                if self.folder is not None and save_every is not None and self.step % save_every == 0:
+                    self.save()
+        if not whole and hasattr(self.data, "__len__") and self.position == len(self.data):
+            whole = next(batches, None) is None  # it ended with the last step
+        batches.close()
         if not self.position:
             raise ArgumentError(
                 "fit: the data has no batches.",

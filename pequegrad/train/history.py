@@ -69,8 +69,9 @@ class History:
         FigureCanvasAgg(figure)
         for axes, (title, keys) in zip(figure.subplots(len(pairs), 1, sharex=True, squeeze=False)[:, 0], pairs):
             for key in keys:
-                axes.plot(self["epoch"], self[key], marker="o", markersize=3, label=key.replace("_", " "))
-            axes.set_ylabel(title)
+                colour = "C1" if key.startswith("validation_") else "C0"
+                axes.plot(self["epoch"], self[key], colour, marker="o", markersize=3, label=key.replace("_", " "))
+            axes.set_ylabel(title if len(keys) > 1 else keys[0].replace("_", " "))
             axes.grid(alpha=0.3)
             if len(keys) > 1:
                 axes.legend(frameon=False)

@@ -30,9 +30,12 @@ class _Custom:
         self.name = getattr(function, "__name__", type(function).__name__)
         numbers = {nondiff_argnums} if isinstance(nondiff_argnums, int) else set(nondiff_argnums)
         names = {nondiff_argnames} if isinstance(nondiff_argnames, str) else set(nondiff_argnames)
-        parameters = [parameter.name for parameter in signature(function)]
-        numbers |= {i for i, name in enumerate(parameters) if name in names}
+        parameters = signature(function)
+        numbers |= {i for i, parameter in enumerate(parameters) if parameter.name in names}
         self.nondiff = tuple(sorted(n % len(parameters) if n < 0 else n for n in numbers))
+        self.defaults = {
+            i: p.default for i, p in enumerate(parameters) if p.default is not p.empty and p.kind < p.VAR_POSITIONAL
+        }
 
     def __get__(self, instance, owner=None):
         return self if instance is None else functools.partial(self, instance)
@@ -49,6 +52,8 @@ class _Custom:
         """(all positional arguments, fixed ones, leaves of the others, their structure)."""
         if kwargs:
             args = _positional(self.function, self.name, args, kwargs)
+        while len(args) in self.defaults:  # the rules get all arguments
+            args = (*args, self.defaults[len(args)])
         fixed = [args[i] for i in self.nondiff if i < len(args)]
         leaves, structure = flatten(tuple(a for i, a in enumerate(args) if i not in self.nondiff))
         place = place_of(leaves)

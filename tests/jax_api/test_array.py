@@ -67,6 +67,7 @@ jnp.array(2).at[()].set(1); jnp.float16(1).at[()].set(1e6); x.at[7].min(-9, mode
 x.at[7].subtract(9, mode="clip"); x.at[7].mul(9, mode="clip"); x.at[7].power(2, mode="clip"); x.at[7].divide(2, mode="clip")
 x.at[-1].add(9, wrap_negative_indices=False); x.at[-1].apply(jnp.sin, wrap_negative_indices=False); x.at[7].apply(jnp.sin, mode="clip")
 jax.jit(lambda v, m: v.at[m].set(0))(v, mask); jax.jit(lambda v, i: v.at[i].set(0))(v, 9); jax.jit(lambda v, i: v.at[i].add(i))(v, -1)
+jnp.full(3, 1.0).at[1].set(x[0, 0]); jnp.full(3, 1.0).at[jnp.array([1])].add(x[0, :1]); jnp.full(3, 1.0).at[1:].min(2.0)
 jax.vmap(lambda x, i: x.at[i].set(9))(x, jnp.array([2, 5])); jax.vmap(lambda i: v.at[i].add(1))(jnp.array([[0, 0], [1, 8]]))
 jax.grad(lambda x: (x.at[0].set(2.0) ** 2).sum())(x); jax.grad(lambda t: (x.at[0].add(t) ** 2).sum())(jnp.float32(3))
 jax.grad(lambda x: (x.at[0, 1].multiply(3.0) ** 2).sum())(x); jax.grad(lambda x: (x.at[jnp.array([1])].max(3.5) * x).sum())(x)

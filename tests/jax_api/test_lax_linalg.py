@@ -133,15 +133,14 @@ def test_singular_tridiagonal_systems():
     assert np.isfinite(solve(zeros, zeros, zeros, b, perturb_singular=True)).all()
 
 
-def _unpacked(jax, packed, taus, lower=True):
-    """Q of the reflections of hessenberg and tridiagonal."""
-    inner = packed[..., 1:, :-1] if lower else None
-    return jax.lax.linalg.householder_product(inner, taus)
+def _of_reflections(jax, packed, taus):
+    """The part of hessenberg's Q that is not trivial."""
+    return jax.lax.linalg.householder_product(packed[..., 1:, :-1], taus)
 
 
 FORMS = {
     "hessenberg": lambda jax, x: jax.lax.linalg.hessenberg(x), "geqrf": lambda jax, x: jax.numpy.linalg.qr(x, mode="raw"),
-    "reflections": lambda jax, x: _unpacked(jax, *jax.lax.linalg.hessenberg(x)), "tridiagonal": lambda jax, x: jax.lax.linalg.tridiagonal(x),
+    "reflections": lambda jax, x: _of_reflections(jax, *jax.lax.linalg.hessenberg(x)), "tridiagonal": lambda jax, x: jax.lax.linalg.tridiagonal(x),
     "upper tridiagonal": lambda jax, x: jax.lax.linalg.tridiagonal(x, lower=False), "schur": lambda jax, x: [abs(v) for v in jax.lax.linalg.schur(x)],
     "schur form": lambda jax, x: [abs(v) for v in jax.lax.linalg.schur(x, compute_schur_vectors=False)], "qr": lambda jax, x: jax.lax.linalg.qr(x, pivoting=True),
     "economic qr": lambda jax, x: jax.lax.linalg.qr(x, pivoting=True, full_matrices=False),

@@ -114,15 +114,15 @@ WITHOUT_GRADIENT = [
 def test_values_and_gradients(cases):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # batches of vectors
-        agree_together(_calls(cases), grad=FULL or cases is not SYSTEMS, **CLOSE)
+        agree_together(_calls(cases if FULL else cases[::2]), grad=FULL or cases is FACTORS, **CLOSE)
 
 
 @pytest.mark.parametrize("cases", [VALUES, WITHOUT_GRADIENT], ids=["forms", "others"])
 def test_values(cases):
-    agree_together(_calls(cases), grad=False, rtol=1e-3, atol=3e-4)
+    agree_together(_calls(cases if FULL else cases[::2]), grad=False, rtol=1e-3, atol=3e-4)
 
 
-@pytest.mark.parametrize("only", [True, False])
+@pytest.mark.parametrize("only", [True, False] if FULL else [True])
 def test_eigh_tridiagonal(only):
     # JAX's bisection takes a second to compile, its inverse iteration cannot run under vmap with a key
     d, e = normal(6), normal(5)

@@ -41,9 +41,7 @@ def test_solvers():
         (_solved("gmres", solve_method="incremental"), (A, B), {}), (_solved("gmres", restart=2, maxiter=3, atol=0.01), (A, B), {}),
         (_solved("gmres", M=np.eye(5, dtype=np.float32) / 4, x0=B, tol=1e-6), (A, B), {}),
     ]  # fmt: skip
-    agree_together(cases if FULL else cases[:2] + cases[4:5] + cases[7:8], grad=True, **CLOSE)
-    if not FULL:
-        agree_together(cases[2:4] + cases[5:7] + cases[8:], grad=False, **CLOSE)
+    agree_together(cases if FULL else cases[:1] + cases[5:6] + cases[8:9], grad=FULL, **CLOSE)
 
 
 def test_complex_systems():
@@ -53,9 +51,10 @@ def test_complex_systems():
         (_solved("gmres"), (Z, ZB), {}),
         (_solved("gmres", solve_method="incremental"), (Z, ZB), {}),
     ]
-    agree_together(cases, grad=False, **CLOSE)
+    agree_together(cases if FULL else cases[1:2], grad=False, **CLOSE)
 
 
+@pytest.mark.skipif(not FULL, reason="JAX compiles for seconds")
 def test_trees_and_functions():
     def solved(jax, s, b, **kwargs):
         operator = lambda x: {"a": s @ x["a"] + x["b"], "b": 3 * x["b"] + x["a"] * 0.5}
@@ -102,11 +101,11 @@ def test_minimize(method):
     if method == LBFGS:
         options += [{"options": {"maxfun": 3}}, {"options": {"maxgrad": 2}}]
     if not FULL:
-        options = options[:3]
+        options = options[2:3]
     agree_together([(minimum, (START, SCALE), k) for k in options], grad=False, rtol=2e-3, atol=2e-3)
 
 
-@pytest.mark.parametrize("method", ["BFGS", LBFGS])
+@pytest.mark.parametrize("method", ["BFGS", LBFGS] if FULL else ["BFGS"])
 def test_each_step_is_that_of_jax(method):
     """In float64, where roundings do not change the path: in float32 they decide how it ends."""
     found = []
@@ -158,11 +157,13 @@ def test_odeint():
     y0, friction = np.array([0.5, 0.0], np.float32), np.array([0.3], np.float32)
     options = [{}, {"rtol": 1e-4, "atol": 1e-4}, {"hmax": 0.1}, {"mxstep": 3}]
     cases = [(lambda jax, y, t, c, **k: _pendulum(jax, y, t, c[0], **k), (y0, TIMES, friction), k) for k in options]
-    agree_together(cases[0:3] if FULL else cases[1:3], grad=False, rtol=2e-4, atol=2e-5)
-    agree_together(cases[3:], grad=False, rtol=1e-2, atol=1e-3)  # what lies beyond the last step shows roundings
+    agree_together(cases[0:3] if FULL else cases[2:3], grad=False, rtol=2e-4, atol=2e-5)
     agree_together(cases[1:2], grad=True, rtol=2e-3, atol=1e-3)  # the step sizes of both differ by roundings
+    if FULL:
+        agree_together(cases[3:], grad=False, rtol=1e-2, atol=1e-3)  # what lies beyond the last step shows roundings
 
 
+@pytest.mark.skipif(not FULL, reason="JAX compiles for seconds")
 def test_odeint_of_trees_and_complex_numbers():
     tree = lambda jax, y, t: _odeint(
         jax, lambda y, t: {"a": y["b"], "b": -y["a"] * (1 + t)}, {"a": y[0], "b": y[1:]}, t, rtol=1e-4, atol=1e-4

@@ -283,6 +283,15 @@ def test_jitted_functions_know_their_programs():
     assert stages.Compiled is pj.stages.Compiled
 
 
+@pytest.mark.parametrize("explain", [False, True])
+def test_tracing_again_is_explained_only_on_demand(explain, caplog):
+    with pj.explain_cache_misses(explain):
+        f = pj.jit(lambda x: x + 1)
+        for n in range(1, 5):
+            f(pj.numpy.ones(n))
+    assert explain == ("What changed: x: float32[3] -> float32[4]" in caplog.text)
+
+
 def test_methods_can_be_jitted():
     for m in (jax, pj):
 
@@ -365,6 +374,15 @@ def _named_nondiff(m, n):
     return f
 
 
+def _defaults(m, n):
+    @functools.partial(m.custom_vjp, nondiff_argnums=(1, 2))
+    def f(x, k, g=n.sin):
+        return g(x) * k
+
+    f.defvjp(lambda x, k, g: (g(x) * k, x), lambda k, g, x, ct: (ct * g(x) * 10,))
+    return f
+
+
 CUSTOM = dict(  # noqa: C408
     jvp=lambda m, n, x, w: m.jvp(lambda x: _clip_jvp(m, n)(x, 1.0), (x,), (x,)),
     jvp_grad=lambda m, n, x, w: m.grad(lambda x: _clip_jvp(m, n)(x, 1.0).sum())(x),
@@ -380,6 +398,7 @@ CUSTOM = dict(  # noqa: C408
     vjp_forward_mode=lambda m, n, x, w: m.jvp(lambda x: _sine_vjp(m, n)(x, {"k": 2.0}), (x,), (x,)),
     vjp_without_rules=lambda m, n, x, w: m.custom_vjp(lambda x: x)(1.0),
     vjp_names=lambda m, n, x, w: m.grad(lambda x: _named_nondiff(m, n)(x, "double").sum())(x),
+    vjp_defaults=lambda m, n, x, w: m.grad(lambda x: _defaults(m, n)(x, 2).sum())(x),
     gradient=lambda m, n, x, w: m.grad(lambda x: _cube(m, n)(x).sum())(x),
     gradient_jit=lambda m, n, x, w: m.jit(m.value_and_grad(lambda x: _cube(m, n)(x).sum()))(x),
     gradient_pair=lambda m, n, x, w: m.grad(lambda x, y: _pair(m, n)(x, y).sum(), argnums=(0, 1))(x, x + 1),
@@ -525,6 +544,20 @@ def test_callbacks(case):
     check(case)
 
 
+def test_callbacks_get_arrays():
+    def kinds(m, found):
+        look = lambda x: (found.append(isinstance(x, m.Array)), np.asarray(x))[1]
+        result = m.ShapeDtypeStruct((3,), np.float32)
+        m.debug.callback(look, m.numpy.ones(3))
+        m.jit(lambda x: m.pure_callback(look, result, x))(np.ones(3, np.float32)).block_until_ready()
+        m.jit(lambda x: m.experimental.io_callback(look, result, x))(np.ones(3, np.float32)).block_until_ready()
+        m.debug.callback(lambda tree: found.append(isinstance(tree["k"], m.Array)), {"k": 1.5})
+        m.effects_barrier()
+        return found
+
+    assert kinds(pj, []) == kinds(jax, []) == [True] * 4
+
+
 def test_effects_happen_once_and_in_order(capsys):
     seen = []
 
@@ -567,3 +600,20 @@ def test_transforms_keep_names():
     for m in (jax, pj):
         for transform in (m.jit, m.vmap, m.grad, m.value_and_grad, m.checkpoint):
             assert inspect.unwrap(transform(fancy)) is fancy and "fancy" in transform(fancy).__name__
+
+
+def test_what_is_made_of_nothing_stays_an_array():
+    for made in (
+        lambda x: pj.numpy.arange(3),
+        lambda x: pj.lax.iota("int32", 3),
+        lambda x: pj.random.choice(pj.random.key(0), 7, (0, 3)),
+        lambda x: pj.random.permutation(pj.random.key(0), 1),
+    ):
+        for found in (
+            pj.vmap(made)(X),
+            pj.vmap(made, out_axes=None)(X),
+            pj.jit(pj.vmap(made))(X),
+            pj.checkpoint(made)(X),
+            pj.jit(made)(X),
+        ):
+            assert isinstance(found, pj.Array)

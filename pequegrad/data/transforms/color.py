@@ -40,7 +40,7 @@ class ColorJitter(Transform):
             raise ShapeError(f"ColorJitter takes images [3, H, W], got {list(x.shape)}.")
         lib, dtype = library(x), np.dtype(x.dtype)
         white = np.float32(np.iinfo(dtype).max if dtype.kind in "ui" else 1)
-        x = x.astype(np.float32) / white
+        x = x.astype(np.float64 if dtype == np.float64 else np.float32) / white
         for number, (name, change) in enumerate(_CHANGES.items()):
             low, high = getattr(self, name)
             if (low, high) == _NOTHING[name]:

@@ -9,7 +9,7 @@ import operator
 import numpy as np
 
 from ...core.dtype import default_int, dt, is_integer, promote
-from ...core.errors import DtypeError, IndexingError
+from ...core.errors import ArgumentError, IndexingError
 from ...ops import rearrange
 from ...ops import shape as o
 from ...ops.arithmetic import astype, clip, divmod, promoted, remainder
@@ -31,7 +31,7 @@ from .promotion import refuse_out
 
 def _indices(indices, name):
     if not is_integer(indices.dtype):
-        raise DtypeError(f"{name}: indices must be integers, got {indices.dtype}.")
+        raise ArgumentError(f"{name}: indices must be integers, got {indices.dtype}.")
     return indices
 
 

@@ -15,6 +15,7 @@ from ..convert import SCALARS, as_array
 from .arguments import concrete, value_like
 from .functional import apply_along_axis
 from .manipulation import flip
+from .promotion import refuse_complex
 from .sorting import sort
 
 
@@ -201,7 +202,12 @@ def _padded_by_function(array, widths, function, options):
     return array
 
 
-_STATISTICS = {"maximum": reductions.max, "minimum": reductions.min, "mean": reductions.mean, "median": sorting.median}
+def _median(x, *args, **kwargs):
+    refuse_complex("pad with the median", x)
+    return sorting.median(x, *args, **kwargs)
+
+
+_STATISTICS = {"maximum": reductions.max, "minimum": reductions.min, "mean": reductions.mean, "median": _median}
 _MODES = {
     "constant": (_constant, ("constant_values",)),
     "empty": (_empty, ()),

@@ -15,34 +15,58 @@ from ...ops.shape import reshape
 
 
 def gelu(input, approximate="none"):
-    """x Phi(x), Phi the normal distribution function; approximate="tanh": by a tanh (Hendrycks & Gimpel, 2016)."""
+    """x Phi(x), Phi the normal distribution function; approximate="tanh": by a tanh (Hendrycks & Gimpel, 2016).
+
+    >>> np.round(gelu(pg.Tensor([1.0])).tolist(), 4).tolist()
+    [0.8413]
+    """
     if approximate not in ("none", "tanh"):
         raise ArgumentError(f"gelu: approximate={approximate!r} is unknown.", fix="use 'none' or 'tanh'.")
     return ops.gelu(input, approximate == "tanh")
 
 
 def softmax(input, dim=-1):
-    """exp(x) / sum(exp(x)) along the axis `dim`."""
+    """exp(x) / sum(exp(x)) along the axis `dim`.
+
+    >>> softmax(pg.zeros((2, 4)))[0].tolist()
+    [0.25, 0.25, 0.25, 0.25]
+    """
     return _softmax(as_tensor(input), dim)
 
 
 def log_softmax(input, dim=-1):
-    """log(softmax(x)) along the axis `dim`, without overflow."""
+    """log(softmax(x)) along the axis `dim`, without overflow.
+
+    >>> np.round(log_softmax(pg.zeros(2)).tolist(), 4).tolist()
+    [-0.6931, -0.6931]
+    """
     return _log_softmax(as_tensor(input), dim)
 
 
 def softmin(input, dim=-1):
-    """softmax(-x) along the axis `dim`."""
+    """softmax(-x) along the axis `dim`.
+
+    >>> softmin(pg.zeros(2)).tolist()
+    [0.5, 0.5]
+    """
     return ops.softmin(input, dim)
 
 
 def glu(input, dim=-1):
-    """The first half of x along `dim` times the sigmoid of the second (Dauphin et al., 2016)."""
+    """The first half of x along `dim` times the sigmoid of the second (Dauphin et al., 2016).
+
+    >>> glu(pg.Tensor([1.0, 2.0, 0.0, 0.0])).tolist()
+    [0.5, 1.0]
+    """
     return ops.glu(input, dim)
 
 
 def hardtanh(input, min_val=-1.0, max_val=1.0):
-    """x clipped to [min_val, max_val], elementwise; the derivative at the bounds is 0."""
+    """x clipped to [min_val, max_val], elementwise; the derivative at the bounds is 0.
+
+    >>> hardtanh(pg.Tensor([-3.0, 0.5])).tolist()
+    [-1.0, 0.5]
+    """
     if not min_val < max_val:
         raise ArgumentError(f"hardtanh: min_val={min_val} must be below max_val={max_val}.")
     x = as_tensor(input)
@@ -50,7 +74,11 @@ def hardtanh(input, min_val=-1.0, max_val=1.0):
 
 
 def softplus(input, beta=1.0, threshold=20.0):
-    """log(1 + exp(beta x)) / beta, elementwise; x itself where beta x > threshold."""
+    """log(1 + exp(beta x)) / beta, elementwise; x itself where beta x > threshold.
+
+    >>> np.round(softplus(pg.Tensor([0.0, 50.0])).tolist(), 4).tolist()
+    [0.6931, 50.0]
+    """
     x = as_tensor(input)
     if not beta > 0:
         raise ArgumentError(f"softplus: beta={beta} must be positive.")
@@ -59,7 +87,11 @@ def softplus(input, beta=1.0, threshold=20.0):
 
 
 def prelu(input, weight):
-    """x for x >= 0, else weight x. weight: [1], or one number per channel (axis 1 of x) (He et al., 2015)."""
+    """x for x >= 0, else weight x. weight: [1], or one number per channel (axis 1 of x) (He et al., 2015).
+
+    >>> prelu(pg.Tensor([-2.0, 2.0]), pg.Tensor([0.25])).tolist()
+    [-0.5, 2.0]
+    """
     weight = as_tensor(weight)
     x = as_tensor(input, weight.device)
     channels = x.shape[1] if x.ndim > 1 else 1

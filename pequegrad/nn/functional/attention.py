@@ -22,6 +22,9 @@ def scaled_dot_product_attention(
     """softmax(query key^T scale + mask) value; shapes and masks (True: attend) as in pg.scaled_dot_product_attention.
 
     enable_gqa: query may have a multiple of the heads of key and value. A query that may attend to nothing gives zeros.
+
+    >>> scaled_dot_product_attention(*[pg.ones((2, 4, 8))] * 3, is_causal=True).shape
+    (2, 4, 8)
     """
     heads = [x.shape[-3] if x.ndim > 2 else 1 for x in map(as_tensor, (query, key))]
     if not enable_gqa and heads[0] != heads[1] and 1 not in heads:
@@ -45,16 +48,22 @@ def multi_head_attention(
     is_causal: query i does not attend to keys behind i, in addition to the masks.
     Returns (result like query, weights [N, L, S] or None; [N, heads, L, S] unless average_attn_weights). A query that may
     attend to nothing gets zeros.
+
+    >>> x, w = pg.ones((5, 2, 8)), pg.ones((8, 8))
+    >>> out, weights = multi_head_attention(x, x, x, 2, [(w, None)] * 3, (w, None))
+    >>> out.shape, weights.shape
+    ((5, 2, 8), (2, 5, 5))
     """
-    query, key, value, had_batch = _with_batch(query, key, value, batch_first)
+    device = out_proj[0].device
+    query, key, value, had_batch = _with_batch(query, key, value, batch_first, device)
     q, k, v = _projected(query, key, value, projections)
     batch_axis = 0 if batch_first else 1
     n, length, keys = query.shape[batch_axis], query.shape[1 - batch_axis], key.shape[1 - batch_axis]
     to_heads = (0, 2, 1, 3) if batch_first else (1, 2, 0, 3)
     q, k, v = (permute(reshape(x, (*x.shape[:2], num_heads, x.shape[-1] // num_heads)), to_heads) for x in (q, k, v))
-    mask = _mask(key_padding_mask, attn_mask, n, num_heads, length, keys, q.device)
+    mask = _mask(key_padding_mask, attn_mask, n, num_heads, length, keys, device)
     if is_causal and (bias_k is not None or add_zero_attn):
-        mask, is_causal = _both(mask, ops.causal_mask(length, keys, q.device)), False
+        mask, is_causal = _both(mask, ops.causal_mask(length, keys, device)), False
     if bias_k is not None:
         k, v = (_with_row(x, _split_heads(b, num_heads)) for x, b in ((k, bias_k), (v, bias_v)))
     if add_zero_attn:
@@ -73,9 +82,9 @@ def multi_head_attention(
     return out[0] if batch_first else out[:, 0], None if weights is None else weights[0]
 
 
-def _with_batch(query, key, value, batch_first):
+def _with_batch(query, key, value, batch_first, device):
     """The three with a batch axis, and whether they had one. Equal operands stay the same object."""
-    query, key, value = _alike(as_tensor, query, key, value)
+    query, key, value = _alike(lambda x: as_tensor(x, device), query, key, value)
     if {query.ndim, key.ndim, value.ndim} not in ({2}, {3}):
         raise ShapeError(
             f"{_NAME}: query {query._node.aval}, key {key._node.aval} and value {value._node.aval} must all have 3 axes, "

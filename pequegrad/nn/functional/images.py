@@ -54,6 +54,9 @@ def interpolate(
     """x [N, C, space ...] in another size of space; see pg.interpolate.
 
     recompute_scale_factor: the scale is that of the sizes, not scale_factor itself.
+
+    >>> interpolate(pg.Tensor([[[1.0, 2.0]]]), scale_factor=2).tolist()
+    [[[1.0, 1.0, 2.0, 2.0]]]
     """
     x = as_tensor(input)
     if recompute_scale_factor:
@@ -67,5 +70,9 @@ def interpolate(
 
 
 def flatten(input, start_dim=0, end_dim=-1):
-    """x with the axes from start_dim to end_dim as one."""
+    """x with the axes from start_dim to end_dim as one.
+
+    >>> flatten(pg.ones((2, 3, 4)), 1).shape
+    (2, 12)
+    """
     return s.flatten(as_tensor(input), start_dim, end_dim)

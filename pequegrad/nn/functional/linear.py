@@ -13,7 +13,11 @@ from ...primitives.control import stop_gradient
 
 
 def linear(input, weight, bias=None):
-    """input weight^T + bias. input: [..., in]; weight: [out, in]; bias: [out]; the result: [..., out]."""
+    """input weight^T + bias. input: [..., in]; weight: [out, in]; bias: [out]; the result: [..., out].
+
+    >>> linear(pg.ones((5, 2)), pg.ones((3, 2)), pg.ones(3)).shape
+    (5, 3)
+    """
     weight = as_tensor(weight)
     x, weight = promoted(as_tensor(input, weight.device), weight)
     if not x.ndim or weight.ndim != 2 or x.shape[-1] != weight.shape[1]:
@@ -29,6 +33,9 @@ def bilinear(input1, input2, weight, bias=None):
     """sum_ij input1[..., i] weight[k, i, j] input2[..., j] + bias[k].
 
     input1: [..., in1]; input2: [..., in2]; weight: [out, in1, in2]; bias: [out]; the result: [..., out].
+
+    >>> bilinear(pg.ones((5, 2)), pg.ones((5, 3)), pg.ones((4, 2, 3))).shape
+    (5, 4)
     """
     weight = as_tensor(weight)
     a, b, weight = promoted(as_tensor(input1, weight.device), as_tensor(input2, weight.device), weight)
@@ -49,6 +56,9 @@ def embedding(input, weight, padding_idx=None, scale_grad_by_freq=False):
     padding_idx: this row gets no gradient. scale_grad_by_freq: a row's gradient is divided by how often it is in
     `input`. Rows that are not there give nan: whether there are such is not known before the values are. (PyTorch's
     max_norm, which changes the weight, is `renormalized_rows` and nn.Embedding's.)
+
+    >>> embedding(np.array([1, 1]), pg.eye(3)).tolist()
+    [[0.0, 1.0, 0.0], [0.0, 1.0, 0.0]]
     """
     weight = as_tensor(weight)
     input = _row_numbers("embedding", input, weight)
@@ -71,7 +81,11 @@ def row_number(name, index, rows):
 
 
 def renormalized_rows(weight, input, max_norm, norm_type=2.0):
-    """`weight` with those rows that `input` names scaled down to `max_norm`, if their norm is larger."""
+    """`weight` with those rows that `input` names scaled down to `max_norm`, if their norm is larger.
+
+    >>> np.round(renormalized_rows(pg.Tensor([[3.0, 4.0], [6.0, 8.0]]), np.array([1]), 5.0).tolist(), 3).tolist()
+    [[3.0, 4.0], [3.0, 4.0]]
+    """
     input = _row_numbers("embedding", input, weight)
     norms = norm(weight, ord=float(norm_type), axis=1, keepdims=True)
     named = At(full((weight.shape[0], 1), False, None, weight.device))[input].set(True)

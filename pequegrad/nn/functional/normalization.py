@@ -18,6 +18,9 @@ def instance_norm(
 
     With running statistics ([C], as for batch_norm) the result is (out, running_mean, running_var): the running ones
     move towards the mean over N of those of x, or, without use_input_stats, are used instead of them.
+
+    >>> np.round(instance_norm(pg.Tensor([[[1.0, 3.0]]])).tolist(), 2).tolist()
+    [[[-1.0, 1.0]]]
     """
     if running_mean is None and running_var is None:
         return _instance_norm(input, weight, bias, eps)
@@ -36,7 +39,11 @@ def instance_norm(
 
 
 def normalize(input, p=2.0, dim=1, eps=1e-12):
-    """x divided by its p-norm along `dim`, or by `eps` where the norm is smaller."""
+    """x divided by its p-norm along `dim`, or by `eps` where the norm is smaller.
+
+    >>> np.round(normalize(pg.Tensor([[3.0, 4.0]])).tolist(), 2).tolist()
+    [[0.6, 0.8]]
+    """
     x = floating(input)
     if p != 2:
         return x / maximum(norm(x, ord=float(p), axis=dim, keepdims=True), float(eps))

@@ -2,13 +2,18 @@
 
 from ...core.errors import ArgumentError, ShapeError
 from ...ops.arithmetic import floating, where
+from ...ops.creation import as_tensor
 from ...ops.nn import dropout as _dropout
 from ...ops.random import bernoulli
 
 
 def dropout(input, p=0.5, training=True):
-    """x with each element 0 with probability p, the others divided by 1 - p; x itself if not training."""
-    return _dropout(input, p) if training else input
+    """x with each element 0 with probability p, the others divided by 1 - p; x itself if not training.
+
+    >>> dropout(pg.ones(3), 0.5, training=False).tolist()
+    [1.0, 1.0, 1.0]
+    """
+    return _dropout(input, p) if training else as_tensor(input)
 
 
 def _channel_dropout(name, n):

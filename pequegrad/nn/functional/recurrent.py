@@ -4,7 +4,7 @@ weights: one list per layer, with one tuple (w_ih, w_hh, b_ih, b_hh, w_hr) per d
 may be None, and w_hr, the projection of an LSTM's output, too. States are [layers * directions, N, size].
 """
 
-from ...ops.arithmetic import sigmoid, tanh
+from ...ops.arithmetic import astype, sigmoid, tanh
 from ...ops.nn import relu
 from ...ops.shape import concatenate, split, stack
 from ...transforms.control_flow import scan
@@ -43,8 +43,8 @@ def _run(step, x, states, weights, dropout):
     for k, layer in enumerate(weights):
         outs = []
         for i, (w_ih, w_hh, b_ih, b_hh, w_hr) in enumerate(layer):
-            first = tuple(s[k * len(layer) + i] for s in states)
             from_x = linear(x, w_ih, b_ih)
+            first = tuple(astype(s[k * len(layer) + i], from_x.dtype) for s in states)
 
             def body(state, row):
                 state = step(row, state, w_hh, b_hh, w_hr)
@@ -63,6 +63,10 @@ def rnn(input, hx, weights, nonlinearity="tanh", dropout=0.0):
     """h' = tanh(w_ih x + b_ih + w_hh h + b_hh), or relu: (outputs [T, N, directions * H], last states) (Elman, 1990).
 
     input: [T, N, inputs]; hx: the first states; dropout: the probability with which outputs of all but the last layer drop.
+
+    >>> weights = [[(pg.ones((3, 2)), pg.ones((3, 3)), None, None, None)]]
+    >>> rnn(pg.ones((5, 1, 2)), pg.zeros((1, 1, 3)), weights)[0].shape
+    (5, 1, 3)
     """
     output, (h,) = _run(_simple(tanh if nonlinearity == "tanh" else relu), input, (hx,), weights, dropout)
     return output, h
@@ -73,6 +77,10 @@ def gru(input, hx, weights, dropout=0.0):
 
     r = sigmoid(x_r + h_r), z = sigmoid(x_z + h_z), n = tanh(x_n + r h_n), h' = (1 - z) n + z h, where x_* and h_* are the
     thirds of w_ih x + b_ih and w_hh h + b_hh.
+
+    >>> weights = [[(pg.ones((9, 2)), pg.ones((9, 3)), None, None, None)]]
+    >>> gru(pg.ones((5, 1, 2)), pg.zeros((1, 1, 3)), weights)[0].shape
+    (5, 1, 3)
     """
     output, (h,) = _run(_gru, input, (hx,), weights, dropout)
     return output, h
@@ -83,5 +91,9 @@ def lstm(input, hx, weights, dropout=0.0):
 
     i, f, g, o are the quarters of w_ih x + b_ih + w_hh h + b_hh; c' = sigmoid(f) c + sigmoid(i) tanh(g),
     h' = w_hr (sigmoid(o) tanh(c')); without w_hr the bracket itself (Sak et al., 2014).
+
+    >>> weights, first = [[(pg.ones((12, 2)), pg.ones((12, 3)), None, None, None)]], pg.zeros((1, 1, 3))
+    >>> lstm(pg.ones((5, 1, 2)), (first, first), weights)[0].shape
+    (5, 1, 3)
     """
     return _run(_lstm, input, tuple(hx), weights, dropout)

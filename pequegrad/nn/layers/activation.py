@@ -15,7 +15,11 @@ globals().update(_LAYERS)
 
 
 class PReLU(Layer):
-    """x for x >= 0, else weight x. x: [N, C, ...]; weight: [num_parameters], which is 1 or C; it starts as `init`."""
+    """x for x >= 0, else weight x. x: [N, C, ...]; weight: [num_parameters], which is 1 or C; it starts as `init`.
+
+    >>> PReLU()(pg.Tensor([-4.0, 2.0])).tolist()
+    [-1.0, 2.0]
+    """
 
     def __init__(self, num_parameters=1, init=0.25, *, dtype=None, device=None):
         check_sizes("PReLU", num_parameters=num_parameters)

@@ -126,12 +126,18 @@ _CONV = """y[o] = bias[o] + sum over c of weight[o, c] * x[c], a cross-correlati
     x: [N, in_channels, {n} of space], or without N; weight: [out_channels, in_channels / groups, kernel_size]; bias:
     [out_channels]. padding: numbers, "valid" or "same" (with stride 1); padding_mode: zeros, reflect, replicate, circular. Both
     parameters start uniform within 1 / sqrt(in_channels / groups * elements of the kernel).
+
+    >>> Conv{n}d(3, 4, 3, padding="same")(pg.ones((2, 3) + {n} * (8,))).shape == (2, 4) + {n} * (8,)
+    True
     """
 _TRANSPOSED = """The transpose of a convolution over {n} of space, with respect to its input.
 
     x: [N, in_channels, {n} of space], or without N; weight: [in_channels, out_channels / groups, kernel_size]; bias:
     [out_channels]. A size becomes (size - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1;
     layer(x, output_size) chooses output_padding.
+
+    >>> ConvTranspose{n}d(3, 4, 2, stride=2)(pg.ones((2, 3) + {n} * (5,))).shape == (2, 4) + {n} * (10,)
+    True
     """
 
 

@@ -49,6 +49,9 @@ class Bilinear(Layer):
 
     x1: [..., in1_features]; x2: [..., in2_features]; weight: [out_features, in1_features, in2_features]; bias: [out_features];
     y: [..., out_features]. Both start uniform within 1 / sqrt(in1_features).
+
+    >>> Bilinear(3, 4, 2)(pg.ones((5, 3)), pg.ones((5, 4))).shape
+    (5, 2)
     """
 
     def __init__(self, in1_features, in2_features, out_features, bias=True, *, dtype=None, device=None):
@@ -90,7 +93,11 @@ class Embedding(Layer):
 
     @classmethod
     def from_pretrained(cls, embeddings, freeze=True, padding_idx=None, **options):
-        """A layer with these rows [num_embeddings, embedding_dim]; freeze: they are a buffer, not a parameter."""
+        """A layer with these rows [num_embeddings, embedding_dim]; freeze: they are a buffer, not a parameter.
+
+        >>> Embedding.from_pretrained(np.eye(3))(np.array([2])).tolist()
+        [[0.0, 0.0, 1.0]]
+        """
         rows = embeddings if isinstance(embeddings, Tensor) else as_tensor(embeddings)
         if rows.ndim != 2:
             raise ShapeError(f"Embedding.from_pretrained: {rows._node.aval} must be [num_embeddings, embedding_dim].")

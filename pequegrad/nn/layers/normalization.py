@@ -4,9 +4,12 @@ import numpy as np
 
 from ...core.dtype import dt
 from ...core.errors import ArgumentError, ShapeError
+from ...core.evaluate import evaluate
+from ...core.node import state
 from ...core.tensor import Tensor
 from ...ops.creation import as_tensor, full
 from .. import functional as F
+from ..init import assign
 from ..layer import Layer, check_sizes, constant, modules_of
 
 _LAYERS = modules_of(__name__, {"LocalResponseNorm": (F.local_response_norm, 1)})
@@ -19,6 +22,10 @@ class _Scaled(Layer):
     def _scale(self, shape, weight, bias, dtype, device):
         self.weight = constant(shape, 1, dtype, device) if weight else None
         self.bias = constant(shape, 0, dtype, device) if weight and bias else None
+
+    def _tensor(self, x):
+        """The input as a tensor, on the device of the weight."""
+        return as_tensor(x, None if self.weight is None else self.weight.device)
 
 
 class _Tracking(_Scaled):
@@ -37,9 +44,16 @@ class _Tracking(_Scaled):
                 self.register_buffer(name, full((num_features,), value, dtype or dt.float32, device).eval())
             self.register_buffer("num_batches_tracked", Tensor(np.array(0, np.int64), device=device).detach())
 
+    def _follow(self, **new):
+        """Gives the buffers new values: outside of traced functions at once, so that they keep no graph alive."""
+        if state.frame is None:
+            evaluate([value._node for value in new.values()], drop_history=True)
+        for name, value in new.items():
+            assign(getattr(self, name), value)
+
     def _checked(self, x):
         """The input as a tensor with the right channels."""
-        x = as_tensor(x)
+        x = as_tensor(x, self.running_mean.device) if self.track_running_stats else self._tensor(x)
         channels = 0 if self.unbatched and x.ndim < max(self.axes) else 1
         if x.ndim not in self.axes or x.shape[channels] != self.num_features:
             raise ShapeError(
@@ -55,6 +69,10 @@ class _BatchNorm(_Tracking):
     In training mode mean and variance (divided by n) are those of x, and the running ones (variance divided by n - 1) become
     (1 - momentum) running + momentum new; momentum None: their mean over all batches so far. In evaluation mode the running
     ones are used, or, with track_running_stats=False, those of x. weight, bias, running_mean, running_var: [num_features].
+
+    >>> layer = BatchNorm1d(3)
+    >>> layer(pg.rand(4, 3)).shape, layer.num_batches_tracked.item()
+    ((4, 3), 1)
     """
 
     def __init__(
@@ -67,14 +85,13 @@ class _BatchNorm(_Tracking):
         x, training, momentum = self._checked(input), self.training, self.momentum
         if not self.track_running_stats:
             return F.batch_norm(x, None, None, self.weight, self.bias, training, 0.0, self.eps).out
-        if training:
-            self.num_batches_tracked = self.num_batches_tracked + 1
-            if momentum is None:
-                momentum = 1 / self.num_batches_tracked.astype(dt.float32)
+        count = self.num_batches_tracked + 1
+        if training and momentum is None:
+            momentum = 1 / count.astype(dt.float32)
         statistics = self.running_mean, self.running_var
         out, mean, var = F.batch_norm(x, *statistics, self.weight, self.bias, training, momentum, self.eps)
         if training:
-            self.running_mean, self.running_var = mean, var
+            self._follow(running_mean=mean, running_var=var, num_batches_tracked=count)
         return out
 
 
@@ -83,6 +100,9 @@ class _InstanceNorm(_Tracking):
 
     x: [N, C, space ...], or without N. With track_running_stats, means over the batch are followed in training mode as in batch
     normalisation and used in evaluation mode. weight, bias, running_mean, running_var: [num_features].
+
+    >>> InstanceNorm1d(3)(pg.rand(2, 3, 5)).shape
+    (2, 3, 5)
     """
 
     unbatched = True
@@ -105,7 +125,7 @@ class _InstanceNorm(_Tracking):
         statistics, training = (self.running_mean, self.running_var), self.training
         out, mean, var = F.instance_norm(x, *statistics, self.weight, self.bias, training, self.momentum, self.eps)
         if training:
-            self.running_mean, self.running_var = mean, var
+            self._follow(running_mean=mean, running_var=var)
         return out
 
 
@@ -137,6 +157,9 @@ class LayerNorm(_Scaled):
     """y = (x - mean) / sqrt(var + eps) * weight + bias over the last axes of x (Ba et al., 2016).
 
     normalized_shape: the sizes of these axes; weight, bias: of this shape.
+
+    >>> np.round(LayerNorm(2)(pg.Tensor([[1.0, 3.0]])).tolist(), 2).tolist()
+    [[-1.0, 1.0]]
     """
 
     def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, *, dtype=None, device=None):
@@ -145,13 +168,16 @@ class LayerNorm(_Scaled):
         self._scale(self.normalized_shape, elementwise_affine, bias, dtype, device)
 
     def forward(self, input):
-        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+        return F.layer_norm(self._tensor(input), self.normalized_shape, self.weight, self.bias, self.eps)
 
 
 class RMSNorm(_Scaled):
     """y = x / sqrt(mean(x * x) + eps) * weight over the last axes of x (Zhang & Sennrich, 2019).
 
     normalized_shape: the sizes of these axes; eps: by default the spacing of floats at 1 of the dtype of x.
+
+    >>> np.round(RMSNorm(2)(pg.Tensor([[1.0, 7.0]])).tolist(), 2).tolist()
+    [[0.2, 1.4]]
     """
 
     def __init__(self, normalized_shape, eps=None, elementwise_affine=True, *, dtype=None, device=None):
@@ -160,13 +186,16 @@ class RMSNorm(_Scaled):
         self.weight = constant(self.normalized_shape, 1, dtype, device) if elementwise_affine else None
 
     def forward(self, input):
-        return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
+        return F.rms_norm(self._tensor(input), self.normalized_shape, self.weight, self.eps)
 
 
 class GroupNorm(_Scaled):
     """y = (x - mean) / sqrt(var + eps) * weight + bias over each group of channels (Wu & He, 2018).
 
     x: [N, num_channels, ...]; weight, bias: [num_channels].
+
+    >>> GroupNorm(2, 4)(pg.rand(3, 4, 5)).shape
+    (3, 4, 5)
     """
 
     def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, *, bias=True, dtype=None, device=None):
@@ -177,7 +206,7 @@ class GroupNorm(_Scaled):
         self._scale((num_channels,), affine, bias, dtype, device)
 
     def forward(self, input):
-        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+        return F.group_norm(self._tensor(input), self.num_groups, self.weight, self.bias, self.eps)
 
 
 def _sizes(name, normalized_shape):

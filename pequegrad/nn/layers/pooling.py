@@ -16,6 +16,9 @@ class _MaxPool(Layer):
 
     stride: by default kernel_size. ceil_mode: a last window may reach over the end. return_indices: the result is (y, where
     each element lies: its number among the elements of its channel).
+
+    >>> MaxPool1d(2)(pg.Tensor([[[1.0, 3.0, 2.0, 0.0]]])).tolist()
+    [[[3.0, 2.0]]]
     """
 
     def __init__(self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False):

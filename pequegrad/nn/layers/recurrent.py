@@ -14,6 +14,10 @@ _WEIGHTS = """
     probability of dropping outputs of all layers but the last, in training. Weights of layer k: weight_ih_l{k} [GATES * hidden_size,
     inputs], weight_hh_l{k} [GATES * hidden_size, size], bias_ih_l{k}, bias_hh_l{k}; those of the backward direction end in
     _reverse. All start uniform within 1 / sqrt(hidden_size).
+
+    >>> output, last = NAME(3, 4, num_layers=2, bidirectional=True)(pg.ones((5, 2, 3)))
+    >>> output.shape
+    (5, 2, 8)
     """
 
 
@@ -96,7 +100,7 @@ class RNN(_Recurrent):
     __doc__ = """h' = tanh(w_ih x + b_ih + w_hh h + b_hh), or relu (nonlinearity="relu") (Elman, 1990).
 
     layer(input, hx=None) gives (output, last h); hx: the first h, zeros by default.
-    """ + _WEIGHTS.replace("GATES * ", "")
+    """ + _WEIGHTS.replace("GATES * ", "").replace("NAME", "RNN")
 
     def __init__(
         self, input_size, hidden_size, num_layers=1, nonlinearity="tanh", bias=True, batch_first=False, dropout=0.0,
@@ -116,7 +120,7 @@ class GRU(_Recurrent):
     n = tanh(x_n + r h_n), h' = (1 - z) n + z h, where x_* and h_* are the thirds of w_ih x + b_ih and w_hh h + b_hh.
 
     layer(input, hx=None) gives (output, last h); hx: the first h, zeros by default.
-    """ + _WEIGHTS.replace("GATES", "3")
+    """ + _WEIGHTS.replace("GATES", "3").replace("NAME", "GRU")
 
     gates = 3
 
@@ -136,7 +140,7 @@ class LSTM(_Recurrent):
 
     layer(input, hx=None) gives (output, (last h, last c)); hx: (first h, first c), zeros by default. proj_size: h is projected
     to this size by weight_hr_l{k} [proj_size, hidden_size] (Sak et al., 2014).
-    """ + _WEIGHTS.replace("GATES", "4")
+    """ + _WEIGHTS.replace("GATES", "4").replace("NAME", "LSTM")
 
     gates, states = 4, 2
 

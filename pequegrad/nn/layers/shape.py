@@ -12,7 +12,11 @@ globals().update(_LAYERS)
 
 
 class PixelShuffle(Layer):
-    """[..., C r^2, H, W] as [..., C, H r, W r], r = upscale_factor: channels become pixels (Shi et al., 2016)."""
+    """[..., C r^2, H, W] as [..., C, H r, W r], r = upscale_factor: channels become pixels (Shi et al., 2016).
+
+    >>> PixelShuffle(2)(pg.ones((1, 8, 3, 3))).shape
+    (1, 2, 6, 6)
+    """
 
     def __init__(self, upscale_factor):
         self.upscale_factor = upscale_factor
@@ -22,7 +26,11 @@ class PixelShuffle(Layer):
 
 
 class Identity(Layer):
-    """y = x. Arguments of the constructor are for the layer it stands in for; they mean nothing."""
+    """y = x. Arguments of the constructor are for the layer it stands in for; they mean nothing.
+
+    >>> Identity()(pg.ones(2)).tolist()
+    [1.0, 1.0]
+    """
 
     def __init__(self, *args, **kwargs):
         pass

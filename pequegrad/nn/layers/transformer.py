@@ -3,6 +3,7 @@
 import copy
 
 from ...core.errors import ArgumentError
+from ...ops.creation import as_tensor
 from .. import functional as F
 from ..layer import Layer, check_sizes
 from .attention import MultiheadAttention
@@ -45,7 +46,7 @@ class TransformerEncoderLayer(Layer):
         self.activation = _ACTIVATIONS.get(activation, activation) if isinstance(activation, str) else activation
 
     def forward(self, src, src_mask=None, src_key_padding_mask=None, is_causal=False):
-        masks = (src_mask, src_key_padding_mask, is_causal)
+        src, masks = as_tensor(src, self.linear1.weight.device), (src_mask, src_key_padding_mask, is_causal)
         if self.norm_first:
             x = src + self._attention(self.norm1(src), *masks)
             return x + self._feedforward(self.norm2(x))
@@ -67,6 +68,9 @@ class TransformerEncoder(Layer):
 
     encoder(src, mask, src_key_padding_mask, is_causal): masks as for the layer; is_causal None means that `mask` says it all.
     (PyTorch's enable_nested_tensor and mask_check have no meaning here.)
+
+    >>> TransformerEncoder(TransformerEncoderLayer(8, 2, 16), 2)(pg.ones((5, 3, 8))).shape
+    (5, 3, 8)
     """
 
     def __init__(self, encoder_layer, num_layers, norm=None):
