@@ -140,7 +140,9 @@ def run(options):
         model.load(options.load)
     else:
         print(f"{len(arrays[1]):,} digits to learn from, {len(arrays[3]):,} held out, on {place}")
-        history = train(model, train_set, test_set, options.epochs, options.batch_size, options.lr, options.seed, options.steps)
+        history = train(
+            model, train_set, test_set, options.epochs, options.batch_size, options.lr, options.seed, options.steps
+        )
 
     _, accuracy, predicted = evaluate(model, test_set)
     print(f"held-out accuracy: {accuracy:.1%} ({np.sum(predicted == arrays[3]):,} of {len(predicted):,})")
@@ -175,7 +177,9 @@ def parse(argv):
     parser.add_argument("--cuda", action="store_true", help="run on the GPU")
     parser.add_argument("--data-dir", metavar="DIR", help="read MNIST's IDX files from DIR instead of the small digits")
     parser.add_argument("--epochs", type=at_least(1), default=20, help="passes over the data (default: %(default)s)")
-    parser.add_argument("--steps", type=at_least(1), metavar="N", help="end the training after so many, whatever --epochs says")
+    parser.add_argument(
+        "--steps", type=at_least(1), metavar="N", help="end the training after so many, whatever --epochs says"
+    )
     parser.add_argument("--batch-size", type=at_least(1), default=64, help="digits per step (default: %(default)s)")
     parser.add_argument("--lr", type=at_least(0, float), default=5e-3, help="Adam's step size (default: %(default)s)")
     parser.add_argument("--seed", type=at_least(0), default=0, help="of all random numbers (default: %(default)s)")
