@@ -44,8 +44,8 @@ class MLP(StatefulModule):
         return self.fc2(self.dropout(self.fc1(x).relu()))
 
 
-def train(model, train_set, test_set, epochs, batch_size, lr, seed):
-    """Trains the model; returns (train loss, train accuracy, held-out loss, held-out accuracy) of each epoch."""
+def train(model, train_set, test_set, epochs, batch_size, lr, seed, steps=None):
+    """Trains the model, for at most `steps` steps; returns (train loss, train accuracy, held-out loss, held-out accuracy) of each epoch."""
     optimizer = Adam(model.parameters(), lr=lr)
 
     @pg.jit  # forward, backward and update become one program
@@ -57,12 +57,16 @@ def train(model, train_set, test_set, epochs, batch_size, lr, seed):
 
     images, labels = train_set
     shuffle = np.random.default_rng(seed)
-    history = []
+    history, taken = [], 0
     for epoch in range(1, epochs + 1):
         order = shuffle.permutation(len(labels))
+        starts = range(0, len(labels), batch_size)[: None if steps is None else steps - taken]
+        if not starts:
+            break
+        taken += len(starts)
         seen, total_loss, correct = 0, 0.0, 0
         with tqdm(total=len(labels), desc=f"epoch {epoch:2}/{epochs}", bar_format=BAR) as bar:
-            for start in range(0, len(labels), batch_size):
+            for start in starts:
                 batch = order[start : start + batch_size]  # the last one may be smaller
                 loss, right = step(images[batch], labels[batch])
                 seen += len(batch)
@@ -136,7 +140,9 @@ def run(options):
         model.load(options.load)
     else:
         print(f"{len(arrays[1]):,} digits to learn from, {len(arrays[3]):,} held out, on {place}")
-        history = train(model, train_set, test_set, options.epochs, options.batch_size, options.lr, options.seed)
+        history = train(
+            model, train_set, test_set, options.epochs, options.batch_size, options.lr, options.seed, options.steps
+        )
 
     _, accuracy, predicted = evaluate(model, test_set)
     print(f"held-out accuracy: {accuracy:.1%} ({np.sum(predicted == arrays[3]):,} of {len(predicted):,})")
@@ -171,6 +177,9 @@ def parse(argv):
     parser.add_argument("--cuda", action="store_true", help="run on the GPU")
     parser.add_argument("--data-dir", metavar="DIR", help="read MNIST's IDX files from DIR instead of the small digits")
     parser.add_argument("--epochs", type=at_least(1), default=20, help="passes over the data (default: %(default)s)")
+    parser.add_argument(
+        "--steps", type=at_least(1), metavar="N", help="end the training after so many, whatever --epochs says"
+    )
     parser.add_argument("--batch-size", type=at_least(1), default=64, help="digits per step (default: %(default)s)")
     parser.add_argument("--lr", type=at_least(0, float), default=5e-3, help="Adam's step size (default: %(default)s)")
     parser.add_argument("--seed", type=at_least(0), default=0, help="of all random numbers (default: %(default)s)")

@@ -154,6 +154,21 @@ def test_the_scale_grows_after_good_steps():
     assert seen == [4, 8, 8, 4, 4, 8]
 
 
+@pytest.mark.parametrize("transform", [pg.amp, pg.checkpoint])
+@pytest.mark.parametrize("jitted", [False, True])
+def test_a_module_among_the_arguments_changes_its_buffers(transform, jitted):
+    x = np.random.default_rng(0).normal(3, 2, (16, 4)).astype("float32")
+    plain, model = nn.BatchNorm1d(4), nn.BatchNorm1d(4)
+    function = transform(lambda model, x: (model(x) ** 2).mean())
+    step = lambda x: pg.grads(model.parameters(), function(model, x))
+    step = pg.jit(step) if jitted else step
+    for _ in range(2):
+        plain(x)
+        step(x)
+    assert model.num_batches_tracked.item() == 2
+    np.testing.assert_allclose(model.running_mean.numpy(), plain.running_mean.numpy(), rtol=1e-6)
+
+
 def test_bad_arguments():
     with pytest.raises(pg.DtypeError, match="float32 is not"):
         pg.amp(lambda x: x, dtype="float32")

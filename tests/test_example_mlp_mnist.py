@@ -73,6 +73,11 @@ def test_load_evaluates_what_save_wrote_and_writes_nothing_unasked(main, tmp_pat
     assert (tmp_path / "grid.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_steps_end_the_training_within_an_epoch(main, no_picture):
+    code, out, bars = main("--steps", 25, "--batch-size", 64)  # 23 in an epoch
+    assert code == 0 and "epoch  2/20" in bars and "epoch  3/20" not in bars
+
+
 @pytest.mark.parametrize("size", [100, 5000])
 def test_the_last_batch_may_be_smaller_and_a_batch_larger_than_the_data(size, main, no_picture):
     code, out, bars = main("--epochs", 1, "--batch-size", size)

@@ -40,11 +40,16 @@ EXAMPLES = {
     "mlp_mnist_funcapi": (20, lambda r: r["accuracy"] > 0.5, lambda r: r["accuracy"] > 0.96),
     "montecarlo": (4, lambda r: r["delta"] == pytest.approx(0.6368, abs=0.01), lambda r: r["vega"] == pytest.approx(37.5, rel=0.01)),
     "neural_ode": (10, lambda r: r["loss"] < 1, lambda r: r["error"] < 0.02),
+    "quantised_mlp": (
+        30,
+        lambda r: r["accuracy"] > 0.5 and abs(r["accuracy"] - r["accuracy_int8"]) < 0.05 and 0.25 < r["bytes_share"] < 0.35,
+        lambda r: r["accuracy"] > 0.96 and abs(r["accuracy"] - r["accuracy_int8"]) < 0.02 and r["decibels"] > 30,
+    ),
     "resnet_cifar": (2, lambda r: r["loss"] < 4, lambda r: r["accuracy"] > 0.94),
     "taylor_expansion": (6, lambda r: r["error"] < 1e-3, lambda r: r["error"] < 2e-6),
     "vit": (3, lambda r: r["loss"] < 3.5, lambda r: r["accuracy"] > 0.93),
 }  # fmt: skip
-WITHOUT_PICTURE = {"amp", "custom_pattern", "gpt", "jax_mlp", "mlp_mnist_funcapi"}
+WITHOUT_PICTURE = {"amp", "custom_pattern", "gpt", "jax_mlp", "mlp_mnist_funcapi", "quantised_mlp"}
 OTHERS = {"common", "datasets", "__init__", "mlp_mnist"}  # the last one has tests of its own: test_example_mlp_mnist.py
 
 
