@@ -6,7 +6,7 @@ import pequegrad as pg
 
 from ...core.errors import ArgumentError, ShapeError
 from ..registry import op
-from ..values import known, tensor
+from ..values import known, outside, tensor
 
 # ---- reading -----------------------------------------------------------------------------------------------
 
@@ -152,7 +152,9 @@ def nonzero(x):
 def compress(x, condition, *, axis=None):
     if axis is None:
         x, axis = pg.reshape(x, (-1,)), 0
-    return pg.take(x, true_places(tensor(condition)), axis=axis)
+    with outside():
+        places = true_places(tensor(condition)).numpy()
+    return pg.take(x, tensor(places, x), axis=axis)
 
 
 @op("Unique", since=11, known=("x",))
