@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-onnx = pytest.importorskip("onnx")
-
 import pequegrad as pg
 from pequegrad.core.errors import PequegradError
 
+onnx = pytest.importorskip("onnx")
 helper = onnx.helper
 RNG = np.random.default_rng(0)
 
