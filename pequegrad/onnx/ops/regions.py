@@ -103,12 +103,15 @@ def max_roi_pool(x, rois, *, pooled_shape, spatial_scale=1.0):
     return pg.where(y == -np.inf, 0.0, y)
 
 
-@op("NonMaxSuppression", since=10, known=("boxes", "scores"))
+_READ = ("boxes", "scores", "max_output_boxes_per_class", "iou_threshold", "score_threshold")
+
+
+@op("NonMaxSuppression", since=10, known=_READ)  # the size of the result depends on all of them
 def non_max_suppression(boxes, scores, max_output_boxes_per_class=None, iou_threshold=None, score_threshold=None, *,
                         center_point_box=0):  # fmt: skip
     """[(example, class, box), ...], int64: from the best down, boxes that do not overlap a better one of their class."""
     boxes, scores = tensor(boxes), tensor(scores)
-    flat = lambda v, otherwise: otherwise if v is None else pg.reshape(v, ())
+    flat = lambda v, otherwise: otherwise if v is None else np.ravel(v)[0].item()
     most, overlap = flat(max_output_boxes_per_class, 0), flat(iou_threshold, 0.0)
     n, classes, count = scores.shape
     if not count:
@@ -139,6 +142,6 @@ def non_max_suppression(boxes, scores, max_output_boxes_per_class=None, iou_thre
 
     state = pg.zeros((n, classes, count), "bool"), pg.zeros((n, classes), "int64")
     _, kept = pg.scan(step, state, pg.moveaxis(order, -1, 0))
-    places = np.nonzero(pg.moveaxis(kept, 0, -1).numpy())  # the size of the result depends on data
+    places = np.nonzero(pg.moveaxis(kept, 0, -1).numpy())
     example, class_, place = (pg.as_tensor(i.astype(np.int64), boxes.device) for i in places)
     return pg.stack([example, class_, order[example, class_, place].astype("int64")], -1)
