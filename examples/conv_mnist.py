@@ -66,10 +66,10 @@ def main(argv=None):
     model.eval()
     with no_grad():
         read = model(test_images).argmax(-1).numpy()
-    wrong = np.flatnonzero(read != test_labels)[:16]
+    wrong = np.flatnonzero(read != test_labels)[:8]
     titles = [f"{test_labels[i]}, read as {read[i]}" for i in wrong]
-    draw = lambda figure: show_images(figure.subplots(2, 8), test_images[wrong, 0], titles)
-    picture(options, draw, size=(9, 2.8))
+    draw = lambda figure: show_images(figure.subplots(1, 8), test_images[wrong, 0], titles)
+    picture(options, draw, size=(10, 1.9))
     return finish(options, loss=history[-1]["validation_loss"], accuracy=history[-1]["validation_accuracy"])
 
 

@@ -5,8 +5,9 @@
 
 It shows a transformer made of layers, TokenWindows and DataLoader for text, and generation with a cache of keys and values: each
 new letter then costs one row of work instead of a whole window, and the text is the same as without the cache.
-Expected with the defaults: 2.0 nats per held-out letter (3.3 if only the frequencies of letters are known) after about 40
-seconds; words that look like English and Markdown; with the cache several times as many letters per second.
+(With windows as small as these, most of a letter's time is the call itself; at 512 letters the cache is five times as fast.)
+Expected with the defaults: 1.9 nats per held-out letter (3.3 if only the frequencies of letters are known) after about 30
+seconds; words that look like English and Markdown; the same text with and without the cache.
 """
 
 import time
@@ -85,7 +86,7 @@ class GPT(nn.StatefulModule):
 def write(model, start, noise, cached):
     """(`start` and a letter more for each row of noise [count, letters], which decides the choice; seconds per letter).
 
-    When the model's window is full, its second half is the beginning of the next one.
+    When the model's window is full, its last quarter is the beginning of the next one.
     """
     one = pg.jit(model.next_scores)
     whole = pg.jit(lambda window, place: model(window)[0, place])  # what stands behind `place` is not seen
@@ -93,7 +94,7 @@ def write(model, start, noise, cached):
     for row in noise:
         unseen = text[-1:]
         if len(window) in (0, CONTEXT):
-            window, unseen, caches = [], text[-CONTEXT // 2 :], model.empty_caches()
+            window, unseen, caches = [], text[-CONTEXT // 4 :], model.empty_caches()
         for letter in unseen:
             if cached:
                 scores, caches = one(caches, np.int32(letter), np.int32(len(window)))
