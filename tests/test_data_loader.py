@@ -324,21 +324,23 @@ def test_an_interrupt_while_it_waits():
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGALRM, interrupt)
+    before = signal.signal(signal.SIGUSR1, interrupt)  # pytest-timeout has SIGALRM
     try:
         for workers in (WORKERS["thread"], WORKERS["process"]):
             seconds = 60 if workers["worker_kind"] == "process" else 0.5  # threads end after their sample
             loader = DataLoader(kinds.Slow(8, seconds), 1, **workers)
             batches = iter(loader)
             next(batches)
-            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            main = threading.main_thread().ident
+            timer = threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGUSR1))
+            timer.start()
             start = time.monotonic()
             with pytest.raises(KeyboardInterrupt):
                 list(batches)
             assert time.monotonic() - start < 10 and not children()
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            timer.join()
     finally:
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGUSR1, before)
     time.sleep(0.6)
 
 
