@@ -1,9 +1,11 @@
 """Forms of matrices that unitary matrices lead to: packed reflections, Hessenberg's, tridiagonal, Schur's. LAPACK's; no derivatives."""
 
+import numpy as np
+
 from ..core.dtype import dt, real_of
 from ..core.errors import NoDerivativeError, ShapeError
 from .base import primitive
-from .matrices import Matrices, complex_matrix, matrix
+from .matrices import Matrices, adjoint_array, complex_matrix, matrix
 
 
 class Forms(Matrices):
@@ -104,6 +106,12 @@ class schur(Forms):
 
     def lower(a, *, vectors):
         return "schur", ()
+
+    def gauge(t, z=None):
+        # The order of the eigenvalues, signs and phases are LAPACK's choice; Z T Z^H and the traces of T's powers are not.
+        powers = [np.linalg.matrix_power(t, k) for k in range(1, t.shape[-1] + 1)]
+        traces = [np.trace(p, axis1=-2, axis2=-1) for p in powers]
+        return traces if z is None else [z @ t @ adjoint_array(z), z @ adjoint_array(z), *traces]
 
     def samples(rng):
         for vectors in (True, False):
