@@ -337,3 +337,18 @@ def test_a_summary_computes_nothing_and_changes_nothing(calls):
     calls.clear()
     model.summary((5, 3))
     assert calls.count("pg_execute") == 0 and unchanged(model, before)
+
+
+def test_gradients_of_a_module_that_counts():
+    """The count of BatchNorm has no derivative: the error names it; allow_int leaves it out."""
+    model, x = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)), pg.randn((5, 4))
+    loss = lambda model: (model(x) ** 2).sum()
+    for derive in (pg.grad(loss), pg.fngrad(loss), pg.jit(pg.grad(loss))):
+        with pytest.raises(pg.DtypeError, match=r"1\.num_batches_tracked of argument 0, a Sequential, has dtype int64"):
+            derive(model)
+    with pytest.raises(pg.DtypeError, match=r"\['b'\]\[0\] of argument 0, a dict"):
+        pg.grad(lambda d: d["a"].sum())({"a": pg.ones(3), "b": [pg.arange(3)]})
+    found = pg.grad(loss, allow_int=True)(model)
+    expected = pg.grad(lambda p: (nn.apply_to_module(model, p, x) ** 2).sum())(model.tree_flatten())
+    for name, value in expected.items():
+        np.testing.assert_allclose(dict(found.named_parameters())[name].numpy(), value.numpy(), rtol=1e-5, atol=1e-6)

@@ -16,7 +16,7 @@ from ..primitives.held import zeros as zeros_of
 from ..primitives.shape import filled_like, zeros_like
 from .derivative import backward, forward, transpose_linear
 from .trace import place_of
-from .tree import flatten, flatten_until
+from .tree import flatten, flatten_until, is_module, leaf_names
 
 
 class no_grad:
@@ -428,6 +428,8 @@ def _with_identities(args, positions, name, allow_int=False):
                 fresh.append(tensor)
                 nodes.append(None)
                 continue
+            if isinstance(tensor, Tensor) and not structure.is_leaf() and not is_inexact(tensor.dtype):
+                raise _integer_leaf(name, position, args[position], len(fresh), tensor)
             _check_differentiable(f"{name}: argument {position}", tensor)
             copy = identity(tensor)
             copy._node.flags |= TRACKED
@@ -436,6 +438,16 @@ def _with_identities(args, positions, name, allow_int=False):
         structures.append((structure, len(fresh)))
         args[position] = structure.unflatten(fresh)
     return args, nodes, structures
+
+
+def _integer_leaf(name, position, argument, index, tensor):
+    """The error for a leaf without derivative in a container: a count in a module, say."""
+    leaf = argument.named_leaves()[index][0] if is_module(argument) else leaf_names(argument, "")[index]
+    return DtypeError(
+        f"{name}: {leaf} of argument {position}, a {type(argument).__name__}, has dtype {tensor.dtype.name}: only floating dtypes have derivatives.",
+        fix="differentiate with respect to the rest (of a module: to its parameters, through nn.apply_to_module), or "
+        "let it have None: grad(f, allow_int=True).",
+    )
 
 
 def _any_tracked(args):
