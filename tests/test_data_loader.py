@@ -360,9 +360,10 @@ def test_an_old_iteration_is_refused():
 # ---- scripts ---------------------------------------------------------------------------------------------
 
 SCRIPT = """
-    import os, sys
+    import os, signal, sys
     from pequegrad.data import DataLoader, Dataset
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
     print("imported as", __name__, flush=True)
 
     class Own(Dataset):

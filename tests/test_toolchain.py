@@ -536,7 +536,10 @@ def test_a_compiler_that_hangs_is_killed(fresh, script, tmp_path, folder, monkey
 def test_interrupted_compilation_leaves_nothing(script, tmp_path, folder):
     pids = tmp_path / "pids"
     path = script(f'case "$*" in *--version*) exit ;; esac\necho $$ >> {pids}\nsleep 100')
-    process = python(BUILDS, PG_CC=path, PG_CACHE_DIR=str(folder))
+    interruptible = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # no shell's background job
+    )
+    process = python(interruptible + BUILDS, PG_CC=path, PG_CACHE_DIR=str(folder))
     deadline = time.monotonic() + 30
     while not (pids.exists() and pids.read_text().endswith("\n")) and time.monotonic() < deadline:
         time.sleep(0.02)
