@@ -16,7 +16,7 @@ collect_ignore = ["onnx/test_backend_suite.py", "onnx/test_hostile.py"]
 # thousands of tiny programs, each 60 ms of a C compiler's time: there, only test-full (or --fused) does it.
 FUSED = """test_attention test_c_scalars test_checkpoint test_control_flow test_custom_rules test_dispatch test_frames
     test_epilogues test_fusion test_fusion_fuzz test_introspection test_jit test_losses test_nested_transforms test_new_names test_nn
-    test_normalization test_patterns test_toolchain test_torch_models test_transform_corners""".split()
+    test_normalization test_patterns test_schedule test_toolchain test_torch_models test_transform_corners""".split()
 
 
 def pytest_addoption(parser):

@@ -9,6 +9,7 @@ from ..runtime import library
 from . import simplify
 from .fuse import fuse, loop
 from .patterns import apply_patterns, unchanged
+from .schedule import scheduled
 from .toolchain import Unavailable, build, warn
 
 fusing = True  # False: programs run simplified, but one operation at a time; for tests, and to see what fusion is worth
@@ -71,7 +72,7 @@ def compiled_graph(graph):
             warn(error)
             graph.derived["unfused"] = error.reason
             found = simplified
-        graph.derived["compiled"] = found
+        found = graph.derived["compiled"] = scheduled(found)
     return found
 
 

@@ -162,7 +162,7 @@ static void move_axis(nest *n, int32_t a, int32_t to)
     n->axes[to] = moved;
 }
 
-enum { CACHE_LINE = 64 };
+enum { CACHE_LINE = 64, LONG_PIECE = 4096 };
 
 static int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
 
@@ -230,7 +230,9 @@ static void arrange(nest *n, pg_array *const *in)
     }
     n->tile_rows = 1;
     n->tile_length = 1 << 14;
-    /* Reads in order of memory are prefetched; writes need not be. */
+    /* Long pieces are read in the order in which they lie in memory. Short ones are written in order:
+     * lines of the output must be fetched, too, and only those that come one after the other are in time. */
+    if (n->axes[last].size * n->axes[last].strides[0] < LONG_PIECE) return;
     for (int32_t i = 1; i < n->n_operands; i++) {
         int32_t natural = natural_axis(n, i, last);
         if (natural < 0) continue;
