@@ -2,7 +2,7 @@
 
 from sys import getrefcount
 
-from .node import constant, detached, is_constant, replaced, stand_in, topological_order
+from .node import constant, detached, replaced, stand_in, topological_order
 
 
 class GraphTrace:
@@ -26,13 +26,13 @@ class GraphTrace:
         self.rebound = [(handle, stand_ins.get(node, node)) for handle, node in rebound]
         self.effects = list(dict.fromkeys(map(replaced, effects)))
         self.derived = {}  # what transforms made of this graph: derivatives, batched forms, programs
-        boundary = {*inputs, *stand_ins}
-        self.nodes = topological_order(
-            [*outputs, *(node for _, node in rebound), *self.effects],
-            lambda node: node in boundary or is_constant(node),
-        )
+        results = [*outputs, *(node for _, node in rebound), *self.effects]
+        self.nodes = topological_order(results, {*inputs, *stand_ins})
         for node in self.nodes:
-            node.inputs = tuple([stand_ins.get(source, source) for source in map(replaced, node.inputs)])
+            for source in node.inputs:
+                if source.replacement is not None or source in stand_ins:
+                    node.inputs = tuple([stand_ins.get(source, source) for source in map(replaced, node.inputs)])
+                    break
 
     @property
     def placeholders(self):

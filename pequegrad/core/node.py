@@ -294,14 +294,14 @@ def replaced(node):
     return node
 
 
-def topological_order(results, boundary=lambda node: False):
-    """The nodes that `results` need, themselves included, each after its inputs; stops at nodes in `boundary`.
+def topological_order(results, boundary):
+    """The nodes that `results` need, themselves included, each after its inputs, without constants and the nodes in `boundary`.
 
     Creation numbers are such an order, unless a node was replaced by a newer one.
     """
-    seen, stack, found, in_order = set(), [], [], True
+    seen, stack, found, in_order = set(boundary), [], [], True
     for node in results:
-        if node not in seen and not boundary(node):
+        if node not in seen and not is_constant(node):
             seen.add(node)
             stack.append(node)
     while stack:
@@ -312,11 +312,12 @@ def topological_order(results, boundary=lambda node: False):
                 source = replaced(source)
             if source.number > node.number:
                 in_order = False
-            if source not in seen and not boundary(source):
+            if source not in seen:
                 seen.add(source)
-                stack.append(source)
+                if source.value is None and source.spec.primitive is not constant:
+                    stack.append(source)
     found.sort(key=_by_number)
-    return found if in_order else sorted_by_dependence(found, seen)
+    return found if in_order else sorted_by_dependence(found, set(found))
 
 
 def sorted_by_dependence(nodes, members):

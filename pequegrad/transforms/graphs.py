@@ -152,7 +152,7 @@ def silent(value):
 @kept
 def _without_effects(graph):
     known = set(graph.placeholders)
-    needed = topological_order(graph.results, lambda node: node in known or is_constant(node))
+    needed = topological_order(graph.results, known)
 
     def quiet(*arguments):
         values = dict(zip(graph.placeholders, arguments))
@@ -271,8 +271,7 @@ def _copied(name, boundary, outputs):
     """A graph of copies of the nodes from `boundary`, which becomes its arguments, to `outputs`."""
     inputs = [placeholder_node(node.aval, node.flags) for node in boundary]
     copies = dict(zip(boundary, inputs))
-    stops = lambda node: node in copies or is_constant(node)
-    for node in topological_order(outputs, stops):
+    for node in topological_order(outputs, copies):
         copies[node] = Node(node.spec, tuple([copies.get(source, source) for source in map(replaced, node.inputs)]))
         copies[node].flags = node.flags
     return GraphTrace(name, inputs, {}, [copies.get(node, node) for node in outputs])
