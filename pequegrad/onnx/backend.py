@@ -23,10 +23,25 @@ class PequegradRep(BackendRep):
             return self.model.run(*inputs).values()
         names = [v.name for v in self.model.inputs][: len(inputs)]
         fixed = {n: x for n, x in zip(names, inputs) if n in self.model.known_names or not _is_data(x)}
-        key = repr([(n, x.tolist() if isinstance(x, np.ndarray) else x) for n, x in fixed.items()])
+        moving = {n: x for n, x in zip(names, inputs) if n not in fixed}
+        kinds = [(n, x.dtype.name, x.shape) for n, x in moving.items()]
+        key = repr([(n, x.tolist() if isinstance(x, np.ndarray) else x) for n, x in fixed.items()] + kinds)
         if key not in self._programs:
-            self._programs[key] = jit(lambda moving: list(self.model.run(**moving, **fixed).values()))
-        return self._programs[key]({n: x for n, x in zip(names, inputs) if n not in fixed})
+            self._programs[key] = self._program(fixed)
+        program, constants = self._programs[key]
+        found = program(moving)
+        return [constants.get(i, value) for i, value in enumerate(found)]
+
+    def _program(self, fixed):
+        """(the model for these values of some inputs, compiled; outputs that are constants of it, strings, by position)"""
+        constants = {}
+
+        def traced(moving):
+            found = list(self.model.run(**moving, **fixed).values())
+            constants.update((i, x) for i, x in enumerate(found) if _holds_strings(x))
+            return [None if i in constants else x for i, x in enumerate(found)]
+
+        return jit(traced), constants
 
     def run(self, inputs, **kwargs):
         """The outputs, a tuple of NumPy arrays (lists for sequences), for a list of NumPy arrays, or a dict of them by name."""
@@ -39,6 +54,12 @@ class PequegradRep(BackendRep):
 def _is_data(value):
     """True for arrays of numbers: lists (sequences), None and strings are constants of a program."""
     return isinstance(value, np.ndarray) and value.dtype.kind not in "OUS"
+
+
+def _holds_strings(value):
+    if isinstance(value, list):
+        return any(map(_holds_strings, value))
+    return isinstance(value, np.ndarray) and value.dtype.kind in "OUS"
 
 
 def _plain(value):

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from ..core.errors import ArgumentError, PequegradError
+from ..core.errors import ArgumentError, OutOfMemoryError, PequegradError
 from ..core.tensor import Tensor
 from .reading import Function, Graph, Reference
 from .registry import find
 from .strings import holds_strings, through_codes
-from .values import as_known, is_known, is_strings, known, outside, tensor
+from .values import as_known, check_sizes, is_known, is_strings, known, outside, tensor
 
 
 class Scope:
@@ -45,6 +45,8 @@ class Scope:
                 outputs = self.apply(node, inputs)
             except (PequegradError, NotImplementedError):
                 raise
+            except MemoryError as error:
+                raise OutOfMemoryError(f"{node}: {error}") from None
             except (
                 TypeError,
                 ValueError,
@@ -53,7 +55,6 @@ class Scope:
                 AttributeError,
                 ZeroDivisionError,
                 OverflowError,
-                MemoryError,
                 RecursionError,
                 RuntimeError,
                 AssertionError,
@@ -109,14 +110,15 @@ def apply_operator(operator, node, inputs, attributes, scope):
         options["n_outputs"] = len(node.outputs)
     if operator.wants_scope:
         options["scope"] = scope
+    what = f"A result of {node}"
     if not operator.folds:
-        return _listed(operator.function(*inputs, **options))
+        return _checked(operator.function(*inputs, **options), what)
     rest = [x for i, x in enumerate(inputs) if i not in operator.known]
     if is_known(rest):
         with outside():
             found = operator.function(*_as_tensors(operator, inputs), **options)
-            return [as_known(x) for x in _listed(found)]
-    return _listed(operator.function(*_as_tensors(operator, inputs), **options))
+            return [as_known(x) for x in _checked(found, what)]
+    return _checked(operator.function(*_as_tensors(operator, inputs), **options), what)
 
 
 def _as_tensors(operator, inputs):
@@ -129,8 +131,11 @@ def _as_tensors(operator, inputs):
     return found
 
 
-def _listed(found):
-    return list(found) if isinstance(found, tuple) else [found]
+def _checked(found, what):
+    """The results of an operator, a list. They are not computed yet: what no machine can hold is refused here."""
+    found = list(found) if isinstance(found, tuple) else [found]
+    check_sizes(found, what)
+    return found
 
 
 # ---- what a model needs ------------------------------------------------------------------------------------
@@ -184,6 +189,8 @@ def names_that_must_be_known(model):
             for value in node.attributes.values():
                 for graph in value if isinstance(value, list) else (value,):
                     if isinstance(graph, Graph):
+                        given = graph.outputs[1 if node.op == "Loop" else 0 :]
+                        found.update(inner.name for inner, name in zip(given, node.outputs) if name in found)
                         look(graph.nodes, versions)
             if node.op not in ("Shape", "Size") and not found.isdisjoint(node.outputs):
                 found.update(node.inputs)

@@ -1,6 +1,7 @@
 """Elementwise arithmetic, comparison and logic, conversions of elements, constants."""
 
 import functools
+import math
 
 import numpy as np
 
@@ -188,7 +189,7 @@ def range_(start, limit, delta, *, stash_type=1):
         raise ArgumentError("Range: delta is 0.")
     wide = "float64" if dtype.kind == "f" or dtype.name == "bfloat16" else "int64"
     first, last, step = (np.asarray(v).reshape(()).astype(wide).item() for v in (start, limit, delta))
-    count = max(0, int(np.ceil((last - first) / step)) if wide == "float64" else -((first - last) // step))
+    count = max(0, math.ceil((last - first) / step) if wide == "float64" else -((first - last) // step))
     return (pg.arange(count, dtype=wide) * step + first).astype(dtype)
 
 

@@ -6,6 +6,7 @@ import pequegrad as pg
 
 from ...core.errors import ArgumentError, ShapeError
 from ..registry import op
+from ..values import check_size
 
 
 def integers(value):
@@ -191,6 +192,7 @@ def pad(data, pads, constant_value=None, axes=None, *, mode="constant"):
     for axis, (before, after) in enumerate(widths):
         if before or after:
             n = data.shape[axis]
+            check_size(max(0, before + n + after), 8, "An axis after Pad")
             data = pg.take(data, places(np.arange(-before, n + after), n), axis=axis)
     return data
 
