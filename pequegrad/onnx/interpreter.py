@@ -10,11 +10,27 @@ from .strings import holds_strings, through_codes
 from .values import as_known, check_sizes, is_known, is_strings, known, outside, tensor
 
 
-class Scope:
-    """Values by name, and those of the graphs around. versions, functions: of the model."""
+class Rounds:
+    """How many rounds the loops of a model may still go, all together, in one call."""
 
-    def __init__(self, model, versions, outer=None, arguments=None):
+    def __init__(self, most):
+        self.most = self.left = most
+
+    def spend(self, n=1):
+        """Goes n rounds; ArgumentError if there are not so many left."""
+        self.left -= n
+        if self.left < 0:
+            raise ArgumentError(
+                f"The loops of the model go more than {self.most:,} rounds.", fix="set most_rounds of the model."
+            )
+
+
+class Scope:
+    """Values by name, and those of the graphs around. versions, functions: of the model; rounds: a Rounds, for all scopes of a call."""
+
+    def __init__(self, model, versions, outer=None, arguments=None, rounds=None):
         self.model, self.versions, self.outer = model, versions, outer
+        self.rounds = rounds or outer.rounds
         self.values = {"": None}
         self.arguments = arguments or {}  # attributes of the function that is called
 
@@ -83,7 +99,7 @@ class Scope:
     def call(self, function, node, inputs):
         """A model-local function."""
         given = {name: self.attribute(value) for name, value in node.attributes.items()}
-        inner = Scope(self.model, function.versions, None, {**function.attributes, **given})
+        inner = Scope(self.model, function.versions, None, {**function.attributes, **given}, self.rounds)
         inner.values.update(dict.fromkeys(function.inputs))
         inner.values.update(zip(function.inputs, inputs))
         inner.run_nodes(function.nodes)

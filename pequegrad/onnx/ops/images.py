@@ -222,8 +222,11 @@ def image_decoder(encoded_stream, *, pixel_format="RGB"):
         from PIL import Image
     except ImportError:
         raise NotImplementedError("ImageDecoder needs the package Pillow.") from None
-    picture = Image.open(io.BytesIO(encoded_stream.tobytes())).convert("L" if pixel_format == "Grayscale" else "RGB")
-    array = np.array(picture)
+    try:
+        picture = Image.open(io.BytesIO(encoded_stream.tobytes()))
+        array = np.array(picture.convert("L" if pixel_format == "Grayscale" else "RGB"))
+    except Exception as error:  # Pillow's formats raise what they like, and an error of its own for bombs
+        raise ArgumentError(f"ImageDecoder: no image: {error}.") from None
     if pixel_format == "Grayscale":
         array = array[..., None]
     return pg.as_tensor(np.ascontiguousarray(array[..., ::-1] if pixel_format == "BGR" else array))
