@@ -66,12 +66,20 @@ def own_seeds():
     endless = [array(np.array(2**62, np.int64), "m"), array(np.array(True), "t")]
     endless = helper.make_graph([node("Loop", ["m", "t", "x"], ["y"], body=body)], "endless", [x], [y], endless)
     sizes = array(np.array([2**40, 2**20], np.int64), "s")
-    huge = [node("ConstantOfShape", ["s"], ["c"]), node("ReduceSum", ["c"], ["r"], keepdims=0), node("Add", ["x", "r"], ["y"])]
+    huge = [
+        node("ConstantOfShape", ["s"], ["c"]),
+        node("ReduceSum", ["c"], ["r"], keepdims=0),
+        node("Add", ["x", "r"], ["y"]),
+    ]
     huge = helper.make_graph(huge, "huge", [x], [y], [sizes])
     grow = [node("Concat", ["x" if not i else f"x{i - 1}"] * 9, [f"x{i}"], axis=0) for i in range(14)]
     grow = helper.make_graph([*grow, node("Identity", ["x13"], ["y"])], "grow", [x], [y])
     words = array(np.array([b"a" * 40 + b"!"], object), "t")
-    texts = [node("RegexFullMatch", ["t"], ["m"], pattern="(a+)+$"), node("Cast", ["m"], ["f"], to=1), node("Add", ["x", "f"], ["y"])]
+    texts = [
+        node("RegexFullMatch", ["t"], ["m"], pattern="(a+)+$"),
+        node("Cast", ["m"], ["f"], to=1),
+        node("Add", ["x", "f"], ["y"]),
+    ]
     texts = helper.make_graph(texts, "texts", [x], [y], [words])
     sums = helper.make_graph([node("Einsum", ["x", "x"], ["y"], equation="ij,kj->ik")], "sums", [x], [y])
     twice = helper.make_function(
@@ -97,8 +105,34 @@ def own_seeds():
 
 OPERATORS = sorted({s.name for s in onnx.defs.get_all_schemas() if not s.domain}) + ["Nothing", "Twice"]
 FLOATS = (float("nan"), float("inf"), -1.0, 0.0, 1e38, 1e-38)
-WORDS = ("", "reflect", "(a*)*b", "ij,jk->ik", "i" * 300 + "->", "...ij->", "\0", "../secret", "%n", "ä" * 1000, "(" * 3000, "->,,")
-PLACES = ("../secret", "/etc/passwd", "link", "../model/../secret", "\0", "-1", "99999999999", "1e3", "", str(2**64), "weights.bin", "4")
+WORDS = (
+    "",
+    "reflect",
+    "(a*)*b",
+    "ij,jk->ik",
+    "i" * 300 + "->",
+    "...ij->",
+    "\0",
+    "../secret",
+    "%n",
+    "ä" * 1000,
+    "(" * 3000,
+    "->,,",
+)
+PLACES = (
+    "../secret",
+    "/etc/passwd",
+    "link",
+    "../model/../secret",
+    "\0",
+    "-1",
+    "99999999999",
+    "1e3",
+    "",
+    str(2**64),
+    "weights.bin",
+    "4",
+)
 
 
 def mutated(model, rng):
@@ -169,7 +203,12 @@ def double_node(model, graph, node, rng):
 
 def _tensors(graph):
     inner = [a.t for node in graph.node for a in node.attribute if a.HasField("t")]
-    return [*graph.initializer, *(s.values for s in graph.sparse_initializer), *(s.indices for s in graph.sparse_initializer), *inner]
+    return [
+        *graph.initializer,
+        *(s.values for s in graph.sparse_initializer),
+        *(s.indices for s in graph.sparse_initializer),
+        *inner,
+    ]
 
 
 def change_tensor(model, graph, node, rng):
@@ -236,7 +275,22 @@ def change_kind_of_attribute(model, graph, node, rng):
 
 
 def more_attributes(model, graph, node, rng):
-    name = rng.choice(["axis", "axes", "perm", "kernel_shape", "to", "pads", "strides", "group", "body", "mode", "hidden_size", "equation"])
+    name = rng.choice(
+        [
+            "axis",
+            "axes",
+            "perm",
+            "kernel_shape",
+            "to",
+            "pads",
+            "strides",
+            "group",
+            "body",
+            "mode",
+            "hidden_size",
+            "equation",
+        ]
+    )
     made = [
         helper.make_attribute(name, rng.choice(HUGE)), helper.make_attribute(name, [rng.choice((*HUGE, 1, 2)) for _ in range(rng.randint(1, 4))]),
         helper.make_attribute(name, rng.choice(WORDS)), helper.make_attribute(name, rng.choice(FLOATS)), helper.make_attribute(name, graph),
@@ -315,7 +369,6 @@ def use(path, rng, jitted):
 
 
 def main(first, count, folder):
-    import pequegrad.onnx
     from pequegrad.compiler import program
     from pequegrad.core.errors import PequegradError
     from pequegrad.onnx.registry import names

@@ -6,8 +6,8 @@ import numpy as np
 
 import pequegrad as pg
 
-from ...core.evaluate import evaluate
 from ...core.errors import ArgumentError, ShapeError
+from ...core.evaluate import evaluate
 from ...core.node import state
 from ...core.tensor import Tensor
 from ..reading import Graph

@@ -4,14 +4,17 @@ import numpy as np
 
 import pequegrad as pg
 
-from ...core.errors import ArgumentError, ShapeError
+from ...core.errors import ArgumentError, DtypeError, ShapeError
 from ..registry import op
 from ..values import check_size
 
 
 def integers(value):
     """The integers of a known array, or of an attribute, as a list."""
-    return [int(n) for n in np.ravel(value)]
+    found = np.ravel(value)
+    if found.size and found.dtype.kind not in "iu":
+        raise DtypeError(f"Sizes, axes and positions are integers, not {found.dtype}.")
+    return [int(n) for n in found]
 
 
 @op("Shape", folds=False)
