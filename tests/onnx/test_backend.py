@@ -76,5 +76,5 @@ def test_errors(model):
         with pytest.raises(PequegradError):
             made.run(wrong)
     assert backend.PequegradBackend.is_compatible(model)
-    missing = helper.make_model(helper.make_graph([helper.make_node("Nothing", ["x"], ["y"])], "g", [], []))
+    missing = helper.make_model(helper.make_graph([helper.make_node("Nothing", [], ["y"])], "g", [], []))
     assert not backend.PequegradBackend.is_compatible(missing)

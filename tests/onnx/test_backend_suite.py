@@ -6,6 +6,7 @@ import os
 import pkgutil
 import re
 import sys
+import unittest
 import warnings
 import zlib
 from pathlib import Path
@@ -144,7 +145,10 @@ def test_nothing_more_of_numpy_is_allowed_than_is_used():
 def check(case):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        case(None)
+        try:
+            case(None)
+        except unittest.SkipTest as reason:  # of models that the backend calls incompatible
+            raise AssertionError(reason) from None
 
 
 @pytest.mark.parametrize("name", some([n for n in NAMES if not excluded(n, "eager")]))
