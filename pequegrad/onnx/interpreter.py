@@ -126,6 +126,8 @@ def apply_operator(operator, node, inputs, attributes, scope):
         options["n_outputs"] = len(node.outputs)
     if operator.wants_scope:
         options["scope"] = scope
+    if operator.wants_needed:
+        options["needed"] = bool(scope.model.functions) or not scope.model.known_names.isdisjoint(node.outputs)
     what = f"A result of {node}"
     if not operator.folds:
         return _checked(operator.function(*inputs, **options), what)

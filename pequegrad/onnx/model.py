@@ -37,7 +37,7 @@ class OnnxModel(StatefulModule):
     def __init__(self, model):
         check_operators(model)
         self.model = model
-        self.known_names = constants = names_that_must_be_known(model)
+        self.known_names = model.known_names = constants = names_that_must_be_known(model)
         self.weights, self.constants = {}, {}
         for name, array in model.graph.initializers.items():
             if is_parameter(array) and name not in constants:

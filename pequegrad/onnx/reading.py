@@ -67,6 +67,7 @@ class Model:
     def __init__(self, graph, versions, functions, metadata, ir_version, producer):
         self.graph, self.versions, self.functions = graph, versions, functions
         self.metadata, self.ir_version, self.producer = metadata, ir_version, producer
+        self.known_names = set()  # of values that decide on shapes: names_that_must_be_known
 
 
 def onnx_package():

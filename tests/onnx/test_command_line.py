@@ -200,3 +200,16 @@ def test_difference():
         difference([np.zeros(2)], [np.ones(2)], 0, 2) == (1, 1, True) and difference([], [np.ones(1)], 1, 1)[2] is False
     )
     assert difference(np.array(["a"], object), np.array(["a"], object), 0, 0)[2] and difference(None, None, 0, 0)[2]
+
+
+def test_convert_keeps_sizes_open_that_constants_have(tmp_path, capsys):
+    """Zeros of a batch's size, as recurrent models begin with, are made in the new model too."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"]), helper.make_node("ConstantOfShape", ["s"], ["zeros"]),
+        helper.make_node("Concat", ["x", "zeros"], ["y"], axis=1),
+    ]  # fmt: skip
+    path, target = save(tmp_path, nodes, {"x": (1, ["n", 2])}), str(tmp_path / "new.onnx")
+    assert main(["convert", path, target]) == 0
+    for n in (1, 3, 7):
+        found = pg.onnx.load(target)(pg.ones((n, 2))).numpy()
+        np.testing.assert_array_equal(found, np.tile(np.array([1, 1, 0, 0], np.float32), (n, 1)))

@@ -128,6 +128,8 @@ def split_18(data, split=None, *, axis=0, num_outputs=None, n_outputs=1):
     n = data.shape[axis]
     if split is None:
         count = n_outputs if num_outputs is None else num_outputs
+        if count != n_outputs or count < 1:
+            raise ArgumentError(f"Split: num_outputs is {count}, the node has {n_outputs} outputs.")
         part = -(-n // count)
         split = [max(0, min(part, n - i * part)) for i in range(count)]
     return tuple(split_sizes(data, integers(split), axis))
