@@ -13,16 +13,14 @@ _MOST_STATES = 4096
 
 
 class Pattern:
-    """matches(text) is True if the whole text is in the language of the pattern: characters, classes, groups, | * + ? {m,n} ^ $ .
+    """matches(text) is True if the whole text is in the language of the pattern: characters, classes, groups, | * + ? {m,n} ^ $ \\b .
 
     ArgumentError for what is no pattern, or needs more (references back, looking around), as in RE2.
     """
 
     def __init__(self, text):
-        self.edges, self.free = (
-            [],
-            [],
-        )  # by state: (test of a character, next state) or None; next states without a character
+        # by state: (test of a character, next state) or None; [(next state, None or where)] that need no character
+        self.edges, self.free = [], []
         self.seen, self.tables = {}, {}
         try:
             tree = _parser.parse(text)
@@ -33,24 +31,33 @@ class Pattern:
             raise ArgumentError(f"{text[:60]!r} is no regular expression: {error}.") from None
 
     def matches(self, text):
-        states = self._closure({self.first}, True, not text)
-        for i, character in enumerate(text):
-            last = i + 1 == len(text)
-            table = self.tables.setdefault((states, last), {})
-            if character not in table:
-                if len(self.tables) > _MOST_STATES:
-                    self.tables.clear()
-                edges = [self.edges[s] for s in states if self.edges[s] is not None]
-                table[character] = self._closure({after for test, after in edges if test(character)}, False, last)
-            states = table[character]
+        states, n = frozenset({self.first}), len(text)
+        word = [False, *(c in _WORD for c in text), False]
+        for i in range(n + 1):
+            states = self._cached(self._closure, states, (i == 0, i == n, word[i] != word[i + 1]))
+            if i < n:
+                states = self._cached(self._step, states, text[i])
         return self.last in states
 
-    def _closure(self, states, first, last):
-        """The states that are reached without a further character. first, last: whether this is an end of the text."""
+    def _cached(self, function, *arguments):
+        key = function.__name__, arguments
+        if key not in self.tables:
+            if len(self.tables) > _MOST_STATES:
+                self.tables.clear()
+            self.tables[key] = function(*arguments)
+        return self.tables[key]
+
+    def _step(self, states, character):
+        """The states after a character."""
+        edges = [self.edges[s] for s in states if self.edges[s] is not None]
+        return frozenset(after for test, after in edges if test(character))
+
+    def _closure(self, states, place):
+        """The states that are reached without a character. place: whether this is the beginning, the end, a boundary of a word."""
         found, open_ = set(states), list(states)
         while open_:
             for after, condition in self.free[open_.pop()]:
-                if after not in found and (condition is None or (first if condition == "first" else last)):
+                if after not in found and (condition is None or place[condition[0]] == condition[1]):
                     found.add(after)
                     open_.append(after)
         return frozenset(found)
@@ -78,8 +85,8 @@ class Pattern:
             return self._sequence(argument[3], after)
         if op in (c.MAX_REPEAT, c.MIN_REPEAT):
             return self._repeated(*argument, after)
-        if op is c.AT and argument in _ENDS and not self.flags & re.MULTILINE:
-            return self._state(free=[(after, _ENDS[argument])])
+        if op is c.AT and argument in _PLACES and not self.flags & re.MULTILINE:
+            return self._state(free=[(after, _PLACES[argument])])
         raise re.error(f"{str(op).lower()} is not supported")
 
     def _repeated(self, least, most, tree, after):
@@ -110,10 +117,15 @@ class Pattern:
         return self.seen[key]
 
 
-_ENDS = {c.AT_BEGINNING: "first", c.AT_BEGINNING_STRING: "first", c.AT_END: "last", c.AT_END_STRING: "last"}
-_CLASSES = {
-    c.CATEGORY_DIGIT: r"\d", c.CATEGORY_NOT_DIGIT: r"\D", c.CATEGORY_SPACE: r"\s", c.CATEGORY_NOT_SPACE: r"\S", c.CATEGORY_WORD: r"\w",
-    c.CATEGORY_NOT_WORD: r"\W",
+_WORD = frozenset("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
+_PLACES = {  # index in `place`, and what is there
+    c.AT_BEGINNING: (0, True), c.AT_BEGINNING_STRING: (0, True), c.AT_END: (1, True), c.AT_END_STRING: (1, True),
+    c.AT_BOUNDARY: (2, True), c.AT_NON_BOUNDARY: (2, False),
+}  # fmt: skip
+_CLASSES = {  # of ASCII, as in RE2
+    c.CATEGORY_DIGIT: "0-9", c.CATEGORY_NOT_DIGIT: r"\x00-/:-\U0010ffff", c.CATEGORY_SPACE: r"\t\n\f\r ",
+    c.CATEGORY_NOT_SPACE: r"\x00-\x08\x0b\x0e-\x1f!-\U0010ffff", c.CATEGORY_WORD: "0-9A-Z_a-z",
+    c.CATEGORY_NOT_WORD: r"\x00-/:-@\[-\^`{-\U0010ffff",
 }  # fmt: skip
 
 
