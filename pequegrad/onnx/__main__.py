@@ -1,6 +1,7 @@
 """python -m pequegrad.onnx info|run|convert model.onnx: what a model is, how fast and how exact it is, and as which other one it can be written."""
 
 import argparse
+import itertools
 import os
 import sys
 import time
@@ -8,7 +9,7 @@ from collections import Counter
 
 import numpy as np
 
-from ..core.errors import ArgumentError, MissingPackageError, PequegradError
+from ..core.errors import ArgumentError, MissingPackageError, PequegradError, ShapeError
 from ..core.tensor import Tensor
 from ..transforms.jit import jit
 from .comparison import difference, random_inputs, session_of
@@ -33,9 +34,10 @@ def main(arguments=None):
         return options.function(options)
     except (PequegradError, NotImplementedError) as error:
         lines = [line.strip() for line in str(error).splitlines()]
+        text = " ".join(itertools.takewhile(lambda line: not line.startswith(("where:", "from:", "fix:")), lines))
         fix = next((f" Fix: {line[4:].strip()}" for line in lines if line.startswith("fix:")), "")
         print(
-            f"{PROGRAM} {options.command}: {options.model}: {lines[0] if lines else type(error).__name__}{fix}",
+            f"{PROGRAM} {options.command}: {options.model}: {text or type(error).__name__}{fix}",
             file=sys.stderr,
         )
         return 2
@@ -308,9 +310,15 @@ def convert(options):
     folder = os.path.dirname(os.path.abspath(options.output))
     if not os.path.isdir(folder):
         raise ArgumentError(f"There is no folder {folder}.")
-    written = export(
-        model, tuple(inputs.values()), options.output, opset=options.opset, input_names=list(inputs), output_names=names, dynamic_axes=axes,
-    )  # fmt: skip
+    try:
+        written = export(
+            model, tuple(inputs.values()), options.output, opset=options.opset, input_names=list(inputs), output_names=names, dynamic_axes=axes,
+        )  # fmt: skip
+    except ShapeError as error:
+        if not axes:
+            raise
+        free = " ".join(f"--size {n}=1" for n in dict.fromkeys(n for found in axes.values() for n in found.values()))
+        raise ShapeError(str(error).splitlines()[0], fix=f"give sizes that stay open, as {free}.") from error
     before, after = Counter(_operators(model.model.graph.nodes)), Counter(n.op_type for n in written.graph.node)
     rows = [(name, f"{before[name]:,}", f"{after[name]:,}") for name, _ in _most_first(before | after)]
     size = [_bytes(os.path.getsize(path)) for path in (options.model, options.output)]

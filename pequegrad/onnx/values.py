@@ -101,7 +101,7 @@ def check_size(n, itemsize, what):
     """OutOfMemoryError for n elements that this machine cannot hold."""
     if n * itemsize > machine_bytes():
         raise OutOfMemoryError(
-            f"{what} has {n:,} elements, {n * itemsize / 2**30:,.0f} GiB: this machine has {machine_bytes() / 2**30:,.0f}.",
+            f"{what} has {n:,} elements, {n * itemsize / 2**30:,.0f} GiB: this machine has {machine_bytes() / 2**30:,.0f} GiB.",
             fix="the model, or the values that decide on its shapes, may be wrong.",
         )
 

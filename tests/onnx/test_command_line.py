@@ -213,3 +213,18 @@ def test_convert_keeps_sizes_open_that_constants_have(tmp_path, capsys):
     for n in (1, 3, 7):
         found = pg.onnx.load(target)(pg.ones((n, 2))).numpy()
         np.testing.assert_array_equal(found, np.tile(np.array([1, 1, 0, 0], np.float32), (n, 1)))
+
+
+def test_convert_says_what_is_in_the_way(tmp_path, capsys):
+    """What has no form in ONNX, or sizes for which the model does something else: there it can be written for one."""
+    target = str(tmp_path / "new.onnx")
+    path = save(tmp_path, [helper.make_node("RandomUniformLike", ["x"], ["y"])], {"x": (1, ["n"])})
+    assert "(operator set 20) has no form of " in fails(capsys, "convert", path, target)
+    numbers = [
+        helper.make_node("Size", ["x"], ["n"]), helper.make_node("Range", ["a", "n", "b"], ["r"]), helper.make_node("Cast", ["r"], ["f"], to=1),
+        helper.make_node("Add", ["x", "f"], ["y"]),
+    ]  # fmt: skip
+    path = save(tmp_path, numbers, {"x": (1, ["n"])}, a=np.array(0), b=np.array(1))
+    assert "give sizes that stay open, as --size n=1" in fails(capsys, "convert", path, target)
+    assert not os.path.exists(target)
+    assert main(["convert", path, target, "--size", "n=3"]) == 0
