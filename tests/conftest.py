@@ -12,8 +12,6 @@ import pequegrad as pg  # noqa: E402
 
 FULL = bool(os.environ.get("PG_TEST_FULL"))  # make test-full: many more generated cases, all programs fused
 
-# Written last, not yet run as a whole: to be judged first thing (docs/roadmap.md, item 4).
-collect_ignore = ["onnx/test_backend_suite.py", "onnx/test_hostile.py"]
 
 # Files in which jitted functions are compiled to generated code. In the others it would be the same few dozen kernels for
 # thousands of tiny programs, each 60 ms of a C compiler's time: there, only test-full (or --fused) does it.

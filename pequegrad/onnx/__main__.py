@@ -1,137 +1,283 @@
-"""python -m pequegrad.onnx info|run|convert model.onnx: what a model is, how fast it is, and as which other one it can be written."""
+"""python -m pequegrad.onnx info|run|convert model.onnx: what a model is, how fast and how exact it is, and as which other one it can be written."""
 
 import argparse
+import itertools
+import os
 import sys
 import time
 from collections import Counter
 
 import numpy as np
 
-from ..core.errors import PequegradError
+from ..core.errors import ArgumentError, MissingPackageError, PequegradError, ShapeError
+from ..core.tensor import Tensor
 from ..transforms.jit import jit
-from .comparison import compare, random_inputs, session_of
+from .comparison import difference, random_inputs, session_of
+from .interpreter import check_operators, is_parameter
 from .model import load
+from .reading import Graph, read
 from .values import DTYPES, NAMES
+
+PROGRAM = "python -m pequegrad.onnx"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        """Wrong arguments in one line, as all that goes wrong."""
+        self.exit(2, f"{self.prog}: {message}; --help says more\n")
 
 
 def main(arguments=None):
-    """Runs a command; the process's exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pequegrad.onnx", description="Looks at ONNX models, runs and converts them."
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, function, text in (
-        ("info", info, "inputs, outputs, operators and parameters"),
-        ("run", run, "runs the model on random inputs, times it, and compares with onnxruntime if that is installed"),
-        ("convert", convert, "reads the model and writes what pequegrad makes of it, simplified"),
-    ):
-        command = commands.add_parser(name, help=text, description=text)
-        command.set_defaults(function=function)
-        command.add_argument("model")
-        if name != "info":
-            command.add_argument("--size", action="append", default=[], metavar="NAME=N", help="a size that the model leaves open (default 1)")  # fmt: skip
-        if name == "run":
-            command.add_argument("--repeat", type=int, default=10, help="how often it is timed")
-        if name == "convert":
-            command.add_argument("output")
-            command.add_argument("--opset", type=int, default=20)
-    options = parser.parse_args(arguments)
+    """Runs a command; the process's exit status: 0, 1 if results differ, 2 for what cannot be done."""
+    options = _parser().parse_args(arguments)
     try:
         return options.function(options)
     except (PequegradError, NotImplementedError) as error:
-        print(error, file=sys.stderr)
-        return 1
+        lines = [line.strip() for line in str(error).splitlines()]
+        text = " ".join(itertools.takewhile(lambda line: not line.startswith(("where:", "from:", "fix:")), lines))
+        fix = next((f" Fix: {line[4:].strip()}" for line in lines if line.startswith("fix:")), "")
+        print(
+            f"{PROGRAM} {options.command}: {options.model}: {text or type(error).__name__}{fix}",
+            file=sys.stderr,
+        )
+        return 2
+
+
+def _parser():
+    parser = _Parser(prog=PROGRAM, description="Looks at ONNX models, runs and converts them.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, function, text in (
+        ("info", info, "Prints inputs, outputs, parameters and operators."),
+        ("run", run, "Runs the model on random inputs, eagerly and compiled, times it, and compares with onnxruntime if that is installed."),
+        ("convert", convert, "Reads the model, writes what pequegrad makes of it, simplified, and compares the two."),
+    ):  # fmt: skip
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(function=function)
+        command.add_argument("model", help="path of a model")
+        if name == "info":
+            continue
+        command.add_argument("--size", action="append", default=[], type=_pair(int), metavar="NAME=N", help="a size that the model leaves open, by its name, or as input.axis if it has none (default 1)")  # fmt: skip
+        command.add_argument("--input", action="append", default=[], type=_pair(str), metavar="NAME=FILE", help="an input from a .npy file (else random numbers)")  # fmt: skip
+        command.add_argument("--rtol", type=float, default=1e-3, help="relative difference of results that is no error")
+        command.add_argument("--atol", type=float, default=1e-5, help="absolute difference of results that is no error")
+        if name == "run":
+            command.add_argument("--repeat", type=int, default=30, metavar="N", help="how often it is timed")
+        else:
+            command.add_argument("output", help="path of the model that is written")
+            command.add_argument("--opset", type=int, default=20, help="its operator set")
+    return parser
+
+
+def _pair(kind):
+    def pair(text):
+        name, equal, value = text.partition("=")
+        if not name or not equal:
+            raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+        try:
+            value = kind(value)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r}: {value!r} is no whole number") from None
+        if kind is int and value < 0:
+            raise argparse.ArgumentTypeError(f"{text!r}: a size is not negative")
+        return name, value
+
+    return pair
+
+
+# ---- info ------------------------------------------------------------------------------------------------------
 
 
 def info(options):
-    """Prints what is in a model; also one with operators that are missing."""
-    from .interpreter import check_operators, is_parameter
-    from .reading import read
-
+    """Prints what is in a model; also in one with operators that are missing."""
     model = read(options.model)
     graph = model.graph
-    versions = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in model.versions.items())
-    print(f"{graph.name}: operator sets {versions}; IR {model.ir_version}, made by {model.producer or '?'}")
-    for title, values in (("inputs", graph.inputs), ("outputs", graph.outputs)):
-        print(f"{title}:")
-        for value in values:
-            if value.name not in graph.initializers:
-                print(f"  {value}")
-    arrays = graph.initializers.values()
+    versions = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in sorted(model.versions.items()))
+    print(f"{'model':<14}{graph.name}")
+    print(f"{'producer':<14}{model.producer or '?'}")
+    print(f"{'operator sets':<14}{versions}")
+    print(f"{'IR version':<14}{model.ir_version}\n")
+    inputs = [value for value in graph.inputs if value.name not in graph.initializers]
+    rows = [
+        (kind, v.name, *_type_of(v)) for kind, values in (("input", inputs), ("output", graph.outputs)) for v in values
+    ]
+    _print_table(("", "name", "dtype", "shape"), rows)
+    arrays = list(graph.initializers.values())
     parameters = [a for a in arrays if is_parameter(a)]
-    print(
-        f"parameters: {sum(a.size for a in parameters):,} in {len(parameters)} tensors, {sum(a.nbytes for a in arrays):,} bytes"
-    )
-    print(f"nodes: {len(graph.nodes)}")
-    for name, count in Counter(node.op for node in graph.nodes).most_common():
-        print(f"  {count:5} {name}")
+    rest = [a for a in arrays if not is_parameter(a)]
+    rows = [
+        (title, f"{len(found):,}", f"{sum(a.size for a in found):,}", _bytes(sum(a.nbytes for a in found)))
+        for title, found in (("parameters", parameters), ("constants", rest))
+    ]
+    print()
+    _print_table(("initialisers", "tensors", "numbers", "bytes"), rows, right=(1, 2, 3))
+    counts = Counter(_operators(graph.nodes))
+    inside = Counter(name for f in model.functions.values() for name in _operators(f.nodes))
+    print()
+    rows = [(name, f"{n:,}", "#" * max(1, round(30 * n / max(counts.values())))) for name, n in _most_first(counts)]
+    _print_table(("operator", "nodes", ""), [*rows, ("all", f"{counts.total():,}", "")], right=(1,))
+    if model.functions:
+        print(f"\n{len(model.functions)} functions of the model, of {inside.total():,} nodes")
     try:
         check_operators(model)
     except NotImplementedError as error:
-        print(error)
+        print(f"\n{error}")
     return 0
+
+
+def _operators(nodes):
+    """The names of the operators of nodes and of their subgraphs."""
+    for node in nodes:
+        yield f"{node.domain}.{node.op}" if node.domain else node.op
+        for value in node.attributes.values():
+            for graph in value if isinstance(value, list) else (value,):
+                if isinstance(graph, Graph):
+                    yield from _operators(graph.nodes)
+
+
+def _most_first(counts):
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _type_of(value):
+    """(dtype, shape) of an input or output, as texts."""
+    if value.element_type is None:
+        return "no tensor", ""
+    dtype = DTYPES.get(value.element_type, NAMES.get(value.element_type, "?"))
+    if value.shape is None:
+        return dtype, "[...]"
+    return dtype, f"[{', '.join('?' if n is None else str(n) for n in value.shape)}]"
+
+
+def _bytes(n):
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if n < 1024 or unit == "GiB":
+            return f"{n:,} B" if unit == "B" else f"{n:,.1f} {unit}"
+        n /= 1024
+
+
+def _print_table(head, rows, right=()):
+    """Prints rows of texts in columns; right: those with numbers."""
+    columns = [max(map(len, column)) for column in zip(head, *rows)]
+    for row in (head, *rows):
+        cells = [text.rjust(n) if i in right else text.ljust(n) for i, (text, n) in enumerate(zip(row, columns))]
+        print("  ".join(cells).rstrip())
+
+
+# ---- run -------------------------------------------------------------------------------------------------------
 
 
 def run(options):
-    """Runs a model on random inputs."""
+    """Runs a model, and compares with onnxruntime."""
     model = load(options.model)
-    inputs = _inputs(model, _sizes(options))
-    compiled = jit(lambda values: list(model.run(**values).values()))
-    moving = {name: x for name, x in inputs.items() if name not in model.known_names}
-    fixed = {name: x for name, x in inputs.items() if name in model.known_names}
-    if fixed:
-        compiled = jit(lambda values: list(model.run(**values, **fixed).values()))
-    start = time.perf_counter()
-    outputs = [x.numpy() for x in compiled(moving)]
-    print(f"compiled and run in {time.perf_counter() - start:.2f} s")
-    for value, x in zip(model.outputs, outputs):
-        print(
-            f"  {value.name}: {x.dtype}{list(x.shape)}, mean {np.mean(x, dtype=np.float64):.6g}, standard deviation {np.std(x, dtype=np.float64):.6g}"
-        )
-    print(f"pequegrad:   {_milliseconds(lambda: [x.numpy() for x in compiled(moving)], options.repeat):.3f} ms")
+    inputs = _inputs(model, options)
+    names = [v.name for v in model.outputs]
+    eager, compiled = _eager(model, inputs), _compiled(model, inputs)
+    begin = time.perf_counter()
+    outputs = compiled()
+    once = time.perf_counter() - begin
+    session, found, why = None, None, "onnxruntime is not installed: nothing to compare with"
     try:
         session = session_of(options.model)
-    except PequegradError:
-        print("onnxruntime: not installed, nothing to compare with")
-        return 0
-    found = session.run(None, inputs)
-    print(f"onnxruntime: {_milliseconds(lambda: session.run(None, inputs), options.repeat):.3f} ms")
-    largest = compare(outputs, found, [v.name for v in model.outputs], 1e-3, 1e-4)
-    print(f"largest difference: {largest:.3g}")
-    return 0
+        found = session.run(None, inputs)
+    except MissingPackageError:
+        pass
+    except Exception as error:  # onnxruntime has its own kinds, for models that it does not know, or finds wrong
+        session, why = None, f"onnxruntime cannot run it: {str(error).splitlines()[0][:150]}"
+    _print_table(("input", "dtype", "shape"), [(n, str(x.dtype), str(list(x.shape))) for n, x in inputs.items()])
+    print()
+    differs = _print_outputs(names, outputs, found, options)
+    print()
+    times = [("pequegrad, compiled", compiled), ("pequegrad, eager", eager)]
+    times += [("onnxruntime", lambda: session.run(None, inputs))] if session else []
+    rows = [(title, f"{_milliseconds(function, options.repeat):.3f} ms") for title, function in times]
+    _print_table((f"median of {max(1, options.repeat)}", "time"), rows, right=(1,))
+    print(f"\ncompiled and run once in {once:.2f} s")
+    if session is None:
+        print(why)
+    elif differs:
+        print(f"results differ from onnxruntime's beyond rtol={options.rtol:g}, atol={options.atol:g}")
+    return int(differs)
 
 
-def convert(options):
-    """Writes the model again."""
-    from .writing import export
-
-    model = load(options.model)
-    inputs = _inputs(model, _sizes(options))
-    open_sizes = {v.name: {axis: n for axis, n in enumerate(v.shape or ()) if isinstance(n, str)} for v in model.inputs}
-    names = [v.name for v in model.outputs]
-    written = export(
-        model, tuple(inputs.values()), options.output, opset=options.opset, input_names=list(inputs), output_names=names,
-        dynamic_axes={name: axes for name, axes in open_sizes.items() if axes},
-    )  # fmt: skip
-    print(f"{options.output}: {len(model.model.graph.nodes)} nodes became {len(written.graph.node)}")
-    return 0
-
-
-def _sizes(options):
-    pairs = [text.partition("=") for text in options.size]
-    return {name: int(n) for name, _, n in pairs}
+def _print_outputs(names, outputs, found, options):
+    """A table of outputs, with differences from others if there are such; True if these are beyond the tolerance."""
+    head, rows, differs = ["output", "dtype", "shape", "mean", "deviation"], [], False
+    for i, (name, x) in enumerate(zip(names, outputs)):
+        if not isinstance(x, np.ndarray):
+            row = [name, "sequence" if isinstance(x, list) else "optional", "" if x is None else str(len(x)), "", ""]
+        else:
+            row = [name, str(x.dtype), str(list(x.shape)), *_statistics(x)]
+        if found is not None:
+            absolute, relative, close = difference(x, found[i], options.rtol, options.atol)
+            row += [f"{absolute:.3g}", f"{relative:.3g}", "same" if close else "DIFFERENT"]
+            differs |= not close
+        rows.append(row)
+    if found is not None:
+        head += ["absolute", "relative", "difference"]
+    _print_table(head, rows, right=(3, 4, 5, 6))
+    return differs
 
 
-def _inputs(model, sizes):
-    """{name: random array} for a model's inputs; sizes: of those that it leaves open."""
-    rng, found = np.random.default_rng(0), {}
+def _statistics(x):
+    if x.dtype.kind in "OUS" or not x.size:
+        return "", ""
+    wide = x.astype(np.complex128 if x.dtype.kind == "c" else np.float64)
+    return f"{wide.mean():.4g}", f"{wide.std():.4g}"
+
+
+def _plain(value):
+    if isinstance(value, Tensor):
+        return value.numpy()
+    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _eager(model, inputs):
+    return lambda: [_plain(x) for x in model.run(**inputs).values()]
+
+
+def _compiled(model, inputs):
+    """A function that runs the compiled model; inputs that decide on shapes are constants of the program."""
+    fixed = {name: x for name, x in inputs.items() if name in model.known_names}
+    moving = {name: x for name, x in inputs.items() if name not in fixed}
+    program = jit(lambda values: list(model.run(**values, **fixed).values()))
+    return lambda: [_plain(x) for x in program(moving)]
+
+
+def _inputs(model, options):
+    """{name: array} for a model's inputs: from files, or random."""
+    sizes, files, rng = dict(options.size), dict(options.input), np.random.default_rng(0)
+    open_ = [
+        (n or f"{v.name}.{axis}")
+        for v in model.inputs
+        for axis, n in enumerate(v.shape or ())
+        if not isinstance(n, int)
+    ]
+    for name in sizes:
+        if name not in open_:
+            known = f"the open sizes are {', '.join(dict.fromkeys(open_))}." if open_ else None
+            raise ArgumentError(f"--size: the model leaves no size {name!r} open.", fix=known)
+    unknown = set(files) - {v.name for v in model.inputs}
+    if unknown:
+        raise ArgumentError(
+            f"--input: the model has no input {min(unknown)!r}.",
+            fix=f"its inputs are {', '.join(v.name for v in model.inputs)}.",
+        )
+    found = {}
     for value in model.inputs:
+        if value.name in files:
+            try:
+                found[value.name] = np.load(files[value.name], allow_pickle=False)
+            except (OSError, ValueError) as error:
+                raise ArgumentError(f"--input: {files[value.name]}: {error}.") from None
+            continue
         if value.element_type not in DTYPES or value.shape is None:
-            kind = NAMES.get(value.element_type, "an unknown type")
+            what = "no shape" if value.element_type in DTYPES else NAMES.get(value.element_type, "no tensor type")
             raise NotImplementedError(
-                f"Input {value.name!r} has {kind}, or no shape: there are no random values for it."
+                f"Input {value.name!r} has {what}: there are no random values for it; give it with --input."
             )
-        shape = [n if isinstance(n, int) else sizes.get(n, 1) for n in value.shape]
+        shape = [
+            n if isinstance(n, int) else sizes.get(n or f"{value.name}.{axis}", 1) for axis, n in enumerate(value.shape)
+        ]
         found[value.name] = random_inputs(shape, DTYPES[value.element_type], rng)
     return found
 
@@ -144,6 +290,57 @@ def _milliseconds(function, repeat):
         function()
         times.append(time.perf_counter() - start)
     return 1e3 * float(np.median(times))
+
+
+# ---- convert ---------------------------------------------------------------------------------------------------
+
+
+def convert(options):
+    """Writes the model again, and compares. Sizes that --size gives are fixed, others stay open."""
+    from .writing import export
+
+    model = load(options.model)
+    inputs, sizes = _inputs(model, options), dict(options.size)
+    axes = {}
+    for value in model.inputs:
+        for axis, n in enumerate(value.shape or ()):
+            if not isinstance(n, int) and (n or f"{value.name}.{axis}") not in sizes:
+                axes.setdefault(value.name, {})[axis] = n or f"{value.name}_{axis}"
+    names = [v.name for v in model.outputs]
+    folder = os.path.dirname(os.path.abspath(options.output))
+    if not os.path.isdir(folder):
+        raise ArgumentError(f"There is no folder {folder}.")
+    try:
+        written = export(
+            model, tuple(inputs.values()), options.output, opset=options.opset, input_names=list(inputs), output_names=names, dynamic_axes=axes,
+        )  # fmt: skip
+    except ShapeError as error:
+        if not axes:
+            raise
+        free = " ".join(f"--size {n}=1" for n in dict.fromkeys(n for found in axes.values() for n in found.values()))
+        raise ShapeError(str(error).splitlines()[0], fix=f"give sizes that stay open, as {free}.") from error
+    before, after = Counter(_operators(model.model.graph.nodes)), Counter(n.op_type for n in written.graph.node)
+    rows = [(name, f"{before[name]:,}", f"{after[name]:,}") for name, _ in _most_first(before | after)]
+    size = [_bytes(os.path.getsize(path)) for path in (options.model, options.output)]
+    _print_table(
+        ("operator", "before", "after"), [*rows, ("all", f"{before.total():,}", f"{after.total():,}"), ("file", *size)], right=(1, 2)
+    )  # fmt: skip
+    by, found = _results(options.output, inputs)
+    print(f"\nthe old model by pequegrad and the new one by {by}:")
+    differs = _print_outputs(names, _eager(model, inputs)(), found, options)
+    if differs:
+        print(f"results differ beyond rtol={options.rtol:g}, atol={options.atol:g}")
+    return int(differs)
+
+
+def _results(path, inputs):
+    """(who ran it, the outputs) of a written model: onnxruntime, or pequegrad where that is not installed."""
+    try:
+        session = session_of(path)
+    except MissingPackageError:
+        return "pequegrad", _eager(load(path), inputs)()
+    wanted = {value.name for value in session.get_inputs()}
+    return "onnxruntime", session.run(None, {name: x for name, x in inputs.items() if name in wanted})
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """onnx.backend.base.Backend: lets the test-suite of the onnx package, and other tools, run models on pequegrad."""
 
 import numpy as np
-from onnx.backend.base import Backend, BackendRep
+import onnx
+from onnx.backend.base import Backend, BackendRep, namedtupledict
 
-from ..core.errors import DeviceError
+from ..core.errors import ArgumentError, DeviceError
 from ..core.tensor import Tensor
 from ..transforms.jit import jit
+from .interpreter import check_operators
 from .model import load
+from .reading import read
 
 
 class PequegradRep(BackendRep):
@@ -14,7 +17,7 @@ class PequegradRep(BackendRep):
 
     def __init__(self, model, jitted=False):
         self.model = model
-        self.names = [v.name for v in model.outputs]
+        self._outputs = namedtupledict("Outputs", [v.name for v in model.outputs])
         self._jitted, self._programs = jitted, {}
 
     def _call(self, inputs):
@@ -23,22 +26,46 @@ class PequegradRep(BackendRep):
             return self.model.run(*inputs).values()
         names = [v.name for v in self.model.inputs][: len(inputs)]
         fixed = {n: x for n, x in zip(names, inputs) if n in self.model.known_names or not _is_data(x)}
-        key = repr([(n, x.tolist() if isinstance(x, np.ndarray) else x) for n, x in fixed.items()])
+        moving = {n: x for n, x in zip(names, inputs) if n not in fixed}
+        kinds = [(n, x.dtype.name, x.shape) for n, x in moving.items()]
+        key = repr([(n, x.tolist() if isinstance(x, np.ndarray) else x) for n, x in fixed.items()] + kinds)
         if key not in self._programs:
-            self._programs[key] = jit(lambda moving: list(self.model.run(**moving, **fixed).values()))
-        return self._programs[key]({n: x for n, x in zip(names, inputs) if n not in fixed})
+            self._programs[key] = self._program(fixed)
+        program, constants = self._programs[key]
+        found = program(moving)
+        return [constants.get(i, value) for i, value in enumerate(found)]
+
+    def _program(self, fixed):
+        """(the model for these values of some inputs, compiled; outputs that are constants of it, strings, by position)"""
+        constants = {}
+
+        def traced(moving):
+            found = list(self.model.run(**moving, **fixed).values())
+            constants.update((i, x) for i, x in enumerate(found) if _holds_strings(x))
+            return [None if i in constants else x for i, x in enumerate(found)]
+
+        return jit(traced), constants
 
     def run(self, inputs, **kwargs):
-        """The outputs, a tuple of NumPy arrays (lists for sequences), for a list of NumPy arrays, or a dict of them by name."""
+        """The outputs, a named tuple of NumPy arrays (lists for sequences), for a list of arrays, a dict of them by name, or one array."""
+        names = [v.name for v in self.model.inputs]
         if isinstance(inputs, dict):
-            inputs = [inputs[v.name] for v in self.model.inputs]
+            if set(inputs) != set(names):
+                raise ArgumentError(f"The model takes inputs {sorted(names)}, got {sorted(inputs)}.")
+            inputs = [inputs[name] for name in names]
         inputs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
-        return tuple(_plain(value) for value in self._call(inputs))
+        return self._outputs(*(_plain(value) for value in self._call(inputs)))
 
 
 def _is_data(value):
     """True for arrays of numbers: lists (sequences), None and strings are constants of a program."""
     return isinstance(value, np.ndarray) and value.dtype.kind not in "OUS"
+
+
+def _holds_strings(value):
+    if isinstance(value, list):
+        return any(map(_holds_strings, value))
+    return isinstance(value, np.ndarray) and value.dtype.kind in "OUS"
 
 
 def _plain(value):
@@ -50,7 +77,16 @@ def _plain(value):
 
 
 class PequegradBackend(Backend):
-    """prepare(model) -> PequegradRep; run_model(model, inputs). jitted=True compiles."""
+    """prepare(model) -> PequegradRep; run_model(model, inputs); run_node(node, inputs). jitted=True compiles. Models run on the CPU."""
+
+    @classmethod
+    def is_compatible(cls, model, device="CPU", **kwargs):
+        """Whether all operators are there."""
+        try:
+            check_operators(read(model))
+        except NotImplementedError:
+            return False
+        return cls.supports_device(device)
 
     @classmethod
     def prepare(cls, model, device="CPU", jitted=False, **kwargs):
@@ -63,23 +99,24 @@ class PequegradBackend(Backend):
         return cls.prepare(model, device, **kwargs).run(inputs)
 
     @classmethod
-    def run_node(cls, node, inputs, device="CPU", outputs_info=None, **kwargs):
-        import onnx
-
-        arrays = [np.asarray(x) for x in inputs]
-        value = lambda name, dtype, shape: onnx.helper.make_tensor_value_info(
-            name, onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape
-        )
-        given = [value(n, x.dtype, x.shape) for n, x in zip(node.input, arrays)]
-        graph = onnx.helper.make_graph(
-            [node], "node", given, [onnx.helper.make_empty_tensor_value_info(n) for n in node.output]
-        )
-        return cls.run_model(onnx.helper.make_model(graph), arrays, device)
+    def run_node(cls, node, inputs, device="CPU", outputs_info=None, *, opset_version=None, **kwargs):
+        """The outputs of one node for the inputs that it names; opset_version: of its operator set, by default the newest."""
+        version = onnx.defs.onnx_opset_version() if opset_version is None else opset_version
+        super().run_node(node, inputs, device, outputs_info, opset_version=version)  # checks it
+        arrays = [np.asarray(x) for x in (inputs if isinstance(inputs, (list, tuple)) else [inputs])]
+        given = [
+            onnx.helper.make_tensor_value_info(n, onnx.helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
+            for n, x in zip(filter(None, node.input), arrays)
+        ]
+        outputs = [onnx.helper.make_empty_tensor_value_info(n) for n in node.output if n]
+        graph = onnx.helper.make_graph([node], "node", given, outputs)
+        imports = [onnx.helper.make_opsetid(node.domain, version)]
+        return cls.run_model(onnx.helper.make_model(graph, opset_imports=imports), arrays, device, **kwargs)
 
     @classmethod
     def supports_device(cls, device):
-        return device.split(":")[0] == "CPU"
+        return device in ("CPU", "CPU:0")
 
 
 prepare, run_model, run_node = PequegradBackend.prepare, PequegradBackend.run_model, PequegradBackend.run_node
-supports_device = PequegradBackend.supports_device
+supports_device, is_compatible = PequegradBackend.supports_device, PequegradBackend.is_compatible

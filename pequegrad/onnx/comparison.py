@@ -45,3 +45,26 @@ def compare(expected, found, names, rtol, atol):
             with np.errstate(invalid="ignore"):
                 largest = max(largest, float(np.nanmax(np.where(a == b, 0, np.abs(a - b)))))
     return largest
+
+
+def difference(a, b, rtol, atol):
+    """(the largest absolute difference, the largest relative one, whether all are within the tolerance) of two results."""
+    if a is None or b is None or isinstance(a, (list, tuple)) or isinstance(b, (list, tuple)):
+        if a is None or b is None or len(a) != len(b):
+            return (0.0, 0.0, True) if a is b else (np.inf, np.inf, False)
+        found = [difference(x, y, rtol, atol) for x, y in zip(a, b)]
+        return tuple(max((f[i] for f in found), default=0.0) for i in range(2)) + (all(f[2] for f in found),)
+    a, b = np.asarray(a), np.asarray(b)
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return np.inf, np.inf, False
+    if a.dtype.kind in "OUS":
+        same = bool((a == b).all())
+        return (0.0, 0.0, True) if same else (np.inf, np.inf, False)
+    wide = np.complex128 if a.dtype.kind == "c" else np.float64
+    a, b = a.astype(wide), b.astype(wide)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        away = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
+        away = np.where(np.isnan(away), np.inf, away)
+        relative = np.where(away == 0, 0.0, away / np.abs(b))
+    close = np.allclose(a, b, rtol, atol, equal_nan=True)
+    return float(away.max(initial=0.0)), float(relative.max(initial=0.0)), bool(close)

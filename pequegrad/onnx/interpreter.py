@@ -2,19 +2,35 @@
 
 import numpy as np
 
-from ..core.errors import ArgumentError, PequegradError
+from ..core.errors import ArgumentError, OutOfMemoryError, PequegradError
 from ..core.tensor import Tensor
 from .reading import Function, Graph, Reference
 from .registry import find
 from .strings import holds_strings, through_codes
-from .values import as_known, is_known, is_strings, known, outside, tensor
+from .values import as_known, check_sizes, is_known, is_strings, known, outside, tensor
+
+
+class Rounds:
+    """How many rounds the loops of a model may still go, all together, in one call."""
+
+    def __init__(self, most):
+        self.most = self.left = most
+
+    def spend(self, n=1):
+        """Goes n rounds; ArgumentError if there are not so many left."""
+        self.left -= n
+        if self.left < 0:
+            raise ArgumentError(
+                f"The loops of the model go more than {self.most:,} rounds.", fix="set most_rounds of the model."
+            )
 
 
 class Scope:
-    """Values by name, and those of the graphs around. versions, functions: of the model."""
+    """Values by name, and those of the graphs around. versions, functions: of the model; rounds: a Rounds, for all scopes of a call."""
 
-    def __init__(self, model, versions, outer=None, arguments=None):
+    def __init__(self, model, versions, outer=None, arguments=None, rounds=None):
         self.model, self.versions, self.outer = model, versions, outer
+        self.rounds = rounds or outer.rounds
         self.values = {"": None}
         self.arguments = arguments or {}  # attributes of the function that is called
 
@@ -45,6 +61,8 @@ class Scope:
                 outputs = self.apply(node, inputs)
             except (PequegradError, NotImplementedError):
                 raise
+            except MemoryError as error:
+                raise OutOfMemoryError(f"{node}: {error}") from None
             except (
                 TypeError,
                 ValueError,
@@ -53,7 +71,6 @@ class Scope:
                 AttributeError,
                 ZeroDivisionError,
                 OverflowError,
-                MemoryError,
                 RecursionError,
                 RuntimeError,
                 AssertionError,
@@ -82,7 +99,7 @@ class Scope:
     def call(self, function, node, inputs):
         """A model-local function."""
         given = {name: self.attribute(value) for name, value in node.attributes.items()}
-        inner = Scope(self.model, function.versions, None, {**function.attributes, **given})
+        inner = Scope(self.model, function.versions, None, {**function.attributes, **given}, self.rounds)
         inner.values.update(dict.fromkeys(function.inputs))
         inner.values.update(zip(function.inputs, inputs))
         inner.run_nodes(function.nodes)
@@ -109,14 +126,17 @@ def apply_operator(operator, node, inputs, attributes, scope):
         options["n_outputs"] = len(node.outputs)
     if operator.wants_scope:
         options["scope"] = scope
+    if operator.wants_needed:
+        options["needed"] = bool(scope.model.functions) or not scope.model.known_names.isdisjoint(node.outputs)
+    what = f"A result of {node}"
     if not operator.folds:
-        return _listed(operator.function(*inputs, **options))
+        return _checked(operator.function(*inputs, **options), what)
     rest = [x for i, x in enumerate(inputs) if i not in operator.known]
     if is_known(rest):
         with outside():
             found = operator.function(*_as_tensors(operator, inputs), **options)
-            return [as_known(x) for x in _listed(found)]
-    return _listed(operator.function(*_as_tensors(operator, inputs), **options))
+            return [as_known(x) for x in _checked(found, what)]
+    return _checked(operator.function(*_as_tensors(operator, inputs), **options), what)
 
 
 def _as_tensors(operator, inputs):
@@ -129,8 +149,11 @@ def _as_tensors(operator, inputs):
     return found
 
 
-def _listed(found):
-    return list(found) if isinstance(found, tuple) else [found]
+def _checked(found, what):
+    """The results of an operator, a list. They are not computed yet: what no machine can hold is refused here."""
+    found = list(found) if isinstance(found, tuple) else [found]
+    check_sizes(found, what)
+    return found
 
 
 # ---- what a model needs ------------------------------------------------------------------------------------
@@ -184,6 +207,8 @@ def names_that_must_be_known(model):
             for value in node.attributes.values():
                 for graph in value if isinstance(value, list) else (value,):
                     if isinstance(graph, Graph):
+                        given = graph.outputs[1 if node.op == "Loop" else 0 :]
+                        found.update(inner.name for inner, name in zip(given, node.outputs) if name in found)
                         look(graph.nodes, versions)
             if node.op not in ("Shape", "Size") and not found.isdisjoint(node.outputs):
                 found.update(node.inputs)

@@ -8,7 +8,7 @@ from ..core.errors import ArgumentError, ShapeError
 from ..core.tensor import Tensor
 from ..nn.module import StatefulModule, parameter
 from ..ops.creation import as_tensor
-from .interpreter import Scope, check_operators, is_parameter, names_that_must_be_known
+from .interpreter import Rounds, Scope, check_operators, is_parameter, names_that_must_be_known
 from .reading import read
 from .values import DTYPES, dtype_of
 
@@ -29,12 +29,15 @@ class OnnxModel(StatefulModule):
 
     Floating initialisers are its parameters, under their names in the file; `inputs` and `outputs` say what goes in and comes out;
     run(...) gives a dict from names. Sizes of inputs that the file leaves open may be any, and differ from call to call.
+    most_rounds: the loops of the model may go so many rounds in one call, else an error is raised.
     """
+
+    most_rounds = 1 << 17
 
     def __init__(self, model):
         check_operators(model)
         self.model = model
-        self.known_names = constants = names_that_must_be_known(model)
+        self.known_names = model.known_names = constants = names_that_must_be_known(model)
         self.weights, self.constants = {}, {}
         for name, array in model.graph.initializers.items():
             if is_parameter(array) and name not in constants:
@@ -50,7 +53,7 @@ class OnnxModel(StatefulModule):
 
     def run(self, *args, **kwargs):
         """{name of an output: its value} for inputs in their order, or by name."""
-        scope = Scope(self.model, self.model.versions)
+        scope = Scope(self.model, self.model.versions, rounds=Rounds(self.most_rounds))
         scope.values.update(self.constants)
         scope.values.update(self.weights)
         scope.values.update(self._bound(args, kwargs))

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from ..core.errors import MissingPackageError, ModelFileError
+from ..core.errors import MissingPackageError, ModelFileError, PequegradError
 from .values import DTYPES, NAMES, STRING
 
 _LARGEST = 1 << 34  # elements of a tensor: more is no model, but an attack
@@ -67,6 +67,7 @@ class Model:
     def __init__(self, graph, versions, functions, metadata, ir_version, producer):
         self.graph, self.versions, self.functions = graph, versions, functions
         self.metadata, self.ir_version, self.producer = metadata, ir_version, producer
+        self.known_names = set()  # of values that decide on shapes: names_that_must_be_known
 
 
 def onnx_package():
@@ -103,7 +104,13 @@ def read(source):
         message = source
     else:
         raise ModelFileError(f"An ONNX model is a path, bytes or a ModelProto, not a {type(source).__name__}.")
-    return _Reader(onnx, folder, where).model(message)
+    try:
+        return _Reader(onnx, folder, where).model(message)
+    except (TypeError, ValueError, AttributeError, LookupError, OverflowError, MemoryError, RecursionError) as error:
+        if isinstance(error, PequegradError):
+            raise
+        # what protobuf lets pass: names that are no text, numbers that no array can have
+        raise ModelFileError(f"The model cannot be read: {type(error).__name__}: {error}.", where=where) from error
 
 
 class _Reader:

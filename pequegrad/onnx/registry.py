@@ -17,8 +17,10 @@ class Operator:
         self.inputs = [p.name for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters.values())
         keywords = {p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY}
-        self.wants_count, self.wants_scope = "n_outputs" in keywords, "scope" in keywords
-        self.attributes = keywords - {"n_outputs", "scope"}
+        self.wants_count, self.wants_scope, self.wants_needed = (
+            k in keywords for k in ("n_outputs", "scope", "needed")
+        )
+        self.attributes = keywords - {"n_outputs", "scope", "needed"}
         self.any_attributes = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
         unknown = [k for k in (*known, *either) if k not in self.inputs]
         if unknown:

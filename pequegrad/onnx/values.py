@@ -1,11 +1,13 @@
 """What flows through a model: Tensors, known values (NumPy arrays), lists, None; and element types."""
 
 import contextlib
+import functools
+import os
 
 import numpy as np
 
 from ..core import dtype as dtypes
-from ..core.errors import ArgumentError
+from ..core.errors import ArgumentError, OutOfMemoryError
 from ..core.node import state
 from ..core.tensor import Tensor
 from ..ops.creation import as_tensor
@@ -87,6 +89,30 @@ def outside():
         yield
     finally:
         state.frame, state.open, state.flags_mask = saved
+
+
+@functools.cache
+def machine_bytes():
+    """The memory of this machine."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 1 << 40
+
+
+def check_size(n, itemsize, what):
+    """OutOfMemoryError for n elements that this machine cannot hold."""
+    if n * itemsize > machine_bytes():
+        raise OutOfMemoryError(
+            f"{what} has {n:,} elements, {n * itemsize / 2**30:,.0f} GiB: this machine has {machine_bytes() / 2**30:,.0f} GiB.",
+            fix="the model, or the values that decide on its shapes, may be wrong.",
+        )
+
+
+def check_sizes(values, what):
+    """OutOfMemoryError if a Tensor among values (lists are looked through) is larger than the machine's memory."""
+    for value in values:
+        if isinstance(value, Tensor):
+            check_size(value.size, value.dtype.itemsize, what)
+        elif isinstance(value, (list, tuple)):
+            check_sizes(value, what)
 
 
 def as_known(value):

@@ -202,3 +202,19 @@ def test_seeded_random_numbers_repeat_and_others_do_not():
     (u, first), (v, second) = made(X), made(X)
     np.testing.assert_array_equal(u.numpy(), v.numpy())
     assert (first.numpy() != second.numpy()).any() and 2 <= u.numpy().min() <= u.numpy().max() < 3
+
+
+def test_sizes_that_a_branch_gives_are_constants():
+    """What If gives to Expand is needed as values: so is what its branches compute it from."""
+    value = helper.make_tensor_value_info
+    branch = lambda op: helper.make_graph([helper.make_node(op, ["n"], ["s" + op])], op, [], [value("s" + op, 7, [1])])
+    nodes = [
+        helper.make_node("If", ["flag"], ["s"], then_branch=branch("Abs"), else_branch=branch("Neg")),
+        helper.make_node("Expand", ["x", "s"], ["y"]),
+    ]
+    inputs = [value("flag", 9, []), value("n", 7, [1]), value("x", 1, [1])]
+    graph = helper.make_graph(nodes, "g", inputs, [value("y", 1, [None])])
+    model = pg.onnx.load(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)]))
+    assert "n" in model.known_names
+    run = pg.jit(lambda x: model(np.array(True), np.array([3]), x))
+    assert run(pg.ones(1)).shape == (3,)

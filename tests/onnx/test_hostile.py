@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 import pequegrad as pg  # noqa: E402
 import pequegrad.onnx  # noqa: E402
-from pequegrad.core.errors import ModelFileError, PequegradError  # noqa: E402
+from pequegrad.core.errors import ArgumentError, ModelFileError, OutOfMemoryError, PequegradError  # noqa: E402
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 
@@ -34,7 +34,7 @@ def test_mutated_models(tmp_path):
         str(folder),
     ]
     done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": ROOT}, capture_output=True, text=True, timeout=900
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": ROOT}, capture_output=True, text=True, timeout=1800
     )
     wrong = [line for line in done.stdout.splitlines() if not line.startswith(("at ", "done"))]
     assert not wrong, "\n".join(wrong)
@@ -158,3 +158,85 @@ def test_constants_of_another_type():
     model = pg.onnx.load(graph([node], [shape]))
     with pytest.raises(PequegradError):
         model(np.zeros((2, 4), np.float32))
+
+
+def loop(m):
+    """A model with a Loop of m rounds over v, whose condition never changes."""
+    value = helper.make_tensor_value_info
+    body = [helper.make_node("Add", ["v", "v"], ["v2"]), helper.make_node("Identity", ["g"], ["g2"])]
+    ends = [value("g2", 9, []), value("v2", 1, [2, 4])]
+    body = helper.make_graph(body, "body", [value("i", 7, []), value("g", 9, []), value("v", 1, [2, 4])], ends)
+    constants = [numpy_helper.from_array(np.array(m), "m"), numpy_helper.from_array(np.array(True), "t")]
+    return pg.onnx.load(graph([helper.make_node("Loop", ["m", "t", "x"], ["y"], body=body)], constants))
+
+
+@pytest.mark.parametrize("jitted", [False, True])
+def test_loops_without_end(jitted):
+    model = loop(2**62)
+    model.most_rounds = 300
+    x = np.zeros((2, 4), np.float32)
+    with pytest.raises(ArgumentError, match="more than 300 rounds"):
+        pg.jit(model)(x) if jitted else model(x)
+    model = loop(300)
+    model.most_rounds = 300
+    for _ in range(2):  # rounds are counted anew in each call
+        assert (pg.jit(model)(x) if jitted else model(x)).shape == (2, 4)
+
+
+HUGE = 2**44
+
+
+@pytest.mark.parametrize(
+    "nodes, constants",
+    [
+        ([helper.make_node("ConstantOfShape", ["s"], ["y"])], {"s": [HUGE]}),
+        ([helper.make_node("Expand", ["x", "s"], ["y"])], {"s": [HUGE, 2, 4]}),
+        ([helper.make_node("Tile", ["x", "s"], ["y"])], {"s": [HUGE, 1]}),
+        ([helper.make_node("Pad", ["x", "s"], ["y"])], {"s": [HUGE, 0, 0, 0]}),
+        ([helper.make_node("Pad", ["x", "s"], ["y"], mode="edge")], {"s": [HUGE, 0, 0, 0]}),
+        ([helper.make_node("Resize", ["x", "", "", "s"], ["y"])], {"s": [HUGE, 4]}),
+        ([helper.make_node("Resize", ["x", "", "", "s"], ["y"], mode="linear")], {"s": [2, HUGE]}),
+        ([helper.make_node("Range", ["a", "s", "b"], ["y"])], {"a": 0, "s": HUGE, "b": 1}),
+        ([helper.make_node("OneHot", ["a", "s", "b"], ["y"])], {"a": [0], "s": HUGE, "b": [0.0, 1.0]}),
+        ([helper.make_node("HannWindow", ["s"], ["y"])], {"s": HUGE}),
+        ([helper.make_node("CenterCropPad", ["x", "s"], ["y"])], {"s": [HUGE, 4]}),
+    ],
+    ids=lambda value: value[0].op_type if isinstance(value, list) else "",
+)
+@pytest.mark.parametrize("jitted", [False, True])
+def test_terabytes(nodes, constants, jitted):
+    """Refused before anything is computed, with the node's name."""
+    found = [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()]
+    model = pg.onnx.load(graph(nodes, found))
+    with pytest.raises(OutOfMemoryError, match=rf"{nodes[0].op_type}|axis"):
+        x = np.zeros((2, 4), np.float32)
+        pg.jit(model)(x) if jitted else model(x)
+
+
+def test_names_that_are_no_text():
+    """protobuf lets bytes pass that are no UTF-8."""
+    data = graph([helper.make_node("Neg", ["x"], ["y"], name="NAME")]).SerializeToString()
+    try:
+        pg.onnx.load(data.replace(b"NAME", b"\xff\xfe\xfd\xfc"))
+        pg.onnx.load(data.replace(b"Neg", b"\xff\xfe\xfd"))
+    except (ModelFileError, NotImplementedError):
+        pass
+
+
+def test_external_data_with_wrong_numbers(tmp_path):
+    (tmp_path / "w.bin").write_bytes(bytes(64))
+    for entries in (
+        {"offset": "-8"},
+        {"offset": "1e3"},
+        {"length": "-1"},
+        {"length": "33"},
+        {"offset": "60", "length": "32"},
+        {"offset": str(2**70)},
+    ):
+        tensor = TensorProto(name="w", data_type=1, dims=[2, 4], data_location=TensorProto.EXTERNAL)
+        for key, value in {"location": "w.bin", **entries}.items():
+            tensor.external_data.add(key=key, value=value)
+        path = tmp_path / "m.onnx"
+        path.write_bytes(graph([helper.make_node("Add", ["x", "w"], ["y"])], [tensor]).SerializeToString())
+        with pytest.raises(ModelFileError):
+            pg.onnx.load(path)

@@ -243,7 +243,7 @@ class Writer:
             except Skipped:
                 self.names.update(dict.fromkeys(operation.outputs, UNKNOWN))
             except (NotImplementedError, ShapeError) as error:
-                text = str(error).splitlines()[0]
+                text = next(iter(str(error).splitlines()), "")
                 self.shared.failures.append(f"{operation.primitive}: {text}" if text else operation.primitive)
                 self.names.update(dict.fromkeys(operation.outputs, UNKNOWN))
         return list(map(self.name_of, program.results))

@@ -1,6 +1,7 @@
 """Elementwise arithmetic, comparison and logic, conversions of elements, constants."""
 
 import functools
+import math
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from ...core.errors import ArgumentError, ShapeError
 from ...ops.dynamic import bitcast_convert_type
 from ...primitives import elementwise as e
 from ..registry import op
-from ..values import STRING, dtype_of, is_strings, known, tensor
+from ..values import STRING, as_known, check_sizes, dtype_of, element_type_of, is_strings, known, outside, tensor
 
 # ---- one operand -------------------------------------------------------------------------------------------
 
@@ -174,10 +175,17 @@ def constant(*, value=None, sparse_value=None, value_float=None, value_floats=No
     return np.zeros(0, np.float32)
 
 
-@op("ConstantOfShape", since=9, known=("shape",))
-def constant_of_shape(shape, *, value=None):
+@op("ConstantOfShape", since=9, known=("shape",), folds=False)
+def constant_of_shape(shape, *, value=None, needed):
+    """A known value only if it must be (needed): traced, it may have any size in one program that export writes."""
     value = np.zeros(1, np.float32) if value is None else value
-    return pg.full(tuple(int(n) for n in shape), value.reshape(-1)[0].item(), value.dtype)
+    shape, number = tuple(int(n) for n in shape), value.reshape(-1)[0].item()
+    if not needed and is_float(dtype_of(element_type_of(value.dtype))):
+        return pg.full(shape, number, value.dtype)
+    with outside():
+        found = pg.full(shape, number, value.dtype)
+        check_sizes([found], "A result of ConstantOfShape")
+        return as_known(found)
 
 
 @op("Range", since=11, known=("start", "limit", "delta"))
@@ -188,7 +196,7 @@ def range_(start, limit, delta, *, stash_type=1):
         raise ArgumentError("Range: delta is 0.")
     wide = "float64" if dtype.kind == "f" or dtype.name == "bfloat16" else "int64"
     first, last, step = (np.asarray(v).reshape(()).astype(wide).item() for v in (start, limit, delta))
-    count = max(0, int(np.ceil((last - first) / step)) if wide == "float64" else -((first - last) // step))
+    count = max(0, math.ceil((last - first) / step) if wide == "float64" else -((first - last) // step))
     return (pg.arange(count, dtype=wide) * step + first).astype(dtype)
 
 

@@ -7,12 +7,14 @@ import numpy as np
 import pequegrad as pg
 
 from ...core.errors import ArgumentError, ShapeError
+from ...core.evaluate import evaluate
 from ...core.node import state
 from ...core.tensor import Tensor
 from ..reading import Graph
 from ..registry import op
 from ..values import DependsOnData, dtype_of, is_known, is_readable, known, tensor
 
+_COMPUTED = 32  # after so many rounds what they give is computed, so that not all of a long loop waits
 _UNROLLED = 8  # so many rounds of a loop are traced one after the other, more as one program
 
 
@@ -73,8 +75,11 @@ def loop(m=None, cond=None, *initial, body, scope):
             return tuple(_as_while(rounds, i, limit, goes_on, values))
         if (limit is not None and i >= limit) or not _truth(goes_on):
             break
+        scope.rounds.spend()
         goes_on, values, row = rounds.run(np.array(i), goes_on, values)
         columns.append(row)
+        if state.frame is None and i % _COMPUTED == _COMPUTED - 1:
+            evaluate([v._node for v in values if isinstance(v, Tensor) and is_readable(v)])
     n = len(body.outputs) - 1 - len(values)
     return (*values, *(_stacked([row[i] for row in columns], body.outputs[-n + i]) for i in range(n)))
 
@@ -101,6 +106,7 @@ def _as_scan(rounds, limit, goes_on, values):
     """The loop with the rounds after the first as one program; None if the rounds are not alike."""
     if not _truth(goes_on):
         return None
+    rounds.scope.rounds.spend(limit)
     goes_on, values, first = rounds.run(np.array(0), goes_on, values)
     if not is_readable(goes_on) or not _truth(goes_on) or any(v is None or isinstance(v, list) for v in values):
         return None
@@ -164,6 +170,7 @@ def scan(*inputs, body, num_scan_inputs, scan_input_axes=None, scan_input_direct
         found = _tensors(scope.run(body, [*states, *row]), inputs)
         return found[:n_states], found[n_states:]
 
+    scope.rounds.spend(rows[0].shape[0] if rows else 0)
     try:
         states, outputs = pg.scan(step, inputs[:n_states], rows)
     except DependsOnData:

@@ -10,6 +10,7 @@ from ...core.errors import ArgumentError, DtypeError, ShapeError
 from ...ops.image import _apply as apply_matrices
 from ...ops.image import _cubic
 from ..registry import op
+from ..values import check_size
 from .sampling import pixels, rows_of, sampled
 
 # ---- resize: per axis a matrix, or the numbers of pixels ------------------------------------------------------
@@ -93,6 +94,8 @@ def resize(x, roi=None, scales=None, sizes=None, *, antialias=0, axes=None, coor
         part = (float(roi[i]), float(roi[len(axes) + i])) if crops else None
         if (scale, new) == (1.0, old) and part in (None, (0.0, 1.0)):
             continue
+        check_size(math.prod(x.shape) // max(1, old) * new, x.dtype.itemsize, "The result of Resize")
+        check_size(new * (1 if mode == "nearest" else old), 8, "A matrix of Resize")
         if new and not old:
             raise ShapeError(f"Resize: axis {axis} of {x._node.aval} has no pixels.")
         centres = _centres(coordinate_transformation_mode, old, new, scale, part)
@@ -193,6 +196,7 @@ def grid_sample(x, grid, *, align_corners=0, mode="linear", padding_mode="zeros"
 def affine_grid(theta, size, *, align_corners=0):
     """theta [N, axes, axes + 1] applied to the points of a grid of this size: [N, space ..., axes]."""
     space = [int(n) for n in size][2:]
+    check_size(math.prod(space) * (len(space) + 1), 8, "The grid of AffineGrid")
     lines = []
     for n in space:
         step = np.arange(n, dtype=np.float64)
@@ -218,8 +222,11 @@ def image_decoder(encoded_stream, *, pixel_format="RGB"):
         from PIL import Image
     except ImportError:
         raise NotImplementedError("ImageDecoder needs the package Pillow.") from None
-    picture = Image.open(io.BytesIO(encoded_stream.tobytes())).convert("L" if pixel_format == "Grayscale" else "RGB")
-    array = np.array(picture)
+    try:
+        picture = Image.open(io.BytesIO(encoded_stream.tobytes()))
+        array = np.array(picture.convert("L" if pixel_format == "Grayscale" else "RGB"))
+    except Exception as error:  # Pillow's formats raise what they like, and an error of its own for bombs
+        raise ArgumentError(f"ImageDecoder: no image: {error}.") from None
     if pixel_format == "Grayscale":
         array = array[..., None]
     return pg.as_tensor(np.ascontiguousarray(array[..., ::-1] if pixel_format == "BGR" else array))

@@ -153,7 +153,7 @@ def compress(x, condition, *, axis=None):
     if axis is None:
         x, axis = pg.reshape(x, (-1,)), 0
     with outside():
-        places = true_places(tensor(condition)).numpy()
+        places = known(true_places(tensor(condition)), "The number of elements that Compress keeps")
     return pg.take(x, tensor(places, x), axis=axis)
 
 

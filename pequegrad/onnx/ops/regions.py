@@ -7,6 +7,7 @@ import pequegrad as pg
 from ...core.errors import ArgumentError
 from ..registry import op
 from ..values import known, tensor
+from .indexing import nonzero
 from .sampling import rows_of
 
 
@@ -14,7 +15,7 @@ def _bins(begin, end, count, samples):
     """Where samples lie along one axis: [regions, bins * samples], and how many of the samples of a bin count."""
     size = pg.expand_dims((end - begin) / count, -1)
     used = samples if isinstance(samples, int) else pg.expand_dims(samples, -1)
-    most = samples if isinstance(samples, int) else int(np.max(samples.numpy(), initial=1))
+    most = samples if isinstance(samples, int) else max(1, int(pg.max(samples).item())) if samples.size else 1
     number = pg.arange(0, count * most, dtype="int32")
     bin_, sample = (number // most).astype(begin.dtype), (number % most).astype(begin.dtype)
     points = pg.expand_dims(begin, -1) + bin_ * size + (sample + 0.5) * size / used
@@ -142,6 +143,5 @@ def non_max_suppression(boxes, scores, max_output_boxes_per_class=None, iou_thre
 
     state = pg.zeros((n, classes, count), "bool"), pg.zeros((n, classes), "int64")
     _, kept = pg.scan(step, state, pg.moveaxis(order, -1, 0))
-    places = np.nonzero(pg.moveaxis(kept, 0, -1).numpy())
-    example, class_, place = (pg.as_tensor(i.astype(np.int64), boxes.device) for i in places)
+    example, class_, place = nonzero(pg.moveaxis(kept, 0, -1))
     return pg.stack([example, class_, order[example, class_, place].astype("int64")], -1)

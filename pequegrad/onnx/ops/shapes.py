@@ -4,13 +4,17 @@ import numpy as np
 
 import pequegrad as pg
 
-from ...core.errors import ArgumentError, ShapeError
+from ...core.errors import ArgumentError, DtypeError, ShapeError
 from ..registry import op
+from ..values import check_size
 
 
 def integers(value):
     """The integers of a known array, or of an attribute, as a list."""
-    return [int(n) for n in np.ravel(value)]
+    found = np.ravel(value)
+    if found.size and found.dtype.kind not in "iu":
+        raise DtypeError(f"Sizes, axes and positions are integers, not {found.dtype}.")
+    return [int(n) for n in found]
 
 
 @op("Shape", folds=False)
@@ -124,6 +128,8 @@ def split_18(data, split=None, *, axis=0, num_outputs=None, n_outputs=1):
     n = data.shape[axis]
     if split is None:
         count = n_outputs if num_outputs is None else num_outputs
+        if count != n_outputs or count < 1:
+            raise ArgumentError(f"Split: num_outputs is {count}, the node has {n_outputs} outputs.")
         part = -(-n // count)
         split = [max(0, min(part, n - i * part)) for i in range(count)]
     return tuple(split_sizes(data, integers(split), axis))
@@ -191,6 +197,7 @@ def pad(data, pads, constant_value=None, axes=None, *, mode="constant"):
     for axis, (before, after) in enumerate(widths):
         if before or after:
             n = data.shape[axis]
+            check_size(max(0, before + n + after), 8, "An axis after Pad")
             data = pg.take(data, places(np.arange(-before, n + after), n), axis=axis)
     return data
 

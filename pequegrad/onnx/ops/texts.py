@@ -1,12 +1,11 @@
 """Strings, NumPy arrays of Python's: they are never traced."""
 
-import re
-
 import numpy as np
 
 import pequegrad as pg
 
 from ...core.errors import ArgumentError, ShapeError
+from ..patterns import Pattern
 from ..registry import op
 from ..values import is_strings, tensor
 
@@ -46,12 +45,8 @@ def string_normalizer(x, *, case_change_action="NONE", is_case_sensitive=0, loca
 
 @op("RegexFullMatch", since=20)
 def regex_full_match(x, *, pattern):
-    """Python's expressions in place of RE2's, whose named groups are the same and which has no look-around."""
-    try:
-        matches = re.compile(pattern).fullmatch
-    except re.error as error:
-        raise ArgumentError(f"RegexFullMatch: {pattern!r} is no regular expression: {error}.") from None
-    return np.asarray(_strings(lambda text: matches(text) is not None, x), bool)
+    """Python's way of writing expressions in place of RE2's; as there, the time is proportional to the text."""
+    return np.asarray(_strings(Pattern(pattern).matches, x), bool)
 
 
 @op("TfIdfVectorizer", since=9)
