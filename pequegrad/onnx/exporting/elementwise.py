@@ -6,7 +6,7 @@ import numpy as np
 
 from ...core.dtype import is_float
 from .sizes import Varying, fixed
-from .writer import Unsupported, rule
+from .writer import rule
 
 _SAME = {
     "neg": "Neg", "abs": "Abs", "sign": "Sign", "floor": "Floor", "ceil": "Ceil", "round": "Round", "exp": "Exp", "log": "Log", "sqrt": "Sqrt",
@@ -45,7 +45,7 @@ for _name, _ops in _LOGIC.items():
     rule(_name)(lambda w, *x, _ops=_ops: w(_ops[not _is_bool(x[0])], *x))
 
 
-for _name in ("sub", "div", "max", "min"):
+for _name in ("sub", "max", "min"):
 
     @rule(_name)
     def numeric(w, x, y, _name=_name):
@@ -102,22 +102,43 @@ def mul(w, x, y):
     return w("Mul", x, y)
 
 
-def _scaled(w, x, factor):
-    """x, a sum, times its inverse number of elements: a mean."""
+@rule("div")
+def div(w, x, y):
+    if y.data is not None and not y.shape and (found := _scaled(w, x, y.data, inverse=True)) is not None:
+        return found
+    return _mean_without_padding(w, x, y) or w("Div", x, y)
+
+
+def _scaled(w, x, factor, inverse=False):
+    """x, a sum, times its inverse number of elements (or divided by that): a mean."""
     record = w.producer(x)
     if record is None or w.uses[x] != 1 or not is_float(x.dtype):
         return None
-    counts = {"ReduceSum": "elements", "Mul": "window"}
-    count = w.counts.get(w.names[x]) if record.op in counts else None
+    count = w.counts.get(w.names[x])
     if count is None:
         return None
     numbers = lambda n: n.values if isinstance(n, Varying) else (n,) * len(w.shared.samples.traces)
-    if any(not math.isclose(a * b, 1, rel_tol=1e-6) for a, b in zip(numbers(factor), numbers(count))):
-        return None
+    for a, b in zip(numbers(factor), numbers(count)):
+        if not math.isclose(a if inverse else a * b, b if inverse else 1, rel_tol=1e-6):
+            return None
     if record.op == "Mul":  # an average of windows, times their size
         return record.inputs[0]
     record.op = "ReduceMean"
     return w.names[x]
+
+
+def _mean_without_padding(w, x, counts):
+    """A sum over windows by the number of elements in each, a sum of ones over the same: AveragePool; else None."""
+    record, other = w.producer(x), w.producer(counts)
+    windows = w.windows.get(w.names.get(x)) if record is not None and w.uses[x] == 1 else None
+    if windows is None or other is None or w.windows.get(w.names[counts]) != windows:
+        return None
+    pool, ones = w.producer(record.inputs[0]), w.producer(w.producer(other.inputs[0]).inputs[0])
+    value = None if ones is None or ones.op != "Expand" else w.shared.arrays.get(ones.inputs[0])
+    if pool.op != "AveragePool" or value is None or (value != 1).any():
+        return None
+    pool.attributes.pop("count_include_pad", None)
+    return record.inputs[0]
 
 
 # ---- composed ------------------------------------------------------------------------------------------------
@@ -217,9 +238,16 @@ def shift(w, x, y):
     return w.cast(w("BitShift", w.cast(x, unsigned), w.cast(y, unsigned), direction=direction), x.dtype)
 
 
-@rule("nextafter", "popcount", "clz")
-def no_bits(w, *x):
-    raise Unsupported("")
+@rule("shift_right_arithmetic")
+def shift_right_arithmetic(w, x, y):
+    """BitShift takes unsigned integers: of a negative number its complement is shifted."""
+    unsigned = _unsigned(x.dtype)
+    if x.dtype == unsigned:
+        return w("BitShift", x, y, direction="RIGHT")
+    negative = w("Less", x, w.number(0, x))
+    size = w("Where", negative, w("BitwiseNot", x), x)
+    found = w.cast(w("BitShift", w.cast(size, unsigned), w.cast(y, unsigned), direction="RIGHT"), x.dtype)
+    return w("Where", negative, w("BitwiseNot", found), found)
 
 
 @rule("identity", "stop_gradient", "transfer", "copy", "checkpoint_name", "zero_tangent")

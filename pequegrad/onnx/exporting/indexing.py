@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .sizes import fixed
+from .sizes import Varying, fixed
 from .writer import Unsupported, rule
 
 
@@ -15,7 +15,11 @@ def gather(w, x, indices, *, places, sizes, mode):
         axis = places.index_map[0]
         inside = [i for i in range(w.out.ndim) if i in places.window]
         outside = [i for i in range(w.out.ndim) if i not in places.window]
-        rows = _clipped(w, w.reshape(w.cast(indices, np.int64), index_shape), x.shape[axis], mode)
+        known = _inside(indices, x.shape[axis])
+        if known is not None:
+            rows, mode = w.constant(known.reshape(index_shape)), "clip"
+        else:
+            rows = _clipped(w, w.reshape(w.cast(indices, np.int64), index_shape), x.shape[axis], mode)
         found = w("Gather", x, rows, axis=axis)  # axes before, those of the indices, axes after
         order = [*inside[:axis], *outside, *inside[axis:]]
         found = w.transpose(found, tuple(int(i) for i in np.argsort(order)))
@@ -34,6 +38,14 @@ def _is_take(x, places, sizes, mode):
         return False
     (axis,) = places.index_map
     return places.collapsed == (axis,) and all(s == n for i, (s, n) in enumerate(zip(sizes, x.shape)) if i != axis)
+
+
+def _inside(indices, n):
+    """Indices that are constants within an axis of n elements, int64; else None."""
+    if not isinstance(indices.data, (np.ndarray, int)) or isinstance(n, Varying):
+        return None
+    found = np.broadcast_to(np.asarray(indices.data, np.int64), indices.shape)
+    return np.ascontiguousarray(found) if found.size and 0 <= found.min() and found.max() < n else None
 
 
 def _clipped(w, rows, n, mode):

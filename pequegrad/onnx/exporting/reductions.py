@@ -138,6 +138,8 @@ def sort(w, *xs, axis, num_keys):
 @rule("searchsorted")
 def searchsorted(w, rows, values, *, side):
     """How many are below: all are compared with all."""
+    if rows.shape[-1] == 0:
+        return w.expand(w.number(0, w.out), w.out.shape)
     left, right = w("Unsqueeze", rows, [-2]), w("Unsqueeze", values, [-1])
     below = w("Less" if side == "left" else "LessOrEqual", left, right)
     return w.cast(w("ReduceSum", w.cast(below, np.int64), [-1], keepdims=0), w.out.dtype)

@@ -92,8 +92,7 @@ def iota(w, *, shape, dtype, axis, device):
     dtype = w.out.dtype
     n = shape[axis]
     if isinstance(n, Varying) or n > _LARGEST_CONSTANT:
-        count = w("Squeeze", w.size(n), [0])
-        row = w("Range", w.constant(np.int64(0)), count, w.constant(np.int64(1)))
+        row = w("Range", w.constant(np.int64(0)), w("Squeeze", w.size(n), [0]), w.constant(np.int64(1)))
         row = row if dtype == np.int64 else w.cast(row, dtype)
     else:
         row = w.constant(np.arange(n).astype(dtype))
@@ -122,12 +121,20 @@ def slice_update(w, x, update, *, start, step):
 
 @rule("dynamic_slice")
 def dynamic_slice(w, x, *starts, sizes):
-    axes = [i for i, n in enumerate(x.shape) if sizes[i] != n]
-    if not axes:
-        return x
-    firsts = w("Concat", *[_first(w, starts[i], x.shape[i] - sizes[i]) for i in axes], axis=0)
-    ends = w("Add", firsts, w.shape([sizes[i] for i in axes]))
-    return w.reshape(w.slice(x, firsts, ends, axes), sizes)
+    """Gather: its shape is known, as that of a Slice from a computed place is not."""
+    found = x
+    for axis, (n, size) in enumerate(zip(x.shape, sizes)):
+        if size != n:
+            first = _first(w, starts[axis], n - size)
+            found = w("Gather", found, first if size == 1 else w("Add", first, _range(w, size)), axis=axis)
+    return found
+
+
+def _range(w, n):
+    """0 ... n - 1, int64."""
+    if not isinstance(n, Varying):
+        return w.constant(np.arange(n))
+    return w("Range", w.constant(np.int64(0)), w("Squeeze", w.size(n), [0]), w.constant(np.int64(1)))
 
 
 def _first(w, start, last):

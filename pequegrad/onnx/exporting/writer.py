@@ -92,6 +92,7 @@ class Writer:
         self.producers = {}  # name -> Record
         self.uses = Counter()
         self.counts = {}  # name of a sum -> how many elements, of an average -> of how many
+        self.windows = {}  # name of a sum over windows -> what describes them
         self.out = None  # the first result of the operation that is written: a Value
 
     @property
@@ -243,7 +244,7 @@ class Writer:
             except Skipped:
                 self.names.update(dict.fromkeys(operation.outputs, UNKNOWN))
             except (NotImplementedError, ShapeError) as error:
-                text = str(error).splitlines()[0]
+                text = str(error).partition("\n")[0]
                 self.shared.failures.append(f"{operation.primitive}: {text}" if text else operation.primitive)
                 self.names.update(dict.fromkeys(operation.outputs, UNKNOWN))
         return list(map(self.name_of, program.results))
@@ -258,6 +259,10 @@ class Writer:
             raise Unsupported("")
         self.out = operation.outputs[0] if operation.outputs else None
         self.operation = operation
+        if operation.outputs and all(fixed(x.shape) and 0 in x.shape for x in operation.outputs):
+            found = [self.constant(np.zeros(x.shape, x.dtype)) for x in operation.outputs]
+            self.names.update(zip(operation.outputs, found))
+            return
         found = rules[operation.primitive](self, *operation.inputs, **operation.params)
         found = found if isinstance(found, list) else [found]
         self.names.update(zip(operation.outputs, map(self.name_of, found)))
