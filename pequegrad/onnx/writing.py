@@ -16,7 +16,7 @@ from ..transforms.trace import trace
 from ..transforms.tree import flatten, leaf_names
 from .exporting.program import program_of
 from .exporting.sizes import Samples, Varying
-from .exporting.writer import Record, Shared, Writer, needed, protos
+from .exporting.writer import LARGEST_CONSTANT, Record, Shared, Writer, needed, protos
 from .reading import onnx_package
 from .values import element_type_of
 
@@ -174,6 +174,9 @@ def _model(onnx, call, free, traced, opset, output_names):
         shared.size_of.setdefault(name, (call.names[i], axis))
     program = program_of(traced.graphs, opset)
     names = _names_of_captures(call, traced, shared)
+    for x, name, handle in zip(program.inputs, names, traced.constants):
+        if name.startswith("captured") and x.dtype.kind in "iub" and handle.size <= LARGEST_CONSTANT:
+            x.data = handle.numpy()  # of no module, and not trained: what follows from it is constant
     results = program.results[len(traced.state) :]
     program.results = results
     outputs = output_names or _output_names(traced, len(results))

@@ -20,7 +20,7 @@ def scan(w, *operands, body, length, reverse, n_consts, n_carry):
             scan_input_directions=backward * len(xs) if reverse else None, scan_output_directions=backward * n_y if reverse and n_y else None,
         )  # fmt: skip
         return found if isinstance(found, list) else [found]
-    found = _loop(w, body, given, carry, w("Squeeze", w.size(length), [0]), n_y)
+    found = _loop(w, body, given, carry, w.number_of(length), n_y)
     if reverse:
         found[n_carry:] = [w.slice(y, [-1], [-(2**63) + 1], [0], [-1]) for y in found[n_carry:]]
     return found
@@ -70,6 +70,8 @@ def _branch(w, index, names, branches, first):
         found = found if isinstance(found, list) else [found]
         typed = [info(n, x.dtype, x.shape) for n, x in zip(found, branches[0].results)]
         other = helper.make_graph(protos(inner.records), w.shared.name("branch"), [], typed)
+    if len(branches) == 2 and index in w.from_bool:
+        return w("If", w.from_bool[index], n=len(branches[0].results), then_branch=other, else_branch=then)
     taken = w("LessOrEqual", index, w.constant(np.int32(first)))
     return w("If", taken, n=len(branches[0].results), then_branch=then, else_branch=other)
 

@@ -128,17 +128,19 @@ def _scaled(w, x, factor, inverse=False):
 
 
 def _mean_without_padding(w, x, counts):
-    """A sum over windows by the number of elements in each, a sum of ones over the same: AveragePool; else None."""
-    record, other = w.producer(x), w.producer(counts)
-    windows = w.windows.get(w.names.get(x)) if record is not None and w.uses[x] == 1 else None
-    if windows is None or other is None or w.windows.get(w.names[counts]) != windows:
+    """A sum over windows by the number of elements that each covers: AveragePool, which counts no padding; else None."""
+    from .windows import covers
+
+    windows = w.windows.get(w.names.get(x))
+    if windows is None or w.uses[x] != 1 or not isinstance(counts.data, np.ndarray):
         return None
-    pool, ones = w.producer(record.inputs[0]), w.producer(w.producer(other.inputs[0]).inputs[0])
-    value = None if ones is None or ones.op != "Expand" else w.shared.arrays.get(ones.inputs[0])
-    if pool.op != "AveragePool" or value is None or (value != 1).any():
+    shape, *params = windows
+    expected = covers(shape, x.shape, *params)
+    if any(isinstance(n, Varying) and m > 1 for n, m in zip(x.shape, counts.shape)) or (expected != counts.data).any():
         return None
-    pool.attributes.pop("count_include_pad", None)
-    return record.inputs[0]
+    average = w.producer(x).inputs[0]
+    w.producer(average).attributes.pop("count_include_pad", None)
+    return average
 
 
 # ---- composed ------------------------------------------------------------------------------------------------

@@ -50,8 +50,8 @@ def _inside(indices, n):
 
 def _clipped(w, rows, n, mode):
     """Indices within an axis of n elements."""
-    last = w("Sub", w.size(n), [1])
-    return w("Min", w("Max", rows, w.constant(np.int64(0))), w("Squeeze", last, [0]))
+    last = w.number_of(n - 1)
+    return w("Min", w("Max", rows, w.constant(np.int64(0))), last)
 
 
 def _component(w, indices, i):
@@ -99,7 +99,7 @@ def _fits(w, x, indices, places, sizes, ndim):
     for i, axis in enumerate(places.index_map):
         start = _component(w, indices, i)
         low = w("GreaterOrEqual", start, w.constant(np.int64(0)))
-        high = w("LessOrEqual", start, w("Squeeze", w.size(x.shape[axis] - sizes[axis]), [0]))
+        high = w("LessOrEqual", start, w.number_of(x.shape[axis] - sizes[axis]))
         both = w("And", low, high)
         fits = both if fits is None else w("And", fits, both)
     inside = sorted(places.window)

@@ -5,9 +5,7 @@ import math
 import numpy as np
 
 from .sizes import Varying, fixed
-from .writer import LAST, Unsupported, rule
-
-_LARGEST_CONSTANT = 1 << 12  # elements: larger ranges are computed
+from .writer import LARGEST_CONSTANT, LAST, Unsupported, rule
 
 
 @rule("reshape")
@@ -25,8 +23,6 @@ def broadcast_in_dim(w, x, *, shape, axes):
     with_ones = [1] * len(shape)
     for n, a in zip(x.shape, axes):
         with_ones[a] = n
-    if isinstance(x.data, (int, float)) and fixed(shape) and not isinstance(x.data, bool) and math.prod(shape) <= 64:
-        return w.constant(np.full(shape, x.data, x.dtype))
     found = w.reshape(x, with_ones)
     return found if tuple(with_ones) == tuple(shape) else w.expand(found, shape)
 
@@ -91,8 +87,8 @@ def spread(w, x, shape, axis, gap, value):
 def iota(w, *, shape, dtype, axis, device):
     dtype = w.out.dtype
     n = shape[axis]
-    if isinstance(n, Varying) or n > _LARGEST_CONSTANT:
-        row = w("Range", w.constant(np.int64(0)), w("Squeeze", w.size(n), [0]), w.constant(np.int64(1)))
+    if isinstance(n, Varying) or n > LARGEST_CONSTANT:
+        row = w("Range", w.constant(np.int64(0)), w.number_of(n), w.constant(np.int64(1)))
         row = row if dtype == np.int64 else w.cast(row, dtype)
     else:
         row = w.constant(np.arange(n).astype(dtype))
@@ -134,7 +130,7 @@ def _range(w, n):
     """0 ... n - 1, int64."""
     if not isinstance(n, Varying):
         return w.constant(np.arange(n))
-    return w("Range", w.constant(np.int64(0)), w("Squeeze", w.size(n), [0]), w.constant(np.int64(1)))
+    return w("Range", w.constant(np.int64(0)), w.number_of(n), w.constant(np.int64(1)))
 
 
 def _first(w, start, last):

@@ -29,7 +29,8 @@ def reduce_window(w, x, *, window, step, padding, base_dilation, dilation):
     count = math.prod(window)
     total = w("Mul", found, w.number(count, x))
     w.counts[total] = count
-    w.windows[total] = (tuple(window[2:]), tuple(step[2:]), tuple(padding[2:]), tuple(dilation[2:]))
+    if places.plain:
+        w.windows[total] = x.shape, window, step, padding, dilation
     return total
 
 
@@ -51,6 +52,8 @@ class _Places:
                 self.shape[axis] = (self.shape[axis] - 1) * gap + 1
         active = [i for i in range(x.ndim) if window[i] > 1 or step[i] > 1 or any(padding[i])]
         self.active = list(range(2, x.ndim)) if active and min(active) >= 2 and x.ndim <= 5 else active
+        self.rest = [i for i in range(x.ndim) if i not in self.active]
+        self.plain = self.rest == [0, 1] and not self.outside()  # what pooling takes as it is
         if len(self.active) > 3:
             raise Unsupported("over more than three axes")
 
@@ -66,13 +69,12 @@ class _Places:
             name = padded(w, name, value, [a for a, _ in padding], [b for _, b in padding])
             self.shape = [size + a + b for size, (a, b) in zip(self.shape, padding)]
             padding, self.padded = [(0, 0)] * len(padding), True
-        rest = [i for i in range(len(self.shape)) if i not in self.active]
-        order = [*rest, *self.active]
-        if rest != [0, 1]:
-            lead = math.prod(self.shape[i] for i in rest)
+        order = [*self.rest, *self.active]
+        if self.rest != [0, 1]:
+            lead = math.prod(self.shape[i] for i in self.rest)
             name = w.reshape(w.transpose(name, order), (lead, 1, *[self.shape[i] for i in self.active]))
         found = self._pool(op, name, padding, n)
-        if rest == [0, 1]:
+        if self.rest == [0, 1]:
             return found
         shape, back = [result[i] for i in order], tuple(int(i) for i in np.argsort(order))
         found = [w.transpose(w.reshape(name, shape), back) for name in (found if n > 1 else [found])]
@@ -107,17 +109,15 @@ def _indices(w, x, largest, result, window, step, padding, dilation):
         return w.constant(numbers)
     if not largest:
         places.name = w("Neg", places.name)
-    rest = [i for i in range(x.ndim) if i not in places.active]
-    plain = rest == [0, 1] and not places.outside()
     _, found = places.pooled("MaxPool", result, n=2)
-    if plain:
+    if places.plain:
         return found
     # indices are those of elements in the order in which pooling saw them, padding among them
     low, high = [a for a, _ in padding], [b for _, b in padding]
     if places.padded:
         numbers = np.pad(numbers, [(max(a, 0), max(b, 0)) for a, b in padding], constant_values=-1)
         numbers = numbers[tuple(slice(max(-a, 0), n - max(-b, 0)) for a, b, n in zip(low, high, numbers.shape))]
-    seen = numbers.transpose([*rest, *places.active]).reshape(-1)
+    seen = numbers.transpose([*places.rest, *places.active]).reshape(-1)
     return w("Gather", w.constant(np.ascontiguousarray(seen)), found, axis=0)
 
 
@@ -149,15 +149,22 @@ def window_put(w, x, y, *, largest, **params):
     return w.reshape(found, x.shape)
 
 
-def _covered(shape, places, window, step, padding, dilation):
+def _covered(shape, places, **params):
     """For each place of the window whether it covers an element of x; a bool array with axes of size 1 where all do."""
-    found = np.ones((1,) * len(shape), bool)
+    return covers(shape, places, **params) > 0
+
+
+def covers(shape, places, window, step, padding, dilation):
+    """How many elements of x each place of the window covers; int64 with axes of size 1 where all cover as many."""
+    found = np.ones((1,) * len(shape), np.int64)
     for axis, (n, count) in enumerate(zip(shape, places)):
+        if isinstance(n, Varying):
+            continue
         first = np.arange(count) * step[axis] - padding[axis][0]
         under = first[:, None] + np.arange(window[axis]) * dilation[axis]
-        here = ((under >= 0) & (under < n)).any(1)
-        if not here.all():
-            found = found & here.reshape([-1 if i == axis else 1 for i in range(len(shape))])
+        here = ((under >= 0) & (under < n)).sum(1)
+        here = here[:1] if (here == here[:1]).all() else here
+        found = found * here.reshape([-1 if i == axis else 1 for i in range(len(shape))])
     return found
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import math
 import pkgutil
 from collections import Counter
 
@@ -9,12 +10,15 @@ import numpy as np
 
 from ...core.dtype import is_float
 from ...core.errors import ShapeError
-from ..values import DTYPES, element_type_of
-from .program import Value
+from ...ops.creation import as_tensor
+from ...primitives.base import PRIMITIVES
+from ..values import DTYPES, element_type_of, outside
+from .program import Program, Value
 from .sizes import Varying, fixed
 
 _RULES = {}  # primitive -> function(writer, *operands, **params): what computes its result, or a list for several results
 _TYPES = {*DTYPES.values()} - {"complex64", "complex128"}
+LARGEST_CONSTANT = 1 << 14  # elements: larger arrays are computed by the model
 LAST = 2**63 - 1  # as the end of a Slice: that of the axis
 
 
@@ -80,6 +84,22 @@ class Shared:
                 return found
 
 
+def _is_constant(operation):
+    """True for what is computed once, here: small arrays of constants only."""
+    if operation.primitive not in PRIMITIVES or not operation.outputs:
+        return False
+    known = all(x.data is not None and not isinstance(x.data, Varying) and fixed(x.shape) for x in operation.inputs)
+    small = all(fixed(x.shape) and math.prod(x.shape) <= LARGEST_CONSTANT for x in operation.outputs)
+    return known and small and not _varies(operation.params)
+
+
+def _varies(params):
+    """True if there is a size that varies, or a graph, among parameters."""
+    if isinstance(params, dict):
+        return any(map(_varies, params.values()))
+    return any(map(_varies, params)) if isinstance(params, tuple) else isinstance(params, (Varying, Program))
+
+
 class Writer:
     """Writes one graph. As a function, writer("Add", x, y) writes a node and gives the name of its result.
 
@@ -92,6 +112,7 @@ class Writer:
         self.producers = {}  # name -> Record
         self.uses = Counter()
         self.counts = {}  # name of a sum -> how many elements, of an average -> of how many
+        self.from_bool = {}  # name of 0 or 1 -> of the bool that it was
         self.windows = {}  # name of a sum over windows -> what describes them
         self.out = None  # the first result of the operation that is written: a Value
 
@@ -105,7 +126,7 @@ class Writer:
         record = Record(op, inputs, outputs, {k: v for k, v in attributes.items() if v is not None})
         self.records.append(record)
         self.producers.update(dict.fromkeys(outputs, record))
-        return outputs[0] if n == 1 else outputs
+        return outputs[0] if n == 1 else list(outputs)
 
     def name_of(self, x):
         """The name of an operand."""
@@ -141,7 +162,10 @@ class Writer:
         return self.producers.get(self.names.get(x) if isinstance(x, Value) else x)
 
     def cast(self, x, dtype):
-        return self("Cast", x, to=element_type_of(dtype))
+        found = self("Cast", x, to=element_type_of(dtype))
+        if isinstance(x, Value) and x.dtype.kind == "b":
+            self.from_bool[found] = self.names[x]
+        return found
 
     # ---- shapes ------------------------------------------------------------------------------------------
 
@@ -174,6 +198,10 @@ class Writer:
                 raise Unsupported(f"a size that is no polynomial of {', '.join(self.shared.samples.names)}")
             self.shared.sizes[n] = self._sum(terms)
         return self.shared.sizes[n]
+
+    def number_of(self, n):
+        """The name of a size as int64[]."""
+        return self("Squeeze", self.size(n), [0]) if isinstance(n, Varying) else self.constant(np.int64(n))
 
     def _sum(self, terms):
         common = int(np.lcm.reduce([f.denominator for f in terms.values()]))
@@ -262,6 +290,13 @@ class Writer:
         if operation.outputs and all(fixed(x.shape) and 0 in x.shape for x in operation.outputs):
             found = [self.constant(np.zeros(x.shape, x.dtype)) for x in operation.outputs]
             self.names.update(zip(operation.outputs, found))
+            return
+        if _is_constant(operation):
+            with outside():
+                operands = [as_tensor(np.asarray(x.data, x.dtype)) for x in operation.inputs]
+                found = PRIMITIVES[operation.primitive](*operands, **operation.params)
+            for x, value in zip(operation.outputs, found if isinstance(found, tuple) else (found,)):
+                x.data = value.numpy()
             return
         found = rules[operation.primitive](self, *operation.inputs, **operation.params)
         found = found if isinstance(found, list) else [found]
