@@ -6,15 +6,12 @@ import numpy as np
 
 import pequegrad as pg
 from pequegrad.onnx.comparison import session_of
+from pequegrad.transforms.tree import flatten
 
 
 def leaves(outs):
     """The tensors in nested containers, without None."""
-    if isinstance(outs, dict):
-        outs = outs.values()
-    if isinstance(outs, (tuple, list)) or not hasattr(outs, "dtype"):
-        return [] if outs is None else [leaf for out in outs for leaf in leaves(out)]
-    return [outs]
+    return [x for x in flatten(outs)[0] if x is not None]
 
 
 def arrays(inputs, seed):
