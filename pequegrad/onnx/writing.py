@@ -174,6 +174,7 @@ def _model(onnx, call, free, traced, opset, output_names):
         shared.size_of.setdefault(name, (call.names[i], axis))
     program = program_of(traced.graphs, opset)
     names = _names_of_captures(call, traced, shared)
+    shared.owners.update((name, name.rpartition(".")[0]) for name in names if "." in name)
     for x, name, handle in zip(program.inputs, names, traced.constants):
         if name.startswith("captured") and x.dtype.kind in "iub" and handle.size <= LARGEST_CONSTANT:
             x.data = handle.numpy()  # of no module, and not trained: what follows from it is constant

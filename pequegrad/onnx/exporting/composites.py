@@ -5,14 +5,19 @@ yields candidates (attributes, example, operands' avals). Where the example, tra
 `composite` takes the place of all.
 """
 
+import math
+
+from ...compiler.patterns.attention import Attention
+from ...compiler.patterns.causal import causal_offset
 from ...compiler.patterns.rewrite import Match
-from ...compiler.patterns.search import occurrences, varying_nodes
+from ...compiler.patterns.search import constant_value, occurrences, varying_nodes
 from ...core.dtype import is_float
 from ...core.errors import PequegradError
 from ...core.node import constant, is_constant
 from ...nn import functional as F
 from ...ops.attention import attention_weights
 from ...ops.rearrange import take
+from ...primitives.attention import attention, attention_gradient
 from ...primitives.base import PRIMITIVES, Primitive
 from ...transforms.graphs import graph_of
 
@@ -41,7 +46,8 @@ def composite(op, last, since=1):
 
 
 def matches(program, simplify, version):
-    """Yields a Match for each place of the program where a composite is found; the largest come first."""
+    """A Match for each place of the program where a composite is found; attention comes first, then the largest."""
+    attentions = [m for m in Attention(any_size=True)(program, simplify) if _is_plain(m)] if version >= 23 else []
     found = []
     for last, entries in _COMPOSITES.items():
         for node in [n for n in program.graph.nodes if n.spec.primitive.name == last]:
@@ -50,7 +56,15 @@ def matches(program, simplify, version):
             for op, since, candidates in entries:
                 if since <= version and (match := _match(op, candidates(node), node, program, simplify)):
                     found.append(match)
-    return sorted(found, key=lambda match: -len(match.inside))
+    return attentions + sorted(found, key=lambda match: -len(match.inside))
+
+
+def _is_plain(match):
+    """True for attention that is ONNX's: queries see all keys, or those up to their own place. (Where a mask hides all keys ours is 0.)"""
+    inner = [node for node in match.graph.nodes if node.spec.primitive in (attention, attention_gradient)]
+    params = inner[0].spec.params
+    plain = len(inner) == 1 and not params["mask"] and not params["bias"]
+    return plain and (params["causal"] is None or params["causal"] == 0 and params["fill"] == -math.inf)
 
 
 def _match(op, candidates, node, program, simplify):
@@ -66,6 +80,8 @@ def _match(op, candidates, node, program, simplify):
             operands = [known.get(n) for n in graph.inputs]
             if any(n is None for n in operands):
                 continue
+            if op == "AttentionSoftmax" and _sees_a_key(operands[0]):
+                op, attributes = "Softmax", {"axis": -1}
             params = {"op": op, "attributes": tuple(attributes.items()), "aval": node.aval}
             made = graph_of(op, avals, lambda *x: [onnx_composite(*x, **params)])
             return Match(op, [node], operands, inside, made)
@@ -106,6 +122,21 @@ def _softmax(function):
 composite("AttentionSoftmax", "div")(_softmax(attention_weights))
 composite("Softmax", "div")(_softmax(F.softmax))
 composite("LogSoftmax", "sub")(_softmax(F.log_softmax))
+
+
+def _sees_a_key(scores):
+    """True if no mask can hide all keys from a query: there is none, or it says which keys come before."""
+    while not is_constant(scores) and scores.spec.primitive.name in ("mul", "div", "convert", "reshape", "select"):
+        if scores.spec.primitive.name == "select":
+            mask, *sides = scores.inputs
+            hidden = [is_constant(x) and not x.aval.ndim and constant_value(x) == -math.inf for x in sides]
+            offset = causal_offset(mask, hidden[1])
+            if hidden.count(True) != 1 or offset is None or offset < 0:
+                return False
+            scores = sides[hidden[0]]
+        else:
+            scores = next((x for x in scores.inputs if not is_constant(x)), scores.inputs[0])
+    return not is_constant(scores) and scores.spec.primitive.name == "dot_general"
 
 
 # ---- rows of a table ---------------------------------------------------------------------------------------

@@ -86,5 +86,5 @@ def _inlined(w, program, names):
     from .writer import Writer
 
     inner = Writer(w.shared)
-    inner.records, inner.producers = w.records, w.producers
+    inner.records, inner.producers, inner.known = w.records, w.producers, w.known
     return inner.program(program, names)

@@ -18,6 +18,7 @@ from .sizes import Varying, fixed
 
 _RULES = {}  # primitive -> function(writer, *operands, **params): what computes its result, or a list for several results
 _TYPES = {*DTYPES.values()} - {"complex64", "complex128"}
+_ONCE = {"Cast", "Expand", "Range", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}  # no rule changes these later on
 LARGEST_CONSTANT = 1 << 14  # elements: larger arrays are computed by the model
 LAST = 2**63 - 1  # as the end of a Slice: that of the axis
 
@@ -69,6 +70,7 @@ class Shared:
         self.opset, self.samples = opset, samples
         self.counts = Counter()
         self.taken = set()
+        self.owners = {}  # name of a parameter -> of its module
         self.constants, self.arrays = {}, {}  # key -> name, name -> array
         self.size_of = {}  # name of a free size -> (input, axis)
         self.before, self.sizes = [], {}  # nodes that compute sizes, what they give
@@ -109,6 +111,7 @@ class Writer:
     def __init__(self, shared):
         self.shared, self.records = shared, []
         self.names = {}  # Value -> name
+        self.known = {}  # node that is written once -> its result
         self.producers = {}  # name -> Record
         self.uses = Counter()
         self.counts = {}  # name of a sum -> how many elements, of an average -> of how many
@@ -122,11 +125,32 @@ class Writer:
 
     def __call__(self, op, *operands, n=1, **attributes):
         inputs = [self.name_of(x) for x in operands]
-        outputs = [self.shared.name(op.lower()) for _ in range(n)]
+        while inputs and not inputs[-1]:
+            inputs.pop()
+        if op not in _ONCE:
+            return self._written(op, inputs, n, attributes)
+        key = op, *inputs, repr(attributes)
+        if key not in self.known:
+            self.known[key] = self._written(op, inputs, n, attributes)
+        return self.known[key]
+
+    def _written(self, op, inputs, n, attributes):
+        outputs = [self.shared.name(self._hint(op, inputs)) for _ in range(n)]
         record = Record(op, inputs, outputs, {k: v for k, v in attributes.items() if v is not None})
         self.records.append(record)
         self.producers.update(dict.fromkeys(outputs, record))
         return outputs[0] if n == 1 else list(outputs)
+
+    def _hint(self, op, inputs):
+        """A result's name: block.0.gemm, if it is computed with a parameter of the module block.0; else gemm."""
+        source = next((x for x in inputs if x in self.shared.owners), None)
+        if source is None:
+            return op.lower()
+        if op not in ("Transpose", "Slice", "Reshape", "Unsqueeze", "Squeeze"):
+            return f"{self.shared.owners[source]}.{op.lower()}"
+        found = f"{source}.{op.lower()}"
+        self.shared.owners[found] = self.shared.owners[source]  # still a parameter
+        return found
 
     def name_of(self, x):
         """The name of an operand."""
@@ -144,12 +168,14 @@ class Writer:
             self.names[x] = self.constant(np.asarray(x.data, x.dtype))
         return self.names[x]
 
-    def constant(self, array, hint="constant"):
-        """The name of a constant."""
+    def constant(self, array):
+        """The name of a constant: its values, if they are few."""
         array = np.asarray(array)
         key = array.dtype.str, array.dtype.name, array.shape, array.tobytes()
         if key not in self.shared.constants:
-            name = self.shared.constants[key] = self.shared.name(hint)
+            text = [f"{x:g}" if array.dtype.kind == "f" else str(x) for x in array.reshape(-1)[:5].tolist()]
+            few = array.size <= 4 and array.ndim <= 1 and array.dtype.kind in "biuf" and str(LAST) not in text
+            name = self.shared.constants[key] = self.shared.name("_".join(["constant", *text]) if few else "constant")
             self.shared.arrays[name] = array
         return self.shared.constants[key]
 
