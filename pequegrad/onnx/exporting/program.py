@@ -96,6 +96,24 @@ def program_of(graphs, version):
     return Program(inputs, operations, list(map(value, zip(*(graph.results for graph in graphs)))))
 
 
+def splits(operations):
+    """{slice: [slices]}: those that cut one value along one axis into parts, first to last, nothing left out."""
+    groups, found = {}, {}
+    for operation in operations:
+        if operation.primitive == "slice":
+            (x,), (start, limit, step) = operation.inputs, map(operation.params.get, ("start", "limit", "step"))
+            cut = [i for i, n in enumerate(x.shape) if start[i] != 0 or limit[i] != n]
+            numbers = len(cut) == 1 and all(isinstance(n, int) for n in (start[cut[0]], limit[cut[0]], x.shape[cut[0]]))
+            if numbers and all(s == 1 for s in step):
+                groups.setdefault((x, cut[0]), []).append(operation)
+    for (x, axis), group in groups.items():
+        group.sort(key=lambda operation: operation.params["start"][axis])
+        ends = [operation.params["limit"][axis] for operation in group]
+        if [operation.params["start"][axis] for operation in group] == [0, *ends[:-1]] and ends[-1] == x.shape[axis]:
+            found.update(dict.fromkeys(group, (axis, group)))
+    return found
+
+
 def _value(avals, data=None):
     if len({len(aval.shape) for aval in avals}) > 1:
         _differ("ranks")
@@ -140,4 +158,4 @@ def _differ(what):
     )
 
 
-__all__ = ["Operation", "Program", "Value", "Varying", "prepared", "program_of"]
+__all__ = ["Operation", "Program", "Value", "Varying", "prepared", "program_of", "splits"]

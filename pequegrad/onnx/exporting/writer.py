@@ -13,7 +13,7 @@ from ...core.errors import ShapeError
 from ...ops.creation import as_tensor
 from ...primitives.base import PRIMITIVES
 from ..values import DTYPES, element_type_of, outside
-from .program import Program, Value
+from .program import Program, Value, splits
 from .sizes import Varying, fixed
 
 _RULES = {}  # primitive -> function(writer, *operands, **params): what computes its result, or a list for several results
@@ -111,6 +111,7 @@ class Writer:
     def __init__(self, shared):
         self.shared, self.records = shared, []
         self.names = {}  # Value -> name
+        self.splits = {}  # slice -> (axis, slices that are one Split together)
         self.known = {}  # node that is written once -> its result
         self.producers = {}  # name -> Record
         self.uses = Counter()
@@ -175,7 +176,9 @@ class Writer:
         if key not in self.shared.constants:
             text = [f"{x:g}" if array.dtype.kind == "f" else str(x) for x in array.reshape(-1)[:5].tolist()]
             few = array.size <= 4 and array.ndim <= 1 and array.dtype.kind in "biuf" and str(LAST) not in text
-            name = self.shared.constants[key] = self.shared.name("_".join(["constant", *text]) if few else "constant")
+            name = self.shared.constants[key] = self.shared.name(
+                "_".join(["constants" if array.ndim else "constant", *text]) if few else "constant"
+            )
             self.shared.arrays[name] = array
         return self.shared.constants[key]
 
@@ -265,11 +268,16 @@ class Writer:
         raise Unsupported(f"a constant that depends on {', '.join(self.shared.samples.names)}")
 
     def reshape(self, x, shape):
-        """x under another shape."""
+        """x under another shape. In that 0 stands for the size that x has there, -1 for what is left."""
         if isinstance(x, Value) and x.shape == tuple(shape):
             return x
-        if sum(isinstance(n, Varying) for n in shape) == 1 and 0 not in shape:
-            return self("Reshape", x, [-1 if isinstance(n, Varying) else n for n in shape])
+        if not fixed(shape) and 0 not in shape:
+            before = x.shape if isinstance(x, Value) else ()
+            kept = [
+                0 if i < len(before) and isinstance(n, Varying) and n == before[i] else n for i, n in enumerate(shape)
+            ]
+            if sum(isinstance(n, Varying) for n in kept) <= 1:
+                return self("Reshape", x, [-1 if isinstance(n, Varying) else n for n in kept])
         return self("Reshape", x, self.shape(shape), allowzero=1 if 0 in shape else None)
 
     def transpose(self, x, permutation):
@@ -292,6 +300,7 @@ class Writer:
         self.names.update(zip(program.inputs, names))
         self.uses.update(x for operation in program.operations for x in operation.inputs)
         self.uses.update(program.results)
+        self.splits = splits(program.operations)
         for operation in program.operations:
             try:
                 self._operation(rules, operation)
@@ -324,9 +333,22 @@ class Writer:
             for x, value in zip(operation.outputs, found if isinstance(found, tuple) else (found,)):
                 x.data = value.numpy()
             return
+        if operation in self.splits:
+            self._split(*self.splits[operation])
+            return
         found = rules[operation.primitive](self, *operation.inputs, **operation.params)
         found = found if isinstance(found, list) else [found]
         self.names.update(zip(operation.outputs, map(self.name_of, found)))
+
+    def _split(self, axis, group):
+        outputs = [operation.outputs[0] for operation in group]
+        if outputs[0] not in self.names:
+            (x,), sizes = group[0].inputs, [out.shape[axis] for out in outputs]
+            equal = len(set(sizes)) == 1
+            found = self(
+                "Split", x, None if equal else sizes, n=len(sizes), axis=axis, num_outputs=len(sizes) if equal else None
+            )
+            self.names.update(zip(outputs, found))
 
     def subgraph(self, name, program, names=None, extra=(), outer=None):
         """An onnx.GraphProto of a program. names: of its inputs where these are values around it, None for the graph's own.
