@@ -95,7 +95,7 @@ class _Call:
         known = [p.name for p in signature(target) if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         if known[:1] == ["self"] and getattr(target, "__self__", None) is None:
             known = known[1:]
-        known += [f"input_{i}" for i in range(len(known), len(args))]
+        known += ["input" if len(args) == 1 else f"input_{i}" for i in range(len(known), len(args))]
         found = []
         for name, value in [*zip(known, args), *sorted(kwargs.items())]:
             found += [re.sub(r"\W+", "_", text).strip("_") for text in leaf_names(value, name)]
@@ -162,9 +162,14 @@ class _Traced:
             self.frame = frame
         first = self.closures[0]
         for other in self.closures[1:]:
-            if list(map(id, other.constants)) != list(map(id, first.constants)):
+            if len(other.constants) != len(first.constants) or not all(map(_same, other.constants, first.constants)):
                 raise ShapeError("export: the function reads other tensors for other sizes of its dynamic axes.")
         self.constants, self.state = first.constants, first.state
+
+
+def _same(a, b):
+    """True for one tensor, and for constants that were made anew while the function was traced."""
+    return a is b or a.shape == b.shape and a.dtype == b.dtype and a.numpy().tobytes() == b.numpy().tobytes()
 
 
 def _model(onnx, call, free, traced, opset, output_names):

@@ -185,13 +185,54 @@ def rms_normalization(node):
         yield {"axis": -1, "epsilon": eps}, lambda x, w: F.rms_norm(x, w.shape, w, eps), [node.aval, weight]
 
 
-@composite("BatchNormalization", "add")
-def batch_normalization(node):
-    if node.aval.ndim >= 2:
-        channels = node.aval.update(shape=(node.aval.shape[1],))
-        for eps in _numbers(node, "add", 4):
-            example = lambda x, w, b, mean, var: F.batch_norm(x, mean, var, w, b, False, 0.1, eps)[0]
-            yield {"epsilon": eps}, example, [node.aval, *[channels] * 4]
+def _channel_norm(op, n_statistics, function, since=1, options=lambda node: [{}]):
+    """Registers an operator whose scale and bias, [channels], may be absent here. function(x, weight, bias, *statistics, eps, **options)."""
+    for last, given in (("add", 2), ("mul", 1), ("reshape" if op == "GroupNormalization" else "mul", 0)):
+
+        @composite(op, last, since)
+        def candidates(node, given=given):
+            if node.aval.ndim < 2:
+                return
+            channels = node.aval.update(shape=(node.aval.shape[1],))
+            for eps in _numbers(node, "add"):
+                for chosen in options(node):
+                    absent = [None] * (2 - given)
+                    example = lambda x, *rest: function(x, *rest[:given], *absent, *rest[given:], eps, **chosen)
+                    attributes = {"epsilon": eps, **chosen, "given": given}
+                    yield attributes, example, [node.aval, *[channels] * (given + n_statistics)]
+
+
+def _groups(node):
+    """Numbers of groups that channels may have been divided into."""
+    c = node.aval.shape[1]
+    return [{"num_groups": n} for n in range(1, c + 1) if c % n == 0 and _has(node, n)]
+
+
+def _has(node, groups, depth=8):
+    """True if an array with this many groups was reshaped on the way to a node."""
+    level = [node]
+    for _ in range(depth):
+        level = [source for n in level for source in n.inputs if not is_constant(source)]
+        if any(n.spec.primitive.name == "reshape" and n.aval.shape[1:2] == (groups,) for n in level):
+            return True
+    return False
+
+
+_channel_norm(
+    "BatchNormalization", 2, lambda x, w, b, mean, var, eps: F.batch_norm(x, mean, var, w, b, False, 0.1, eps)[0]
+)
+_channel_norm("InstanceNormalization", 0, lambda x, w, b, eps: F.instance_norm(x, None, None, w, b, eps=eps))
+_channel_norm(
+    "GroupNormalization", 0, lambda x, w, b, eps, num_groups: F.group_norm(x, num_groups, w, b, eps), 21, _groups
+)
+
+
+@composite("LayerNormalization", "mul", since=17)
+def layer_normalization_of_nothing_else(node):
+    for eps in _numbers(node, "add"):
+        for n in range(1, min(node.aval.ndim, 3) + 1):
+            shape = node.aval.shape[node.aval.ndim - n :]
+            yield {"axis": -n, "epsilon": eps}, lambda x: F.layer_norm(x, shape, None, None, eps), [node.aval]
 
 
 # ---- activations -----------------------------------------------------------------------------------------
@@ -216,6 +257,65 @@ activation("Mish", "mul", F.mish, since=18)
 activation("Selu", "mul", F.selu)
 activation("Elu", "select", F.elu)
 activation("Softsign", "div", F.softsign)
+activation("HardSigmoid", "div", F.hardsigmoid, alpha=1 / 6, beta=0.5)
+activation("HardSigmoid", "mul", F.hardsigmoid, alpha=1 / 6, beta=0.5)
+activation("LogSigmoid", "neg", F.logsigmoid)
+activation("Swish", "mul", F.silu, since=24)
+
+
+@composite("Clip", "select")
+def clip(node):
+    yield {"low": 0.0, "high": 6.0}, F.relu6, [node.aval]
+    for low in _numbers(node, "select", 1):
+        for high in [x.spec.params["value"] for x in node.inputs if x.spec.primitive is constant]:
+            yield {"low": low, "high": high}, lambda x: F.hardtanh(x, low, high), [node.aval]
+            yield {"low": high, "high": low}, lambda x: F.hardtanh(x, high, low), [node.aval]
+
+
+@composite("PRelu", "select")
+def prelu(node):
+    for n in {1, *node.aval.shape[1:2]}:
+        yield {}, F.prelu, [node.aval, node.aval.update(shape=(n,))]
+
+
+@composite("Celu", "select", since=12)
+def celu(node):
+    for alpha in _numbers(node, "div", 4):
+        yield {"alpha": alpha}, lambda x: F.celu(x, alpha), [node.aval]
+
+
+# ---- transposed convolution --------------------------------------------------------------------------------
+
+
+@composite("ConvTranspose", "conv_general_dilated")
+def conv_transpose(node):
+    """A convolution with a kernel [inputs, outputs of a group, space ...] that was flipped, and features exchanged."""
+    x, kernel = node.inputs
+    params, n = node.spec.params, node.aval.ndim - 2
+    function = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}.get(n)
+    groups, stride, dilation = params["feature_groups"], params["x_dilation"], params["w_dilation"]
+    if function is None or params["axes"].x != tuple(range(n + 2)) or "rev" not in _ancestors(kernel):
+        return
+    window = [kernel.aval.shape[i] for i in params["axes"].w[2:]]
+    reach = [(k - 1) * d for k, d in zip(window, dilation)]
+    low = [r - a for r, (a, _) in zip(reach, params["padding"])]
+    extra = [a - r + b for a, r, (_, b) in zip(low, reach, params["padding"])]
+    if any(a < 0 for a in low) or any(not 0 <= e < max(s, d) for e, s, d in zip(extra, stride, dilation)):
+        return
+    weight = kernel.aval.update(shape=(x.aval.shape[1], node.aval.shape[1] // groups, *window))
+    example = lambda x, w: function(x, w, None, stride, tuple(low), tuple(extra), groups, dilation)
+    attributes = {"kernel_shape": tuple(window), "strides": stride, "pads": (*low, *low), "dilations": dilation}
+    attributes |= {"group": groups, "output_padding": tuple(extra)}
+    yield attributes, example, [x.aval, weight]
+
+
+def _ancestors(node, depth=5):
+    """Names of primitives that lead to a node."""
+    level, found = [node], set()
+    for _ in range(depth):
+        found |= {n.spec.primitive.name for n in level if not is_constant(n)}
+        level = [source for n in level for source in n.inputs]
+    return found
 
 
 @composite("LeakyRelu", "select")

@@ -260,30 +260,3 @@ def same(w, x, **params):
 @rule("optimization_barrier")
 def barrier(w, *xs, first):
     return list(xs[first:])
-
-
-@rule("onnx_composite")
-def composite(w, *operands, op, attributes, aval):
-    if op == "AttentionSoftmax":
-        return _attention_softmax(w, *operands)
-    return w(op, *operands, **dict(attributes))
-
-
-def _attention_softmax(w, x):
-    """Softmax over the last axis, and zeros where all scores are -inf."""
-    hidden = w("Equal", w("ReduceMax", x, [-1]), w.number(-np.inf, x))
-    return w("Where", hidden, w.number(0, x), w("Softmax", x, axis=-1))
-
-
-@rule("attention")
-def attention(w, q, k, v, *, scale, fill, causal, zeros, mask, bias):
-    """Operands [batch, heads, places, depth]."""
-    shape = lambda x: (
-        (x.shape[0], math.prod(x.shape[1:-2]), *x.shape[-2:]) if x.ndim > 3 else (1,) * (4 - x.ndim) + x.shape
-    )
-    default = math.isclose(scale, q.shape[-1] ** -0.5, rel_tol=1e-6)
-    found = w(
-        "Attention", *[w.reshape(x, shape(x)) for x in (q, k, v)], is_causal=1 if causal is not None else None,
-        scale=None if default else scale, softmax_precision=1 if q.dtype.itemsize == 2 else None,
-    )  # fmt: skip
-    return [w.reshape(found, w.out.shape) if q.ndim != 4 else found, None, None]
