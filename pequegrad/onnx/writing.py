@@ -311,6 +311,8 @@ def check(model):
         onnx.checker.check_model(model, full_check=True)
         onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        if "unsupported type" in str(error):
+            raise NotImplementedError(f"export: an operator of ONNX does not take this dtype: {error}") from None
         raise ArgumentError(f"export: the checker of onnx refuses the model: {error}") from error
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from .products import unless_ones
 from .sizes import fixed
-from .writer import rule
+from .writer import Unsupported, rule
 
 _WRITTEN = {}  # operator -> function(writer, *operands, **attributes), where attributes are not all
 
@@ -86,8 +86,11 @@ def attention_softmax(w, x, *, axis):
 
 
 @rule("attention")
-def attention(w, q, k, v, *, scale, fill, causal, zeros, mask, bias):
+def attention(w, q, k, v, *rest, scale, fill, causal, zeros, mask, bias):
     """Operands [batch, heads, places, depth]."""
+    whole = causal is None or causal == 0 and fill == -math.inf
+    if w.opset < 23 or rest or not whole or any(w.uses[x] for x in w.operation.outputs[1:]):
+        raise Unsupported("the compiler's kernel, with masks, biases or sums, or before operator set 23")
     shape = lambda x: (
         (x.shape[0], math.prod(x.shape[1:-2]), *x.shape[-2:]) if x.ndim > 3 else (1,) * (4 - x.ndim) + x.shape
     )

@@ -11,7 +11,7 @@ from .writer import rule
 _SAME = {
     "neg": "Neg", "abs": "Abs", "sign": "Sign", "floor": "Floor", "ceil": "Ceil", "round": "Round", "exp": "Exp", "log": "Log", "sqrt": "Sqrt",
     "sin": "Sin", "cos": "Cos", "tan": "Tan", "asin": "Asin", "acos": "Acos", "atan": "Atan", "sinh": "Sinh", "cosh": "Cosh", "tanh": "Tanh",
-    "asinh": "Asinh", "acosh": "Acosh", "atanh": "Atanh", "logistic": "Sigmoid", "erf": "Erf", "pow": "Pow", "select": "Where",
+    "asinh": "Asinh", "acosh": "Acosh", "atanh": "Atanh", "logistic": "Sigmoid", "erf": "Erf", "pow": "Pow",
 }  # fmt: skip
 _COMPARE = {"eq": "Equal", "lt": "Less", "le": "LessOrEqual", "gt": "Greater", "ge": "GreaterOrEqual"}
 _LOGIC = {"and": ("And", "BitwiseAnd"), "or": ("Or", "BitwiseOr"), "xor": ("Xor", "BitwiseXor"), "not": ("Not", "BitwiseNot")}  # fmt: skip
@@ -34,6 +34,11 @@ for _name, _op in _COMPARE.items():
         if _is_bool(x) and _op != "Equal":
             x, y = w.cast(x, np.uint8), w.cast(y, np.uint8)
         return w(_op, x, y)
+
+
+@rule("select")
+def select(w, condition, x, y):
+    return w.where(condition, x, y, x.dtype)
 
 
 @rule("ne")

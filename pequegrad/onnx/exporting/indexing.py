@@ -115,7 +115,7 @@ def _filled(w, found, indices, places, x, sizes, mode):
         value = np.iinfo(x.dtype).max
     else:
         value = np.nan
-    return w("Where", _fits(w, x, indices, places, sizes, w.out.ndim), found, w.number(value, x))
+    return w.where(_fits(w, x, indices, places, sizes, w.out.ndim), found, w.number(value, x), x.dtype)
 
 
 @rule("scatter")

@@ -49,6 +49,8 @@ def _product(w, left, right, x, y, contract, batch):
 def conv(w, x, k, *, stride, padding, x_dilation, w_dilation, feature_groups, batch_groups, axes, dtype):
     if x.dtype != w.out.dtype:
         raise Unsupported("sums in another dtype")
+    if not is_float(x.dtype):
+        raise Unsupported(f"of {x.dtype.name}")
     left, shape = w.transpose(x, axes.x), [x.shape[i] for i in axes.x]
     if batch_groups > 1:
         left, shape, feature_groups = _features_of_groups(w, left, shape, batch_groups), None, batch_groups

@@ -116,8 +116,9 @@ def linear_recurrence(w, a, b, *, axis, reverse):
 
 @rule("top_k")
 def top_k(w, x, *, k):
-    values, positions = w("TopK", x, [k], n=2)
-    return [values, w.cast(positions, w.operation.outputs[1].dtype)]
+    boolean = x.dtype.kind == "b"
+    values, positions = w("TopK", w.cast(x, np.int32) if boolean else x, [k], n=2)
+    return [w.cast(values, bool) if boolean else values, w.cast(positions, w.operation.outputs[1].dtype)]
 
 
 @rule("sort")

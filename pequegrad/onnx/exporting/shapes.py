@@ -112,7 +112,7 @@ def slice_update(w, x, update, *, start, step):
     spans = [(n - 1) * s + 1 for n, s in zip(update.shape, step)]
     high = [n - a - span for n, a, span in zip(x.shape, start, spans)]
     wide = pad(w, update, w.number(0, x), low=start, high=high, interior=tuple(s - 1 for s in step))
-    return wide if mask is None else w("Where", mask, wide, x)
+    return wide if mask is None else w.where(mask, wide, x, x.dtype)
 
 
 @rule("dynamic_slice")

@@ -196,6 +196,12 @@ class Writer:
             self.from_bool[found] = self.names[x]
         return found
 
+    def where(self, condition, x, y, dtype):
+        """x where the condition holds, else y. (Of bools runtimes have no Where.)"""
+        if np.dtype(dtype).kind != "b":
+            return self("Where", condition, x, y)
+        return self("Or", self("And", condition, x), self("And", self("Not", condition), y))
+
     # ---- shapes ------------------------------------------------------------------------------------------
 
     def shape(self, shape):
