@@ -31,6 +31,8 @@ class OnnxModel(StatefulModule):
     run(...) gives a dict from names. Sizes of inputs that the file leaves open may be any, and differ from call to call.
     """
 
+    _own_names = frozenset({"weights"})  # parameters have the file's names
+
     def __init__(self, model):
         check_operators(model)
         self.model = model

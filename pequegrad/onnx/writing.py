@@ -17,6 +17,7 @@ from ..transforms.tree import flatten, leaf_names
 from .exporting.program import program_of
 from .exporting.sizes import Samples, Varying
 from .exporting.writer import LARGEST_CONSTANT, Record, Shared, Writer, needed, protos
+from .interpreter import is_parameter
 from .reading import onnx_package
 from .values import element_type_of
 
@@ -202,10 +203,12 @@ def _model(onnx, call, free, traced, opset, output_names):
     _renamed(writer, found, outputs, {*names, *call.names})
     records = needed([*shared.before, *writer.records], outputs)
     values = {name: handle.numpy() for name, handle in zip(names, [*traced.constants, *traced.state])}
-    values.update(shared.arrays)
     used = _read(records)
+    constants = {name: array for name, array in shared.arrays.items() if name in used}
+    values.update((name, array) for name, array in constants.items() if not is_parameter(array))
+    first = [_constant(onnx, name, array) for name, array in constants.items() if is_parameter(array)]
     graph = onnx.helper.make_graph(
-        protos(records),
+        [*first, *protos(records)],
         re.sub(r"\W+", "_", traced.name),
         [_input(onnx, call, free, i) for i in range(len(call.names))],
         [_output(onnx, traced.samples, name, x) for name, x in zip(outputs, results)],
@@ -215,6 +218,11 @@ def _model(onnx, call, free, traced, opset, output_names):
     return onnx.helper.make_model(
         graph, opset_imports=imports, producer_name="pequegrad", ir_version=onnx.helper.find_min_ir_version_for(imports)
     )
+
+
+def _constant(onnx, name, array):
+    """A node: floating initialisers are parameters of what is read."""
+    return onnx.helper.make_node("Constant", [], [name], name, value=onnx.numpy_helper.from_array(array, name))
 
 
 def _read(records):

@@ -75,8 +75,10 @@ def _match(op, candidates, node, program, simplify):
             continue
         for known in occurrences(graph, program, {graph.results[0]: node}):
             inside = {known[n] for n in varying_nodes(graph)}
-            if not all(n is node or program.used_only_by(n, inside) for n in inside):
+            used = {n for n in inside if n is not node and not program.used_only_by(n, inside)}
+            if used and op != "Gather":
                 continue
+            inside -= used  # indices may serve others, too
             operands = [known.get(n) for n in graph.inputs]
             if any(n is None for n in operands):
                 continue

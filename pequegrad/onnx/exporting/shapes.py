@@ -135,6 +135,8 @@ def _range(w, n):
 
 def _first(w, start, last):
     """A start as int64[1], from 0 to `last`."""
+    if isinstance(last, int) and (last == 0 or isinstance(start.data, (int, np.ndarray))):
+        return w.constant(np.array([min(max(int(start.data or 0), 0), last)], np.int64))
     start = w.reshape(w.cast(start, np.int64), (1,))
     return w("Min", w("Max", start, [0]), w.size(last))
 
@@ -143,12 +145,19 @@ def _first(w, start, last):
 def dynamic_update_slice(w, x, update, *starts):
     from .indexing import written
 
-    if not x.ndim:
+    partly = [a for a, (n, m) in enumerate(zip(x.shape, update.shape)) if n != m]
+    if not partly:
         return update
-    positions = None
-    for axis, (start, n, m) in enumerate(zip(starts, x.shape, update.shape)):
-        row = np.arange(m).reshape([m if i == axis else 1 for i in range(x.ndim)])
-        places = w("Add", w.constant(row), _first(w, start, n - m))
-        places = w("Mul", places, w.constant(np.int64(math.prod(x.shape[axis + 1 :]))))
-        positions = places if positions is None else w("Add", positions, places)
-    return written(w, x, w.reshape(positions, (-1,)), update, "none")
+    along = lambda a, name: w.reshape(name, [-1 if i == a else 1 for i in range(x.ndim)]) if x.ndim > 1 else name
+    places = [w("Add", _first(w, starts[a], x.shape[a] - update.shape[a]), _range(w, update.shape[a])) for a in partly]
+    if len(partly) == 1:
+        (axis,) = partly
+        return w("ScatterElements", x, w.expand(along(axis, places[0]), update.shape), update, axis=axis)
+    if not fixed(x.shape):
+        raise Unsupported("several free axes")
+    total = None
+    for a, n in enumerate(x.shape):
+        stride = w.constant(np.int64(math.prod(x.shape[a + 1 :])))
+        term = w("Mul", along(a, places[partly.index(a)] if a in partly else w.constant(np.arange(n))), stride)
+        total = term if total is None else w("Add", total, term)
+    return written(w, x, w.reshape(total, (-1,)), update, "none")
