@@ -182,6 +182,9 @@ class StatefulModule:
                 tensors = {name for name, value in _entries(module) if isinstance(value, Tensor)}
                 module._frozen = frozenset(tensors if frozen else ())
         for name in names:
+            if isinstance(dict(_entries(self)).get(name), Tensor):
+                self._frozen = self._frozen | {name} if frozen else self._frozen - {name}
+                continue
             owner, path, value = self, [], self
             for piece in name.split("."):
                 value = _part(value, piece)

@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from ..core.errors import ArgumentError, PequegradError, ShapeError
-from ..core.node import make_aval
+from ..core.node import make_aval, next_number
 from ..core.tensor import Tensor
 from ..nn.module import StatefulModule
 from ..ops.creation import as_tensor
@@ -14,9 +14,9 @@ from ..transforms.control_flow import Closure
 from ..transforms.signatures import signature
 from ..transforms.trace import trace
 from ..transforms.tree import flatten, leaf_names
-from .exporting.program import program_of
+from .exporting.program import program_of, with_constants
 from .exporting.sizes import Samples, Varying
-from .exporting.writer import LARGEST_CONSTANT, Record, Shared, Writer, needed, protos
+from .exporting.writer import Record, Shared, Writer, needed, protos
 from .interpreter import is_parameter
 from .reading import onnx_package
 from .values import element_type_of
@@ -144,33 +144,42 @@ class _Traced:
             if sizes.setdefault(name, n) != n:
                 raise ShapeError(f"export: the size {name!r} is {sizes[name]} in one example input, {n} in another.")
         self.samples, self.graphs, self.closures = Samples(sizes), [], []
-        name = getattr(call.function, "__name__", type(call.function).__name__)
-        self.name = name
+        self.name = getattr(call.function, "__name__", type(call.function).__name__)
         for chosen in self.samples.traces:
             avals = []
             for i, x in enumerate(call.inputs):
                 shape = tuple(chosen[free[i, a]] if (i, a) in free else n for a, n in enumerate(x.shape))
                 avals.append(make_aval(shape, x.dtype, x.device))
-            try:
-                graph, self.structure, frame = trace("export", name, avals, call)
-            except PequegradError as error:
-                if chosen == sizes or not free:
-                    raise
-                raise ShapeError(f"export: {name} fails for the sizes {chosen}: {str(error).splitlines()[0]}", fix="leave axes that must have a certain size out of dynamic_axes.") from error  # fmt: skip
-            closure = Closure([graph])
-            self.graphs.append(closure.graphs[0])
-            self.closures.append(closure)
-            self.frame = frame
+            self._trace(avals, call, optional=chosen != sizes and free, sizes=chosen)
         first = self.closures[0]
         for other in self.closures[1:]:
-            if len(other.constants) != len(first.constants) or not all(map(_same, other.constants, first.constants)):
+            if list(map(id, other.constants)) != list(map(id, first.constants)):
                 raise ShapeError("export: the function reads other tensors for other sizes of its dynamic axes.")
         self.constants, self.state = first.constants, first.state
 
-
-def _same(a, b):
-    """True for one tensor, and for constants that were made anew while the function was traced."""
-    return a is b or a.shape == b.shape and a.dtype == b.dtype and a.numpy().tobytes() == b.numpy().tobytes()
+    def _trace(self, avals, call, optional, sizes):
+        before = next_number()
+        try:
+            graph, self.structure, self.frame = trace("export", self.name, avals, call)
+        except PequegradError as error:
+            if not optional:
+                raise
+            raise ShapeError(
+                f"export: {self.name} fails for the sizes {sizes}: {str(error).splitlines()[0]}",
+                fix="leave axes that must have a certain size out of dynamic_axes.",
+            ) from error
+        closure = Closure([graph])
+        # tensors that the function itself made of numbers and arrays are constants, not what it reads from outside
+        made = [i for i, handle in enumerate(closure.constants) if handle._node.number > before]
+        (found,) = closure.graphs
+        nodes, handles = found.inputs, closure.constants
+        found = with_constants(found, {nodes[i]: handles[i] for i in made})
+        results = {*found.outputs}
+        made = {i for i in made if nodes[i] not in results}
+        inputs = [node for i, node in enumerate(nodes) if i not in made]
+        closure.constants = [handle for i, handle in enumerate(handles) if i not in made]
+        self.graphs.append(found.rewired(inputs, found.outputs))
+        self.closures.append(closure)
 
 
 def _model(onnx, call, free, traced, opset, output_names):
@@ -181,9 +190,6 @@ def _model(onnx, call, free, traced, opset, output_names):
     program = program_of(traced.graphs, opset)
     names = _names_of_captures(call, traced, shared)
     shared.owners.update((name, name.rpartition(".")[0]) for name in names if "." in name)
-    for x, name, handle in zip(program.inputs, names, traced.constants):
-        if name.startswith("captured") and x.dtype.kind in "iub" and handle.size <= LARGEST_CONSTANT:
-            x.data = handle.numpy()  # of no module, and not trained: what follows from it is constant
     results = program.results[len(traced.state) :]
     program.results = results
     outputs = output_names or _output_names(traced, len(results))

@@ -8,7 +8,7 @@ from ...compiler.simplify import simplify
 from ...core.errors import ShapeError
 from ...core.evaluate import OUTPUT
 from ...core.graph import GraphTrace
-from ...core.node import Aval, constant, is_constant
+from ...core.node import Aval, constant, detached, is_constant, scalar_constant
 from ...core.tensor import wrap
 from . import composites
 from .sizes import Varying, merged
@@ -67,13 +67,13 @@ def program_of(graphs, version):
         if nodes not in values:
             if not all(map(is_constant, nodes)):
                 _differ("order of operations")
-            values[nodes] = _value([node.aval for node in nodes], _constant(nodes))
+            values[nodes] = _constant(nodes, operations)
         return values[nodes]
 
+    operations, results_of = [], {}
     for nodes in zip(*(graph.placeholders for graph in graphs)):
         values[nodes] = _value([node.aval for node in nodes])
     inputs = list(map(value, zip(*(graph.placeholders for graph in graphs))))
-    operations, results_of = [], {}
     if len({len(graph.nodes) for graph in graphs}) > 1:
         _differ("number of operations")
     for nodes in zip(*(graph.nodes for graph in graphs)):
@@ -120,14 +120,56 @@ def _value(avals, data=None):
     return Value(tuple(map(merged, zip(*(aval.shape for aval in avals)))), np.dtype(avals[0].dtype), data)
 
 
-def _constant(nodes):
-    """The number or array that constants are."""
+def _constant(nodes, operations):
+    """The Value of constants; where they are other arrays in other traces, of operations that make them."""
+    avals = [node.aval for node in nodes]
     if all(node.spec.primitive is constant for node in nodes):
-        return merged([node.spec.params["value"] for node in nodes])
-    first, *others = (wrap(node).numpy() for node in nodes)
-    if any(first.shape != other.shape or first.tobytes() != other.tobytes() for other in others):
-        _differ("values of constants")
-    return first
+        return _value(avals, merged([node.spec.params["value"] for node in nodes]))
+    first, *others = arrays = [wrap(node).numpy() for node in nodes]
+    if all(first.shape == other.shape and first.tobytes() == other.tobytes() for other in others):
+        return _value(avals, first)
+    found = _value(avals)
+    for axis in range(found.ndim):
+        if all((a == _counted(a.shape, axis)).all() for a in arrays):
+            return _iota(found.shape, found.dtype, axis, operations)
+    if first.dtype.kind == "b" and first.ndim >= 2:
+        for primitive, compare in (
+            ("le", np.less_equal),
+            ("lt", np.less),
+            ("gt", np.greater),
+            ("ge", np.greater_equal),
+        ):
+            i, j = first.ndim - 2, first.ndim - 1
+            if all((a == compare(_counted(a.shape, j), _counted(a.shape, i))).all() for a in arrays):
+                operands = [_iota(found.shape, np.dtype("int64"), axis, operations) for axis in (j, i)]
+                operations.append(Operation(primitive, {}, operands, [found]))
+                return found
+    return _differ("values of constants")
+
+
+def _counted(shape, axis):
+    return np.arange(shape[axis]).reshape([-1 if i == axis else 1 for i in range(len(shape))])
+
+
+def _iota(shape, dtype, axis, operations):
+    found = Value(shape, dtype)
+    operations.append(Operation("iota", {"shape": shape, "dtype": dtype, "axis": axis, "device": None}, [], [found]))
+    return found
+
+
+def with_constants(graph, known):
+    """The closed graph with constants, {one of its inputs: Tensor}, in the place of inputs."""
+    stands_for = {}
+    for node, tensor in known.items():
+        array, aval = tensor.numpy(), node.aval
+        small = not array.ndim and array.dtype.kind in "biuf"
+        stands_for[node] = scalar_constant(array.item(), aval.dtype, aval.device) if small else tensor._node
+
+    def replacement(node, inputs):
+        new = tuple(stands_for.get(source, source) for source in inputs)
+        return detached(node.spec, new) if new != inputs else None
+
+    return graph.rewritten(replacement)
 
 
 def _merged(items, version):
@@ -158,4 +200,4 @@ def _differ(what):
     )
 
 
-__all__ = ["Operation", "Program", "Value", "Varying", "prepared", "program_of", "splits"]
+__all__ = ["Operation", "Program", "Value", "Varying", "prepared", "program_of", "splits", "with_constants"]
