@@ -18,6 +18,7 @@ from .exporting.program import program_of, with_constants
 from .exporting.sizes import Samples, Varying
 from .exporting.writer import Record, Shared, Writer, needed, protos
 from .interpreter import is_parameter
+from .model import OnnxModel
 from .reading import onnx_package
 from .values import element_type_of
 
@@ -72,6 +73,8 @@ class _Call:
     """A function and its example arguments: leaves, and their names."""
 
     def __init__(self, function, example_inputs, input_names):
+        if isinstance(function, OnnxModel):
+            input_names = input_names or [v.name for v in function.inputs]
         if isinstance(example_inputs, (Tensor, np.ndarray)):
             example_inputs = (example_inputs,)
         self.function = function
@@ -192,6 +195,8 @@ def _model(onnx, call, free, traced, opset, output_names):
     shared.owners.update((name, name.rpartition(".")[0]) for name in names if "." in name)
     results = program.results[len(traced.state) :]
     program.results = results
+    if isinstance(call.function, OnnxModel):
+        output_names = output_names or [v.name for v in call.function.outputs]
     outputs = output_names or _output_names(traced, len(results))
     if len(outputs) != len(results) or len(set(outputs)) != len(outputs):
         raise ArgumentError(f"export: the function has {len(results)} outputs, output_names are {list(outputs)}.")

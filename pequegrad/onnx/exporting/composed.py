@@ -50,6 +50,11 @@ def layer_norm(w, x, scale=None, bias=None, *, axis, epsilon):
     return w("LayerNormalization", x, scale, bias, axis=axis, epsilon=epsilon)
 
 
+@written("ScatterElements")
+def scatter_elements(w, x, indices, updates, *, axis, reduction):
+    return w("ScatterElements", x, indices, updates, axis=axis, reduction=reduction if reduction != "none" else None)
+
+
 @written("Clip")
 def clip(w, x, *, low, high):
     return w("Clip", x, w.number(low, x), w.number(high, x))

@@ -16,11 +16,18 @@ from ...core.errors import PequegradError
 from ...core.node import constant, is_constant
 from ...nn import functional as F
 from ...ops.attention import attention_weights
-from ...ops.rearrange import take
+from ...ops.rearrange import take, take_along_axis
 from ...primitives.attention import attention, attention_gradient
 from ...primitives.base import PRIMITIVES, Primitive
 from ...transforms.graphs import graph_of
+from ..ops.indexing import scatter_elements
 
+_SHARED = {
+    "Gather",
+    "GatherElements",
+    "ScatterElements",
+    "Softmax",
+}  # others may read what they compute inside: indices, maxima
 _COMPOSITES = {}  # primitive at the end -> [(operator, first version, candidates)]
 
 
@@ -51,7 +58,7 @@ def matches(program, simplify, version):
     found = []
     for last, entries in _COMPOSITES.items():
         for node in [n for n in program.graph.nodes if n.spec.primitive.name == last]:
-            if type(node.aval) is tuple or (last != "gather" and not is_float(node.aval.dtype)):
+            if type(node.aval) is tuple or (last not in ("gather", "scatter") and not is_float(node.aval.dtype)):
                 continue
             for op, since, candidates in entries:
                 if since <= version and (match := _match(op, candidates(node), node, program, simplify)):
@@ -76,9 +83,9 @@ def _match(op, candidates, node, program, simplify):
         for known in occurrences(graph, program, {graph.results[0]: node}):
             inside = {known[n] for n in varying_nodes(graph)}
             used = {n for n in inside if n is not node and not program.used_only_by(n, inside)}
-            if used and op != "Gather":
+            if used and op not in _SHARED:
                 continue
-            inside -= used  # indices may serve others, too
+            inside -= used
             operands = [known.get(n) for n in graph.inputs]
             if any(n is None for n in operands):
                 continue
@@ -144,20 +151,44 @@ def _sees_a_key(scores):
 # ---- rows of a table ---------------------------------------------------------------------------------------
 
 
+def _integers(node, depth=7):
+    """Arrays of integers that are computed and lead to a node, the nearest first."""
+    seen = [node]
+    for _ in range(depth):
+        seen += [x for x in dict.fromkeys(source for n in seen for source in n.inputs) if x not in seen]
+    return [n for n in seen if type(n.aval) is not tuple and n.aval.dtype.kind in "iu" and not is_constant(n)]
+
+
 @composite("Gather", "gather")
 def gather(node):
     """Negative indices count from the end, as ONNX's do; others outside are errors in most runtimes."""
     table, indices = node.inputs
-    seen = [indices]
-    for _ in range(6):
-        seen += [x for x in dict.fromkeys(source for n in seen for source in n.inputs) if x not in seen]
-    for index in seen:
-        if type(index.aval) is tuple or index.aval.dtype.kind not in "iu" or is_constant(index):
-            continue
+    for index in _integers(indices):
         for axis in range(table.aval.ndim):
             if node.aval.shape == table.aval.shape[:axis] + index.aval.shape + table.aval.shape[axis + 1 :]:
                 yield {"axis": axis}, lambda x, i: x[(slice(None),) * axis + (i,)], [table.aval, index.aval]
                 yield {"axis": axis}, lambda x, i: take(x, i, axis=axis), [table.aval, index.aval]
+
+
+@composite("GatherElements", "gather")
+def gather_elements(node):
+    table, indices = node.inputs
+    for index in _integers(indices):
+        if node.aval.shape == index.aval.shape and index.aval.ndim == table.aval.ndim:
+            for axis in range(table.aval.ndim):
+                yield {"axis": axis}, lambda x, i: take_along_axis(x, i, axis), [table.aval, index.aval]
+
+
+@composite("ScatterElements", "scatter")
+def scatter(node):
+    """What is read from it: indices along one axis, places along the others."""
+    x, indices, updates = (n.aval for n in node.inputs)
+    reduction = {"set": "none"}.get(node.spec.params["combine"], node.spec.params["combine"])
+    for index in _integers(node.inputs[1]):
+        if index.aval.shape == updates.shape and updates.ndim == x.ndim and reduction != "mul":
+            for axis in range(x.ndim):
+                example = lambda x, i, u: scatter_elements(x, i, u, axis=axis, reduction=reduction)
+                yield {"axis": axis, "reduction": reduction}, example, [x, index.aval, updates]
 
 
 # ---- normalisation ---------------------------------------------------------------------------------------

@@ -128,7 +128,10 @@ def _scaled(w, x, factor, inverse=False):
             return None
     if record.op == "Mul":  # an average of windows, times their size
         return record.inputs[0]
+    axes, kept = w.shared.arrays[record.inputs[1]].tolist(), "keepdims" not in record.attributes
     record.op = "ReduceMean"
+    if kept and x.ndim > 2 and axes == list(range(2, x.ndim)):
+        record.op, record.inputs = "GlobalAveragePool", record.inputs[:1]
     return w.names[x]
 
 

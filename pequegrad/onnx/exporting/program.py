@@ -61,13 +61,16 @@ def prepared(graph, version):
 def program_of(graphs, version):
     """The Program of a function's graphs, one per trace. ShapeError if they are not the same but for sizes."""
     graphs = [prepared(graph, version) for graph in graphs]
-    values = {}  # what the nodes of all traces are together
+    values, constants = {}, {}  # what the nodes of all traces are together
 
     def value(nodes):
         if nodes not in values:
             if not all(map(is_constant, nodes)):
                 _differ("order of operations")
-            values[nodes] = _constant(nodes, operations)
+            key = tuple(map(_key, nodes))
+            if key not in constants:
+                constants[key] = _constant(nodes, operations)
+            values[nodes] = constants[key]
         return values[nodes]
 
     operations, results_of = [], {}
@@ -145,6 +148,14 @@ def _constant(nodes, operations):
                 operations.append(Operation(primitive, {}, operands, [found]))
                 return found
     return _differ("values of constants")
+
+
+def _key(node):
+    """Equal for equal constants."""
+    if node.spec.primitive is constant:
+        return node
+    array = wrap(node).numpy()
+    return array.dtype.name, array.shape, array.tobytes()
 
 
 def _counted(shape, axis):

@@ -10,7 +10,24 @@ from .writer import LARGEST_CONSTANT, LAST, Unsupported, rule
 
 @rule("reshape")
 def reshape(w, x, *, shape):
-    return w.reshape(x, shape)
+    return _with_axes_kept(w, x, shape) or w.reshape(x, shape)
+
+
+def _with_axes_kept(w, x, shape):
+    """The name of x, a reduction, if this reshape gives it its axes back as axes of size 1: it keeps them itself; else None."""
+    record = w.producer(x)
+    if record is None or w.uses[x] != 1 or record.attributes.get("keepdims") != 0 or len(record.inputs) < 2:
+        return None
+    axes = w.shared.arrays.get(record.inputs[1])
+    if axes is None or len(shape) != x.ndim + len(axes):
+        return None
+    sizes = list(x.shape)
+    for axis in sorted(axes.tolist()):
+        sizes.insert(axis, 1)
+    if tuple(sizes) != tuple(shape):
+        return None
+    del record.attributes["keepdims"]
+    return w.names[x]
 
 
 @rule("transpose")
