@@ -165,16 +165,19 @@ def dynamic_update_slice(w, x, update, *starts):
     partly = [a for a, (n, m) in enumerate(zip(x.shape, update.shape)) if n != m]
     if not partly:
         return update
+    places = lambda a: w("Add", _first(w, starts[a], x.shape[a] - update.shape[a]), _range(w, update.shape[a]))
     along = lambda a, name: w.reshape(name, [-1 if i == a else 1 for i in range(x.ndim)]) if x.ndim > 1 else name
-    places = [w("Add", _first(w, starts[a], x.shape[a] - update.shape[a]), _range(w, update.shape[a])) for a in partly]
     if len(partly) == 1:
         (axis,) = partly
-        return w("ScatterElements", x, w.expand(along(axis, places[0]), update.shape), update, axis=axis)
+        if update.shape[axis] == 1:
+            here = w("Equal", along(axis, _range(w, x.shape[axis])), _first(w, starts[axis], x.shape[axis] - 1))
+            return w.where(here, update, x, x.dtype)
+        return w("ScatterElements", x, w.expand(along(axis, places(axis)), update.shape), update, axis=axis)
     if not fixed(x.shape):
         raise Unsupported("several free axes")
     total = None
     for a, n in enumerate(x.shape):
         stride = w.constant(np.int64(math.prod(x.shape[a + 1 :])))
-        term = w("Mul", along(a, places[partly.index(a)] if a in partly else w.constant(np.arange(n))), stride)
+        term = w("Mul", along(a, places(a) if a in partly else w.constant(np.arange(n))), stride)
         total = term if total is None else w("Add", total, term)
     return written(w, x, w.reshape(total, (-1,)), update, "none")
