@@ -1,5 +1,6 @@
 """export: what pequegrad traced, as an ONNX model."""
 
+import os
 import re
 
 import numpy as np
@@ -64,9 +65,20 @@ def export(
     if verify:
         verify_model(model, call, traced)
     if path is not None:
-        with open(path, "wb") as file:
-            file.write(model.SerializeToString())
+        _write(model.SerializeToString(), os.fspath(path))
     return model
+
+
+def _write(data, path):
+    """Puts a file in place when it is complete."""
+    unfinished = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(unfinished, "wb") as file:
+            file.write(data)
+        os.replace(unfinished, path)
+    finally:
+        if os.path.exists(unfinished):
+            os.remove(unfinished)
 
 
 class _Call:
