@@ -76,9 +76,8 @@ def _is_plain(match):
 
 def _match(op, candidates, node, program, simplify):
     for attributes, example, avals in candidates:
-        try:
-            graph = simplify(graph_of(op, avals, lambda *x: [example(*x)]))
-        except PequegradError:
+        graph = _example(op, attributes, example, avals, simplify)
+        if graph is None:
             continue
         for known in occurrences(graph, program, {graph.results[0]: node}):
             inside = {known[n] for n in varying_nodes(graph)}
@@ -95,6 +94,23 @@ def _match(op, candidates, node, program, simplify):
             made = graph_of(op, avals, lambda *x: [onnx_composite(*x, **params)])
             return Match(op, [node], operands, inside, made)
     return None
+
+
+_examples = {}  # graphs of examples: layers of one shape have the same
+
+
+def _example(op, attributes, example, avals, simplify):
+    """The simplified graph of an example, or None if it takes no operands of these avals."""
+    code = getattr(example, "__code__", example)
+    key = op, code, tuple(attributes.items()), tuple((aval, aval.weak_type) for aval in avals), simplify
+    if key not in _examples:
+        if len(_examples) >= 1024:
+            _examples.clear()
+        try:
+            _examples[key] = simplify(graph_of(op, avals, lambda *x: [example(*x)]))
+        except PequegradError:
+            _examples[key] = None
+    return _examples[key]
 
 
 def _numbers(node, name, depth=6):

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
+from .shapes import counted
 from .sizes import Varying, fixed
-from .writer import Unsupported, rule
+from .writer import rule
 
 
 @rule("gather")
@@ -24,8 +25,6 @@ def gather(w, x, indices, *, places, sizes, mode):
         order = [*inside[:axis], *outside, *inside[axis:]]
         found = w.transpose(found, tuple(int(i) for i in np.argsort(order)))
         return found if mode == "clip" else _filled(w, found, indices, places, x, sizes, mode)
-    if not fixed(x.shape):
-        raise Unsupported("with free axes")
     positions = _positions(w, x, indices, places, sizes, w.out.shape)
     flat = w.reshape(x, (math.prod(x.shape),))
     found = w("Gather", flat, positions, axis=0)
@@ -75,22 +74,25 @@ def _positions(w, x, indices, places, sizes, shape):
     for i, axis in enumerate(places.index_map):
         start = _component(w, indices, i)
         last = x.shape[axis] - sizes[axis]
-        start = w("Min", w("Max", start, w.constant(np.int64(0))), w.constant(np.int64(last)))
-        term = w("Mul", start, w.constant(np.int64(strides[axis])))
+        start = w("Min", w("Max", start, w.constant(np.int64(0))), w.number_of(last))
+        term = w("Mul", start, w.number_of(strides[axis]))
         total = term if total is None else w("Add", total, term)
-    offsets = np.zeros([1] * ndim, np.int64)
+    if total is not None:
+        total = w.reshape(total, lifted)
     kept = [a for a in range(x.ndim) if a not in places.collapsed and a not in places.batch]
-    for axis, out in zip(kept, sorted(places.window)):
-        offsets = offsets + (np.arange(sizes[axis]) * strides[axis]).reshape(
-            [-1 if i == out else 1 for i in range(ndim)]
-        )
-    for axis, i in zip(places.batch, places.indices_batch):
-        offsets = offsets + (np.arange(x.shape[axis]) * strides[axis]).reshape(
-            [-1 if j == outside[i] else 1 for j in range(ndim)]
-        )
+    steps = [(out, sizes[axis], strides[axis]) for axis, out in zip(kept, sorted(places.window))]
+    steps += [(outside[i], x.shape[axis], strides[axis]) for axis, i in zip(places.batch, places.indices_batch)]
+    offsets = np.zeros([1] * ndim, np.int64)
+    for out, count, stride in steps:
+        along = [-1 if i == out else 1 for i in range(ndim)]
+        if fixed((count, stride)):
+            offsets = offsets + (np.arange(count) * stride).reshape(along)
+        elif not isinstance(count, int) or count > 1:
+            term = w.reshape(w("Mul", counted(w, count), w.number_of(stride)), along)
+            total = term if total is None else w("Add", total, term)
     if total is None:
         return w.expand(w.constant(offsets), shape)
-    return w("Add", w.reshape(total, lifted), w.constant(offsets))
+    return w("Add", total, w.constant(offsets)) if offsets.any() or offsets.shape != (1,) * ndim else total
 
 
 def _fits(w, x, indices, places, sizes, ndim):
@@ -120,16 +122,14 @@ def _filled(w, found, indices, places, x, sizes, mode):
 
 @rule("scatter")
 def scatter(w, x, indices, updates, *, places, combine, mode, unique):
-    if not fixed(x.shape) or not fixed(updates.shape):
-        raise Unsupported("with free axes")
     kept = [a for a in range(x.ndim) if a not in places.collapsed and a not in places.batch]
-    sizes = [min(1, n) for n in x.shape]
+    sizes = [min(1, n) if isinstance(n, int) else 1 for n in x.shape]
     for axis, out in zip(kept, sorted(places.window)):
         sizes[axis] = updates.shape[out]
     positions = _positions(w, x, indices, places, sizes, updates.shape)
     if mode != "clip":  # windows that do not fit go to an element behind the last
         fits = _fits(w, x, indices, places, sizes, updates.ndim)
-        positions = w("Where", fits, positions, w.constant(np.int64(math.prod(x.shape))))
+        positions = w("Where", fits, positions, w.number_of(math.prod(x.shape)))
     flat = w.reshape(positions, (-1,))
     return written(w, x, flat, updates, {"set": "none"}.get(combine, combine), spare=mode != "clip")
 

@@ -139,11 +139,11 @@ def dynamic_slice(w, x, *starts, sizes):
     for axis, (n, size) in enumerate(zip(x.shape, sizes)):
         if size != n:
             first = _first(w, starts[axis], n - size)
-            found = w("Gather", found, first if size == 1 else w("Add", first, _range(w, size)), axis=axis)
+            found = w("Gather", found, first if size == 1 else w("Add", first, counted(w, size)), axis=axis)
     return found
 
 
-def _range(w, n):
+def counted(w, n):
     """0 ... n - 1, int64."""
     if not isinstance(n, Varying):
         return w.constant(np.arange(n))
@@ -165,12 +165,12 @@ def dynamic_update_slice(w, x, update, *starts):
     partly = [a for a, (n, m) in enumerate(zip(x.shape, update.shape)) if n != m]
     if not partly:
         return update
-    places = lambda a: w("Add", _first(w, starts[a], x.shape[a] - update.shape[a]), _range(w, update.shape[a]))
+    places = lambda a: w("Add", _first(w, starts[a], x.shape[a] - update.shape[a]), counted(w, update.shape[a]))
     along = lambda a, name: w.reshape(name, [-1 if i == a else 1 for i in range(x.ndim)]) if x.ndim > 1 else name
     if len(partly) == 1:
         (axis,) = partly
         if update.shape[axis] == 1:
-            here = w("Equal", along(axis, _range(w, x.shape[axis])), _first(w, starts[axis], x.shape[axis] - 1))
+            here = w("Equal", along(axis, counted(w, x.shape[axis])), _first(w, starts[axis], x.shape[axis] - 1))
             return w.where(here, update, x, x.dtype)
         return w("ScatterElements", x, w.expand(along(axis, places(axis)), update.shape), update, axis=axis)
     if not fixed(x.shape):

@@ -82,14 +82,14 @@ class Samples:
 
     def __init__(self, sizes):
         self.names = list(sizes)
-        base = {name: max(n, 2) for name, n in sizes.items()}  # functions treat sizes of 1 in other ways
-        larger = {name: n + 1 + i for i, (name, n) in enumerate(base.items())}
+        base = {name: _plain(n) for name, n in sizes.items()}
+        larger = {name: _plain(n + 1 + i) for i, (name, n) in enumerate(base.items())}
         self.traces = [
             {name: larger[name] if up else base[name] for name, up in zip(self.names, ups)}
             for ups in itertools.product((False, True), repeat=len(self.names))
         ]
         if self.names:
-            self.traces.append({name: 2 * n + 1 for name, n in larger.items()})
+            self.traces.append({name: _plain(2 * n + 1) for name, n in larger.items()})
 
     def terms(self, varying):
         """{names of free sizes: factor} whose sum of products is the number in all traces; None if there is none."""
@@ -102,6 +102,13 @@ class Samples:
         if at_check != Fraction(check[1]):
             return None
         return {s: f for s, f in zip(subsets, factors) if f}
+
+
+def _plain(n):
+    """n, or a little more: programs for sizes of 1 and for powers of 2, whose inverses are exact, may be others."""
+    while n < 3 or n & (n - 1) == 0:
+        n += 1
+    return n
 
 
 def _solved(rows):

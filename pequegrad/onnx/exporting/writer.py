@@ -296,6 +296,7 @@ class Writer:
 
     def slice(self, x, starts, ends, axes=None, steps=None):
         """x[start:end:step] on some axes."""
+        ends = ends if fixed(ends) else self.shape(ends)
         return self("Slice", x, starts, ends, list(range(len(starts))) if axes is None else axes, steps)
 
     # ---- programs ----------------------------------------------------------------------------------------
