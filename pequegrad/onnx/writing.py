@@ -89,7 +89,7 @@ class _Call:
             input_names = input_names or [v.name for v in function.inputs]
         if isinstance(example_inputs, (Tensor, np.ndarray)):
             example_inputs = (example_inputs,)
-        self.function = function
+        self.function, self.target = function, getattr(function, "function", function)  # target: of what jit made
         by_name = isinstance(example_inputs, dict)
         args, kwargs = ((), example_inputs) if by_name else (tuple(example_inputs), {})
         self.leaves, self.structure = flatten((args, kwargs))
@@ -106,8 +106,7 @@ class _Call:
 
     def _names(self, args, kwargs):
         """x, or x_weight_0 for a leaf of an argument x."""
-        target = self.function.forward if isinstance(self.function, StatefulModule) else self.function
-        target = getattr(target, "function", target)
+        target = self.target.forward if isinstance(self.target, StatefulModule) else self.target
         known = [p.name for p in signature(target) if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         if known[:1] == ["self"] and getattr(target, "__self__", None) is None:
             known = known[1:]
@@ -159,7 +158,7 @@ class _Traced:
             if sizes.setdefault(name, n) != n:
                 raise ShapeError(f"export: the size {name!r} is {sizes[name]} in one example input, {n} in another.")
         self.samples, self.graphs, self.closures = Samples(sizes), [], []
-        self.name = getattr(call.function, "__name__", type(call.function).__name__)
+        self.name = getattr(call.target, "__name__", type(call.target).__name__)
         for chosen in self.samples.traces:
             avals = []
             for i, x in enumerate(call.inputs):
@@ -212,7 +211,7 @@ def _model(onnx, call, free, traced, opset, output_names):
     outputs = output_names or _output_names(traced, len(results))
     if len(outputs) != len(results) or len(set(outputs)) != len(outputs):
         raise ArgumentError(f"export: the function has {len(results)} outputs, output_names are {list(outputs)}.")
-    outputs = [name if name not in call.names else f"{name}_out" for name in outputs]
+    outputs = [name if name not in shared.taken else shared.name(f"{name}_out") for name in outputs]
     shared.taken.update(outputs)
     writer = Writer(shared)
     if traced.state:
@@ -232,7 +231,7 @@ def _model(onnx, call, free, traced, opset, output_names):
     first = [_constant(onnx, name, array) for name, array in constants.items() if is_parameter(array)]
     graph = onnx.helper.make_graph(
         [*first, *protos(records)],
-        re.sub(r"\W+", "_", traced.name),
+        re.sub(r"\W+", "_", traced.name).strip("_"),
         [_input(onnx, call, free, i) for i in range(len(call.names))],
         [_output(onnx, traced.samples, name, x) for name, x in zip(outputs, results)],
         [onnx.numpy_helper.from_array(array, name) for name, array in values.items() if name in used],
@@ -265,17 +264,29 @@ def _read(records):
 
 
 def _names_of_captures(call, traced, shared):
-    """Names of the tensors that the function reads: their dotted names in the modules that it ran."""
-    modules = [call.function] if isinstance(call.function, StatefulModule) else []
-    modules += list(traced.frame.modules.values())
-    known = {}
-    for module in modules:
-        for name, tensor in module.named_parameters(frozen=True) + module.named_buffers():
-            if len(known.get(id(tensor), "")) < len(name) and not (
-                known.get(id(tensor)) and modules[0] is call.function
-            ):
-                known[id(tensor)] = name
+    """Names of the tensors that the function reads: their dotted names in the modules that it is, or is around, or that it ran."""
+    around = [call.target, getattr(call.target, "__self__", None)]
+    around += [cell.cell_contents for cell in getattr(call.target, "__closure__", None) or () if _is_set(cell)]
+    known, ran = {}, {}
+    for module in around:
+        for name, tensor in _named_tensors(module) if isinstance(module, StatefulModule) else ():
+            known.setdefault(id(tensor), name)
+    for module in traced.frame.modules.values():
+        for name, tensor in _named_tensors(module):
+            ran[id(tensor)] = max(ran.get(id(tensor), ""), name, key=len)
+    known = {**ran, **known}
     return [shared.name(known.get(id(handle), "captured")) for handle in (*traced.constants, *traced.state)]
+
+
+def _named_tensors(module):
+    return module.named_parameters(frozen=True) + module.named_buffers()
+
+
+def _is_set(cell):
+    try:
+        return cell.cell_contents is not None
+    except ValueError:
+        return False
 
 
 def _output_names(traced, n):
