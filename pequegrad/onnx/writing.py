@@ -16,8 +16,9 @@ from ..transforms.signatures import signature
 from ..transforms.trace import trace
 from ..transforms.tree import flatten, leaf_names
 from .exporting.program import program_of, with_constants
+from .exporting.records import Record, needed, protos
 from .exporting.sizes import Samples, Varying
-from .exporting.writer import Record, Shared, Writer, needed, protos
+from .exporting.writer import Shared, Writer
 from .interpreter import is_parameter
 from .model import OnnxModel
 from .reading import onnx_package
@@ -89,7 +90,8 @@ class _Call:
             input_names = input_names or [v.name for v in function.inputs]
         if isinstance(example_inputs, (Tensor, np.ndarray)):
             example_inputs = (example_inputs,)
-        self.function, self.target = function, getattr(function, "function", function)  # target: of what jit made
+        jitted = not isinstance(function, StatefulModule) and hasattr(function, "function")
+        self.function, self.target = function, function.function if jitted else function
         by_name = isinstance(example_inputs, dict)
         args, kwargs = ((), example_inputs) if by_name else (tuple(example_inputs), {})
         self.leaves, self.structure = flatten((args, kwargs))
@@ -107,6 +109,7 @@ class _Call:
     def _names(self, args, kwargs):
         """x, or x_weight_0 for a leaf of an argument x."""
         target = self.target.forward if isinstance(self.target, StatefulModule) else self.target
+        target = getattr(target, "function", target)
         known = [p.name for p in signature(target) if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         if known[:1] == ["self"] and getattr(target, "__self__", None) is None:
             known = known[1:]

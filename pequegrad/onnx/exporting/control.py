@@ -110,7 +110,8 @@ def _branch(w, index, names, branches, first):
     """If the index is at most `first` its branch, else one of those behind it."""
     from onnx import helper
 
-    from .writer import Writer, info, protos
+    from .records import info, protos
+    from .writer import Writer
 
     then = w.subgraph(w.shared.name("branch"), branches[0], names)
     if len(branches) == 2:

@@ -14,6 +14,7 @@ from ...ops.creation import as_tensor
 from ...primitives.base import PRIMITIVES
 from ..values import DTYPES, element_type_of, outside
 from .program import Program, Value, splits
+from .records import Record, info, needed, protos
 from .sizes import Varying, fixed
 
 _RULES = {}  # primitive -> function(writer, *operands, **params): what computes its result, or a list for several results
@@ -41,15 +42,6 @@ def load_rules():
     for module in pkgutil.iter_modules(exporting.__path__):
         importlib.import_module(f"{exporting.__name__}.{module.name}")
     return _RULES
-
-
-class Record:
-    """A node that was written."""
-
-    __slots__ = ("attributes", "inputs", "op", "outputs")
-
-    def __init__(self, op, inputs, outputs, attributes):
-        self.op, self.inputs, self.outputs, self.attributes = op, inputs, outputs, attributes
 
 
 class Unsupported(NotImplementedError):
@@ -385,46 +377,6 @@ class Writer:
         typed += [info(n, x.dtype, x.shape) for n, x in zip(outputs, program.results)]
         nodes = protos(needed(inner.records, [*first, *outputs]))
         return helper.make_graph(nodes, name, [*before, *own], typed)
-
-
-def info(name, dtype, shape):
-    """A ValueInfoProto; sizes that vary are left open."""
-    from onnx import helper
-
-    shape = [None if isinstance(n, Varying) else n for n in shape]
-    return helper.make_tensor_value_info(name, element_type_of(dtype), shape)
-
-
-def needed(records, results):
-    """The records that the results, and the subgraphs of needed records, depend on."""
-    from onnx import GraphProto
-
-    wanted, found = set(results), []
-
-    def read(graph):
-        for node in graph.node:
-            wanted.update(node.input)
-            for attribute in node.attribute:
-                if attribute.HasField("g"):
-                    read(attribute.g)
-        wanted.update(v.name for v in graph.output)
-
-    for record in reversed(records):
-        if wanted.isdisjoint(record.outputs):
-            continue
-        found.append(record)
-        wanted.update(record.inputs)
-        for value in record.attributes.values():
-            if isinstance(value, GraphProto):
-                read(value)
-    return found[::-1]
-
-
-def protos(records):
-    """NodeProtos of records; a node has the name of its first result."""
-    from onnx import helper
-
-    return [helper.make_node(r.op, r.inputs, r.outputs, name=r.outputs[0], **r.attributes) for r in records]
 
 
 __all__ = ["LAST", "Unsupported", "Writer", "rule"]
