@@ -51,6 +51,29 @@ def test_networks_read_well():
     assert [n.name for n in pg.onnx.export(mlp(), (pg.zeros((1, 4)),)).graph.node] == ["0.gemm", "relu", "output"]
 
 
+def test_what_others_read_too_is_one_node_still():
+    def function(x, i):
+        return x[i], (x * 2)[i], x[:, i], pg.relu(x), x <= 0, pg.softmax(x), x.max(-1), (x.sum(0), x.sum(0) / 5)
+
+    found = operators(check(function, [(5, 5), np.array([0, -2, 1])]))
+    assert found == {
+        "Gather": 3, "Mul": 1, "Relu": 1, "LessOrEqual": 1, "Softmax": 1, "ReduceMax": 1, "ReduceSum": 1, "Div": 1
+    }  # fmt: skip
+
+
+def test_means_are_one_node():
+    image = [(2, 3, 4, 5)]
+    for function, op in (
+        (lambda x: x.mean((2, 3)), "ReduceMean"), (lambda x: x.mean((1, 3), keepdims=True), "ReduceMean"), (lambda x: x.mean(), "ReduceMean"),
+        (lambda x: x.mean((2, 3), keepdims=True), "GlobalAveragePool"), (nn.AdaptiveAvgPool2d(1), "GlobalAveragePool"),
+        (lambda x: F.max_pool2d(x, x.shape[2:]), "GlobalMaxPool"), (lambda x: x.max(1, keepdims=True), "ReduceMax"),
+    ):  # fmt: skip
+        assert operators(check(function, image)) == {op: 1}
+        name = "input" if isinstance(function, nn.StatefulModule) else "x"
+        model = check(function, image, [[(3, 3, 7, 6)]], loaded=(), dynamic_axes={name: [0, 2, 3]})
+        assert operators(model)[op] == 1
+
+
 def test_names_of_inputs_and_outputs():
     function = lambda x, rest: {"sum": x + rest["b"], "both": (x, rest["a"][0])}
     inputs = pg.ones(3), {"a": [pg.zeros(2)], "b": pg.ones(3)}
@@ -128,6 +151,8 @@ FREE = {
     "sizes in values": (lambda x: (x / x.shape[0], pg.arange(x.shape[1]) * x.sum(0), x.mean(), pg.ones(x.shape)), [(2, 5)], [[(3, 9)], [(1, 1)]], {"x": [0, 1]}),
     "products of sizes": (lambda x, y: (pg.concatenate([x, y]), pg.reshape(x @ y.T, (-1,)), pg.tile(x, (2, 1))), [(2, 5), (3, 5)], [[(4, 6), (1, 6)]], {"x": {0: "n", 1: "k"}, "y": {0: "m", 1: "k"}}),
     "slices": (lambda x: (x[1:], x[:-1], x[::-1], x[-1], pg.cumsum(x, 0), pg.sort(x, 0)), [(4, 3)], [[(9, 3)], [(2, 3)]], {"x": [0]}),
+    "indices": (lambda x, i: (x.at[i].add(1.0), pg.take_along_axis(x, i[:, None], 1), x[i]), [(3, 5), np.array([0, 2, 2])], [[(4, 5), np.array([1, 3, 0, 2])]], {"x": {0: "n"}, "i": {0: "n"}}),
+    "loss": (lambda x, y: x.cross_entropy_loss_indices(y), [(3, 5), np.array([0, 2, 2])], [[(2, 5), np.array([4, 0])]], {"x": {0: "n"}, "y": {0: "n"}}),
     "padding": (lambda x: (pg.pad(x, ((1, 2), (0, 0))), F.pad(x[None], (1, 1))[0]), [(4, 3)], [[(9, 5)]], {"x": [0, 1]}),
     "causal mask": (lambda x: pg.scaled_dot_product_attention(x, x, x, is_causal=True), [(2, 5, 4)], [[(3, 8, 4)], [(1, 1, 4)]], {"x": [0, 1]}),
 }  # fmt: skip

@@ -22,12 +22,8 @@ from ...primitives.base import PRIMITIVES, Primitive
 from ...transforms.graphs import graph_of
 from ..ops.indexing import scatter_elements
 
-_SHARED = {
-    "Gather",
-    "GatherElements",
-    "ScatterElements",
-    "Softmax",
-}  # others may read what they compute inside: indices, maxima
+# others may read what these compute inside: indices, maxima, signs
+_SHARED = frozenset("Gather GatherElements ScatterElements Softmax Relu LeakyRelu PRelu Clip".split())
 _COMPOSITES = {}  # primitive at the end -> [(operator, first version, candidates)]
 
 
@@ -81,10 +77,10 @@ def _match(op, candidates, node, program, simplify):
             continue
         for known in occurrences(graph, program, {graph.results[0]: node}):
             inside = {known[n] for n in varying_nodes(graph)}
-            used = {n for n in inside if n is not node and not program.used_only_by(n, inside)}
-            if used and op not in _SHARED:
+            own = _used_inside(inside, node, program)
+            if own != inside and op not in _SHARED:
                 continue
-            inside -= used
+            inside = own
             operands = [known.get(n) for n in graph.inputs]
             if any(n is None for n in operands):
                 continue
@@ -94,6 +90,15 @@ def _match(op, candidates, node, program, simplify):
             made = graph_of(op, avals, lambda *x: [onnx_composite(*x, **params)])
             return Match(op, [node], operands, inside, made)
     return None
+
+
+def _used_inside(nodes, result, program):
+    """Those of the nodes that only others of them read, and the result."""
+    while True:
+        found = {n for n in nodes if n is result or program.used_only_by(n, nodes)}
+        if found == nodes:
+            return nodes
+        nodes = found
 
 
 _examples = {}  # graphs of examples: layers of one shape have the same

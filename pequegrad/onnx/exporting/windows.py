@@ -27,7 +27,7 @@ def reduce_window(w, x, *, window, step, padding, base_dilation, dilation):
     if kind != "sum":
         return w("Neg", found) if kind == "min" else found
     count = math.prod(window)
-    total = w("Mul", found, w.number(count, x))
+    total = w("Mul", found, w.number(count, x) if isinstance(count, int) else w.cast(w.number_of(count), x.dtype))
     w.counts[total] = count
     if places.plain:
         w.windows[total] = x.shape, window, step, padding, dilation
@@ -87,6 +87,8 @@ class _Places:
         whole = [self.shape[i] for i in self.active] == window and not any(pads)
         if whole and n == 1:
             return w(f"Global{op}", name)
+        if not fixed(window):
+            raise Unsupported("over windows of a free size")
         options = {"count_include_pad": 1 if any(pads) else None} if op == "AveragePool" else {}
         if op == "AveragePool" and any(d > 1 for d in dilation) and w.opset < 19:
             raise Unsupported("with dilation before operator set 19")
