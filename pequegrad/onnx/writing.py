@@ -191,8 +191,7 @@ class _Traced:
         (found,) = closure.graphs
         nodes, handles = found.inputs, closure.constants
         found = with_constants(found, {nodes[i]: handles[i] for i in made})
-        results = {*found.outputs}
-        made = {i for i in made if nodes[i] not in results}
+        made = set(made)
         inputs = [node for i, node in enumerate(nodes) if i not in made]
         closure.constants = [handle for i, handle in enumerate(handles) if i not in made]
         self.graphs.append(found.rewired(inputs, found.outputs))

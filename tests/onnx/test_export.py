@@ -154,6 +154,7 @@ FREE = {
     "indices": (lambda x, i: (x.at[i].add(1.0), pg.take_along_axis(x, i[:, None], 1), x[i]), [(3, 5), np.array([0, 2, 2])], [[(4, 5), np.array([1, 3, 0, 2])]], {"x": {0: "n"}, "i": {0: "n"}}),
     "loss": (lambda x, y: x.cross_entropy_loss_indices(y), [(3, 5), np.array([0, 2, 2])], [[(2, 5), np.array([4, 0])]], {"x": {0: "n"}, "y": {0: "n"}}),
     "padding": (lambda x: (pg.pad(x, ((1, 2), (0, 0))), F.pad(x[None], (1, 1))[0]), [(4, 3)], [[(9, 5)]], {"x": [0, 1]}),
+    "lstm": (nn.LSTM(3, 4, bidirectional=True), [(5, 2, 3)], [[(5, 9, 3)]], {"input": {1: "batch"}}),
     "causal mask": (lambda x: pg.scaled_dot_product_attention(x, x, x, is_causal=True), [(2, 5, 4)], [[(3, 8, 4)], [(1, 1, 4)]], {"x": [0, 1]}),
 }  # fmt: skip
 
@@ -161,7 +162,8 @@ FREE = {
 @pytest.mark.parametrize("name", FREE)
 def test_free_sizes(name):
     function, inputs, other, axes = FREE[name]
-    check(function, inputs, other, dynamic_axes=axes, loaded=("eager", "jit"))
+    model = check(function, inputs, other, dynamic_axes=axes, loaded=("eager", "jit"))
+    check(pg.onnx.load(model), inputs, other, dynamic_axes=axes, loaded=())  # written again
 
 
 def test_functions_that_decide_on_the_size_are_refused():

@@ -5,11 +5,14 @@ import numpy as np
 from ...compiler.patterns.rewrite import substituted
 from ...compiler.patterns.search import Program as Searched
 from ...compiler.simplify import simplify
+from ...core.dtype import is_float
 from ...core.errors import ShapeError
 from ...core.evaluate import OUTPUT
 from ...core.graph import GraphTrace
 from ...core.node import Aval, constant, detached, is_constant, scalar_constant
 from ...core.tensor import wrap
+from ...primitives.shape import broadcast_in_dim
+from ...transforms.graphs import graph_of
 from . import composites
 from .sizes import Varying, merged
 
@@ -132,9 +135,14 @@ def _constant(nodes, operations):
     if all(first.shape == other.shape and first.tobytes() == other.tobytes() for other in others):
         return _value(avals, first)
     found = _value(avals)
-    for axis in range(found.ndim):
-        if all((a == _counted(a.shape, axis)).all() for a in arrays):
-            return _iota(found.shape, found.dtype, axis, operations)
+    for axis in range(found.ndim) if first.size else ():
+        start, step = (
+            (array.flat[0].item() for array in (first, np.diff(first, axis=axis, n=1)))
+            if first.shape[axis] > 1
+            else (0, 1)
+        )
+        if all((a == start + step * _counted(a.shape, axis)).all() for a in arrays):
+            return _counting(found, axis, start, step, operations)
     if first.dtype.kind == "b" and first.ndim >= 2:
         for primitive, compare in (
             ("le", np.less_equal),
@@ -148,6 +156,17 @@ def _constant(nodes, operations):
                 operations.append(Operation(primitive, {}, operands, [found]))
                 return found
     return _differ("values of constants")
+
+
+def _counting(found, axis, start, step, operations):
+    """start, start + step, ... along an axis."""
+    value = _iota(found.shape, found.dtype, axis, operations)
+    for primitive, number in (("mul", step), ("add", start)):
+        if number != (primitive == "mul"):
+            made = Value(found.shape, found.dtype)
+            operations.append(Operation(primitive, {}, [value, Value((), found.dtype, number)], [made]))
+            value = made
+    return value
 
 
 def _key(node):
@@ -170,17 +189,29 @@ def _iota(shape, dtype, axis, operations):
 
 def with_constants(graph, known):
     """The closed graph with constants, {one of its inputs: Tensor}, in the place of inputs."""
-    stands_for = {}
-    for node, tensor in known.items():
-        array, aval = tensor.numpy(), node.aval
-        small = not array.ndim and array.dtype.kind in "biuf"
-        stands_for[node] = scalar_constant(array.item(), aval.dtype, aval.device) if small else tensor._node
+    stands_for = {node: _node_of(tensor) for node, tensor in known.items()}
 
     def replacement(node, inputs):
         new = tuple(stands_for.get(source, source) for source in inputs)
         return detached(node.spec, new) if new != inputs else None
 
-    return graph.rewritten(replacement)
+    found = graph.rewritten(replacement)
+    if stands_for.keys().isdisjoint(found.outputs):
+        return found
+    return found.remade([stands_for.get(node, node) for node in found.outputs], found.effects, found.nodes)
+
+
+def _node_of(tensor):
+    """A constant as passes know it best: as a number, or one that is spread where an array of floats is all the same."""
+    array, aval = tensor.numpy(), tensor._node.aval
+    if array.dtype.kind not in "biuf" or array.ndim and (not is_float(array.dtype) or not array.size):
+        return tensor._node
+    if array.tobytes() != array.flat[0].tobytes() * array.size:
+        return tensor._node
+    number = scalar_constant(array.flat[0].item(), aval.dtype, aval.device)
+    if not array.ndim:
+        return number
+    return graph_of("full", [], lambda: [broadcast_in_dim(wrap(number), shape=array.shape, axes=())]).results[0]
 
 
 def _merged(items, version):

@@ -49,7 +49,7 @@ def _values(x, n):
 def merged(values):
     """A number for its values in all traces: itself if they are the same, else Varying."""
     first = values[0]
-    if all(type(v) is type(first) and v == first for v in values):
+    if all(type(v) is type(first) and (v == first or v != v and first != first) for v in values):  # nan is nan
         return first
     return Varying(values)
 
