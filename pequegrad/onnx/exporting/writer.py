@@ -80,7 +80,7 @@ class Shared:
 
 def _is_constant(operation):
     """True for what is computed once, here: small arrays of constants only."""
-    if operation.primitive not in PRIMITIVES or not operation.outputs:
+    if operation.primitive not in PRIMITIVES or operation.primitive == "host_call" or not operation.outputs:
         return False
     known = all(x.data is not None and not isinstance(x.data, Varying) and fixed(x.shape) for x in operation.inputs)
     small = all(fixed(x.shape) and math.prod(x.shape) <= LARGEST_CONSTANT for x in operation.outputs)
