@@ -35,6 +35,7 @@ class StatefulModule:
     _training = True
     _version = 0  # counts changes of attributes
     _buffer_names = frozenset()
+    _own_names = frozenset()  # dicts whose keys are names of tensors as they are, not behind that of the dict
     _frozen = frozenset()  # attributes whose tensors are not trained
     _hooks = ()  # functions that see each call: see register_forward_hook
 
@@ -181,6 +182,9 @@ class StatefulModule:
                 tensors = {name for name, value in _entries(module) if isinstance(value, Tensor)}
                 module._frozen = frozenset(tensors if frozen else ())
         for name in names:
+            if isinstance(dict(_entries(self)).get(name), Tensor):
+                self._frozen = self._frozen | {name} if frozen else self._frozen - {name}
+                continue
             owner, path, value = self, [], self
             for piece in name.split("."):
                 value = _part(value, piece)
@@ -342,7 +346,8 @@ def _entries(module):
         elif isinstance(value, (list, tuple)):
             stack.extend(reversed([(f"{name}.{i}", v) for i, v in enumerate(value)]))
         elif isinstance(value, dict):
-            stack.extend(reversed([(f"{name}.{k}", v) for k, v in value.items()]))
+            prefix = "" if name in module._own_names else f"{name}."
+            stack.extend(reversed([(f"{prefix}{k}", v) for k, v in value.items()]))
     return found
 
 

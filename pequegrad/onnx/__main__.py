@@ -314,11 +314,12 @@ def convert(options):
         written = export(
             model, tuple(inputs.values()), options.output, opset=options.opset, input_names=list(inputs), output_names=names, dynamic_axes=axes,
         )  # fmt: skip
-    except ShapeError as error:
-        if not axes:
+    except (ShapeError, NotImplementedError) as error:
+        if not axes or not (isinstance(error, ShapeError) or "free size" in str(error)):
             raise
         free = " ".join(f"--size {n}=1" for n in dict.fromkeys(n for found in axes.values() for n in found.values()))
-        raise ShapeError(str(error).splitlines()[0], fix=f"give sizes that stay open, as {free}.") from error
+        lines = str(error).splitlines()[: 1 if isinstance(error, ShapeError) else 2]
+        raise ShapeError(" ".join(map(str.strip, lines)), fix=f"give sizes that stay open, as {free}.") from error
     before, after = Counter(_operators(model.model.graph.nodes)), Counter(n.op_type for n in written.graph.node)
     rows = [(name, f"{before[name]:,}", f"{after[name]:,}") for name, _ in _most_first(before | after)]
     size = [_bytes(os.path.getsize(path)) for path in (options.model, options.output)]

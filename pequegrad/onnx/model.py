@@ -33,6 +33,7 @@ class OnnxModel(StatefulModule):
     """
 
     most_rounds = 1 << 17
+    _own_names = frozenset({"weights"})  # parameters have the file's names
 
     def __init__(self, model):
         check_operators(model)

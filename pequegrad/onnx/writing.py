@@ -1,11 +1,12 @@
 """export: what pequegrad traced, as an ONNX model."""
 
+import os
 import re
 
 import numpy as np
 
 from ..core.errors import ArgumentError, PequegradError, ShapeError
-from ..core.node import make_aval
+from ..core.node import make_aval, next_number
 from ..core.tensor import Tensor
 from ..nn.module import StatefulModule
 from ..ops.creation import as_tensor
@@ -14,9 +15,12 @@ from ..transforms.control_flow import Closure
 from ..transforms.signatures import signature
 from ..transforms.trace import trace
 from ..transforms.tree import flatten, leaf_names
-from .exporting.program import program_of
+from .exporting.program import program_of, with_constants
+from .exporting.records import Record, needed, protos
 from .exporting.sizes import Samples, Varying
-from .exporting.writer import Record, Shared, Writer, needed, protos
+from .exporting.writer import Shared, Writer
+from .interpreter import is_parameter
+from .model import OnnxModel
 from .reading import onnx_package
 from .values import element_type_of
 
@@ -62,18 +66,32 @@ def export(
     if verify:
         verify_model(model, call, traced)
     if path is not None:
-        with open(path, "wb") as file:
-            file.write(model.SerializeToString())
+        _write(model.SerializeToString(), os.fspath(path))
     return model
+
+
+def _write(data, path):
+    """Puts a file in place when it is complete."""
+    unfinished = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(unfinished, "wb") as file:
+            file.write(data)
+        os.replace(unfinished, path)
+    finally:
+        if os.path.exists(unfinished):
+            os.remove(unfinished)
 
 
 class _Call:
     """A function and its example arguments: leaves, and their names."""
 
     def __init__(self, function, example_inputs, input_names):
+        if isinstance(function, OnnxModel):
+            input_names = input_names or [v.name for v in function.inputs]
         if isinstance(example_inputs, (Tensor, np.ndarray)):
             example_inputs = (example_inputs,)
-        self.function = function
+        jitted = not isinstance(function, StatefulModule) and hasattr(function, "function")
+        self.function, self.target = function, function.function if jitted else function
         by_name = isinstance(example_inputs, dict)
         args, kwargs = ((), example_inputs) if by_name else (tuple(example_inputs), {})
         self.leaves, self.structure = flatten((args, kwargs))
@@ -90,12 +108,12 @@ class _Call:
 
     def _names(self, args, kwargs):
         """x, or x_weight_0 for a leaf of an argument x."""
-        target = self.function.forward if isinstance(self.function, StatefulModule) else self.function
+        target = self.target.forward if isinstance(self.target, StatefulModule) else self.target
         target = getattr(target, "function", target)
         known = [p.name for p in signature(target) if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         if known[:1] == ["self"] and getattr(target, "__self__", None) is None:
             known = known[1:]
-        known += [f"input_{i}" for i in range(len(known), len(args))]
+        known += ["input" if len(args) == 1 else f"input_{i}" for i in range(len(known), len(args))]
         found = []
         for name, value in [*zip(known, args), *sorted(kwargs.items())]:
             found += [re.sub(r"\W+", "_", text).strip("_") for text in leaf_names(value, name)]
@@ -143,28 +161,41 @@ class _Traced:
             if sizes.setdefault(name, n) != n:
                 raise ShapeError(f"export: the size {name!r} is {sizes[name]} in one example input, {n} in another.")
         self.samples, self.graphs, self.closures = Samples(sizes), [], []
-        name = getattr(call.function, "__name__", type(call.function).__name__)
-        self.name = name
+        self.name = getattr(call.target, "__name__", type(call.target).__name__)
         for chosen in self.samples.traces:
             avals = []
             for i, x in enumerate(call.inputs):
                 shape = tuple(chosen[free[i, a]] if (i, a) in free else n for a, n in enumerate(x.shape))
                 avals.append(make_aval(shape, x.dtype, x.device))
-            try:
-                graph, self.structure, frame = trace("export", name, avals, call)
-            except PequegradError as error:
-                if chosen == sizes or not free:
-                    raise
-                raise ShapeError(f"export: {name} fails for the sizes {chosen}: {str(error).splitlines()[0]}", fix="leave axes that must have a certain size out of dynamic_axes.") from error  # fmt: skip
-            closure = Closure([graph])
-            self.graphs.append(closure.graphs[0])
-            self.closures.append(closure)
-            self.frame = frame
+            self._trace(avals, call, optional=chosen != sizes and free, sizes=chosen)
         first = self.closures[0]
         for other in self.closures[1:]:
             if list(map(id, other.constants)) != list(map(id, first.constants)):
                 raise ShapeError("export: the function reads other tensors for other sizes of its dynamic axes.")
         self.constants, self.state = first.constants, first.state
+
+    def _trace(self, avals, call, optional, sizes):
+        before = next_number()
+        try:
+            graph, self.structure, self.frame = trace("export", self.name, avals, call)
+        except PequegradError as error:
+            if not optional:
+                raise
+            raise ShapeError(
+                f"export: {self.name} fails for the sizes {sizes}: {str(error).splitlines()[0]}",
+                fix="leave axes that must have a certain size out of dynamic_axes.",
+            ) from error
+        closure = Closure([graph])
+        # tensors that the function itself made of numbers and arrays are constants, not what it reads from outside
+        made = [i for i, handle in enumerate(closure.constants) if handle._node.number > before]
+        (found,) = closure.graphs
+        nodes, handles = found.inputs, closure.constants
+        found = with_constants(found, {nodes[i]: handles[i] for i in made})
+        made = set(made)
+        inputs = [node for i, node in enumerate(nodes) if i not in made]
+        closure.constants = [handle for i, handle in enumerate(handles) if i not in made]
+        self.graphs.append(found.rewired(inputs, found.outputs))
+        self.closures.append(closure)
 
 
 def _model(onnx, call, free, traced, opset, output_names):
@@ -174,12 +205,15 @@ def _model(onnx, call, free, traced, opset, output_names):
         shared.size_of.setdefault(name, (call.names[i], axis))
     program = program_of(traced.graphs, opset)
     names = _names_of_captures(call, traced, shared)
+    shared.owners.update((name, name.rpartition(".")[0]) for name in names if "." in name)
     results = program.results[len(traced.state) :]
     program.results = results
+    if isinstance(call.function, OnnxModel):
+        output_names = output_names or [v.name for v in call.function.outputs]
     outputs = output_names or _output_names(traced, len(results))
     if len(outputs) != len(results) or len(set(outputs)) != len(outputs):
         raise ArgumentError(f"export: the function has {len(results)} outputs, output_names are {list(outputs)}.")
-    outputs = [name if name not in call.names else f"{name}_out" for name in outputs]
+    outputs = [name if name not in shared.taken else shared.name(f"{name}_out") for name in outputs]
     shared.taken.update(outputs)
     writer = Writer(shared)
     if traced.state:
@@ -193,11 +227,13 @@ def _model(onnx, call, free, traced, opset, output_names):
     _renamed(writer, found, outputs, {*names, *call.names})
     records = needed([*shared.before, *writer.records], outputs)
     values = {name: handle.numpy() for name, handle in zip(names, [*traced.constants, *traced.state])}
-    values.update(shared.arrays)
     used = _read(records)
+    constants = {name: array for name, array in shared.arrays.items() if name in used}
+    values.update((name, array) for name, array in constants.items() if not is_parameter(array))
+    first = [_constant(onnx, name, array) for name, array in constants.items() if is_parameter(array)]
     graph = onnx.helper.make_graph(
-        protos(records),
-        re.sub(r"\W+", "_", traced.name),
+        [*first, *protos(records)],
+        re.sub(r"\W+", "_", traced.name).strip("_"),
         [_input(onnx, call, free, i) for i in range(len(call.names))],
         [_output(onnx, traced.samples, name, x) for name, x in zip(outputs, results)],
         [onnx.numpy_helper.from_array(array, name) for name, array in values.items() if name in used],
@@ -206,6 +242,11 @@ def _model(onnx, call, free, traced, opset, output_names):
     return onnx.helper.make_model(
         graph, opset_imports=imports, producer_name="pequegrad", ir_version=onnx.helper.find_min_ir_version_for(imports)
     )
+
+
+def _constant(onnx, name, array):
+    """A node: floating initialisers are parameters of what is read."""
+    return onnx.helper.make_node("Constant", [], [name], name, value=onnx.numpy_helper.from_array(array, name))
 
 
 def _read(records):
@@ -225,17 +266,29 @@ def _read(records):
 
 
 def _names_of_captures(call, traced, shared):
-    """Names of the tensors that the function reads: their dotted names in the modules that it ran."""
-    modules = [call.function] if isinstance(call.function, StatefulModule) else []
-    modules += list(traced.frame.modules.values())
-    known = {}
-    for module in modules:
-        for name, tensor in module.named_parameters(frozen=True) + module.named_buffers():
-            if len(known.get(id(tensor), "")) < len(name) and not (
-                known.get(id(tensor)) and modules[0] is call.function
-            ):
-                known[id(tensor)] = name
+    """Names of the tensors that the function reads: their dotted names in the modules that it is, or is around, or that it ran."""
+    around = [call.target, getattr(call.target, "__self__", None)]
+    around += [cell.cell_contents for cell in getattr(call.target, "__closure__", None) or () if _is_set(cell)]
+    known, ran = {}, {}
+    for module in around:
+        for name, tensor in _named_tensors(module) if isinstance(module, StatefulModule) else ():
+            known.setdefault(id(tensor), name)
+    for module in traced.frame.modules.values():
+        for name, tensor in _named_tensors(module):
+            ran[id(tensor)] = max(ran.get(id(tensor), ""), name, key=len)
+    known = {**ran, **known}
     return [shared.name(known.get(id(handle), "captured")) for handle in (*traced.constants, *traced.state)]
+
+
+def _named_tensors(module):
+    return module.named_parameters(frozen=True) + module.named_buffers()
+
+
+def _is_set(cell):
+    try:
+        return cell.cell_contents is not None
+    except ValueError:
+        return False
 
 
 def _output_names(traced, n):
@@ -302,6 +355,8 @@ def check(model):
         onnx.checker.check_model(model, full_check=True)
         onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        if "unsupported type" in str(error):
+            raise NotImplementedError(f"export: an operator of ONNX does not take this dtype: {error}") from None
         raise ArgumentError(f"export: the checker of onnx refuses the model: {error}") from error
 
 

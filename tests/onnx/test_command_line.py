@@ -220,11 +220,10 @@ def test_convert_says_what_is_in_the_way(tmp_path, capsys):
     target = str(tmp_path / "new.onnx")
     path = save(tmp_path, [helper.make_node("RandomUniformLike", ["x"], ["y"])], {"x": (1, ["n"])})
     assert "(operator set 20) has no form of " in fails(capsys, "convert", path, target)
-    numbers = [
-        helper.make_node("Size", ["x"], ["n"]), helper.make_node("Range", ["a", "n", "b"], ["r"]), helper.make_node("Cast", ["r"], ["f"], to=1),
-        helper.make_node("Add", ["x", "f"], ["y"]),
+    half = [
+        helper.make_node("Shape", ["x"], ["n"]), helper.make_node("Div", ["n", "two"], ["h"]), helper.make_node("Slice", ["x", "zero", "h"], ["y"]),
     ]  # fmt: skip
-    path = save(tmp_path, numbers, {"x": (1, ["n"])}, a=np.array(0), b=np.array(1))
+    path = save(tmp_path, half, {"x": (1, ["n"])}, two=np.array([2]), zero=np.array([0]))
     assert "give sizes that stay open, as --size n=1" in fails(capsys, "convert", path, target)
     assert not os.path.exists(target)
     assert main(["convert", path, target, "--size", "n=3"]) == 0

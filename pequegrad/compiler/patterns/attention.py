@@ -447,9 +447,12 @@ def _is_worthwhile(found):
 
 
 class Attention:
-    """The pattern; see the module's text."""
+    """The pattern; see the module's text. any_size: also where it is no faster, for what names the operation only."""
 
     name = "attention"
+
+    def __init__(self, any_size=False):
+        self.any_size = any_size
 
     def __repr__(self):
         return "<pattern attention>"
@@ -466,7 +469,7 @@ class Attention:
         for side in (0, 1):
             for which in range(len(SOFTMAXES)):
                 found = _forward(out, side, which, program, simplify)
-                if found is None or not _is_worthwhile(found):
+                if found is None or not (self.any_size or _is_worthwhile(found)):
                     continue
                 whole = _with_derivative(found, program, simplify)
                 if whole is not None:

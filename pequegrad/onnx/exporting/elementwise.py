@@ -6,12 +6,12 @@ import numpy as np
 
 from ...core.dtype import is_float
 from .sizes import Varying, fixed
-from .writer import Unsupported, rule
+from .writer import rule
 
 _SAME = {
     "neg": "Neg", "abs": "Abs", "sign": "Sign", "floor": "Floor", "ceil": "Ceil", "round": "Round", "exp": "Exp", "log": "Log", "sqrt": "Sqrt",
     "sin": "Sin", "cos": "Cos", "tan": "Tan", "asin": "Asin", "acos": "Acos", "atan": "Atan", "sinh": "Sinh", "cosh": "Cosh", "tanh": "Tanh",
-    "asinh": "Asinh", "acosh": "Acosh", "atanh": "Atanh", "logistic": "Sigmoid", "erf": "Erf", "pow": "Pow", "select": "Where",
+    "asinh": "Asinh", "acosh": "Acosh", "atanh": "Atanh", "logistic": "Sigmoid", "erf": "Erf", "pow": "Pow",
 }  # fmt: skip
 _COMPARE = {"eq": "Equal", "lt": "Less", "le": "LessOrEqual", "gt": "Greater", "ge": "GreaterOrEqual"}
 _LOGIC = {"and": ("And", "BitwiseAnd"), "or": ("Or", "BitwiseOr"), "xor": ("Xor", "BitwiseXor"), "not": ("Not", "BitwiseNot")}  # fmt: skip
@@ -36,6 +36,11 @@ for _name, _op in _COMPARE.items():
         return w(_op, x, y)
 
 
+@rule("select")
+def select(w, condition, x, y):
+    return w.where(condition, x, y, x.dtype)
+
+
 @rule("ne")
 def ne(w, x, y):
     return w("Not", w("Equal", x, y))
@@ -45,7 +50,7 @@ for _name, _ops in _LOGIC.items():
     rule(_name)(lambda w, *x, _ops=_ops: w(_ops[not _is_bool(x[0])], *x))
 
 
-for _name in ("sub", "div", "max", "min"):
+for _name in ("sub", "max", "min"):
 
     @rule(_name)
     def numeric(w, x, y, _name=_name):
@@ -102,22 +107,48 @@ def mul(w, x, y):
     return w("Mul", x, y)
 
 
-def _scaled(w, x, factor):
-    """x, a sum, times its inverse number of elements: a mean."""
+@rule("div")
+def div(w, x, y):
+    if y.data is not None and not y.shape and (found := _scaled(w, x, y.data, inverse=True)) is not None:
+        return found
+    return _mean_without_padding(w, x, y) or w("Div", x, y)
+
+
+def _scaled(w, x, factor, inverse=False):
+    """x, a sum, times its inverse number of elements (or divided by that): a mean."""
     record = w.producer(x)
     if record is None or w.uses[x] != 1 or not is_float(x.dtype):
         return None
-    counts = {"ReduceSum": "elements", "Mul": "window"}
-    count = w.counts.get(w.names[x]) if record.op in counts else None
+    count = w.counts.get(w.names[x])
     if count is None:
         return None
     numbers = lambda n: n.values if isinstance(n, Varying) else (n,) * len(w.shared.samples.traces)
-    if any(not math.isclose(a * b, 1, rel_tol=1e-6) for a, b in zip(numbers(factor), numbers(count))):
-        return None
+    for a, b in zip(numbers(factor), numbers(count)):
+        if not math.isclose(a if inverse else a * b, b if inverse else 1, rel_tol=1e-6):
+            return None
     if record.op == "Mul":  # an average of windows, times their size
         return record.inputs[0]
+    axes, kept = w.shared.arrays[record.inputs[1]].tolist(), "keepdims" not in record.attributes
     record.op = "ReduceMean"
+    if kept and x.ndim > 2 and axes == list(range(2, x.ndim)):
+        record.op, record.inputs = "GlobalAveragePool", record.inputs[:1]
     return w.names[x]
+
+
+def _mean_without_padding(w, x, counts):
+    """A sum over windows by the number of elements that each covers: AveragePool, which counts no padding; else None."""
+    from .windows import covers
+
+    windows = w.windows.get(w.names.get(x))
+    if windows is None or w.uses[x] != 1 or not isinstance(counts.data, np.ndarray):
+        return None
+    shape, *params = windows
+    expected = covers(shape, x.shape, *params)
+    if any(isinstance(n, Varying) and m > 1 for n, m in zip(x.shape, counts.shape)) or (expected != counts.data).any():
+        return None
+    average = w.producer(x).inputs[0]
+    w.producer(average).attributes.pop("count_include_pad", None)
+    return average
 
 
 # ---- composed ------------------------------------------------------------------------------------------------
@@ -217,9 +248,16 @@ def shift(w, x, y):
     return w.cast(w("BitShift", w.cast(x, unsigned), w.cast(y, unsigned), direction=direction), x.dtype)
 
 
-@rule("nextafter", "popcount", "clz")
-def no_bits(w, *x):
-    raise Unsupported("")
+@rule("shift_right_arithmetic")
+def shift_right_arithmetic(w, x, y):
+    """BitShift takes unsigned integers: of a negative number its complement is shifted."""
+    unsigned = _unsigned(x.dtype)
+    if x.dtype == unsigned:
+        return w("BitShift", x, y, direction="RIGHT")
+    negative = w("Less", x, w.number(0, x))
+    size = w("Where", negative, w("BitwiseNot", x), x)
+    found = w.cast(w("BitShift", w.cast(size, unsigned), w.cast(y, unsigned), direction="RIGHT"), x.dtype)
+    return w("Where", negative, w("BitwiseNot", found), found)
 
 
 @rule("identity", "stop_gradient", "transfer", "copy", "checkpoint_name", "zero_tangent")
@@ -230,21 +268,3 @@ def same(w, x, **params):
 @rule("optimization_barrier")
 def barrier(w, *xs, first):
     return list(xs[first:])
-
-
-@rule("onnx_composite")
-def composite(w, *operands, op, attributes, aval):
-    if op == "AttentionSoftmax":
-        return _attention_softmax(w, *operands)
-    return w(op, *operands, **dict(attributes))
-
-
-def _attention_softmax(w, x):
-    """Softmax over the last axis, and zeros where all scores are -inf; that is so only where some are masked."""
-    found, record = w("Softmax", x, axis=-1), w.producer(x)
-    while record is not None and record.op in ("Mul", "Div", "Cast"):
-        record = w.producer(record.inputs[0])
-    if record is not None and record.op in ("MatMul", "Einsum"):
-        return found
-    hidden = w("Equal", w("ReduceMax", x, [-1]), w.number(-np.inf, x))
-    return w("Where", hidden, w.number(0, x), found)

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
-from .sizes import fixed
-from .writer import Unsupported, rule
+from .shapes import counted
+from .sizes import Varying, fixed
+from .writer import rule
 
 
 @rule("gather")
@@ -15,13 +16,15 @@ def gather(w, x, indices, *, places, sizes, mode):
         axis = places.index_map[0]
         inside = [i for i in range(w.out.ndim) if i in places.window]
         outside = [i for i in range(w.out.ndim) if i not in places.window]
-        rows = _clipped(w, w.reshape(w.cast(indices, np.int64), index_shape), x.shape[axis], mode)
+        known = _inside(indices, x.shape[axis])
+        if known is not None:
+            rows, mode = w.constant(known.reshape(index_shape)), "clip"
+        else:
+            rows = _clipped(w, w.reshape(w.cast(indices, np.int64), index_shape), x.shape[axis], mode)
         found = w("Gather", x, rows, axis=axis)  # axes before, those of the indices, axes after
         order = [*inside[:axis], *outside, *inside[axis:]]
         found = w.transpose(found, tuple(int(i) for i in np.argsort(order)))
         return found if mode == "clip" else _filled(w, found, indices, places, x, sizes, mode)
-    if not fixed(x.shape):
-        raise Unsupported("with free axes")
     positions = _positions(w, x, indices, places, sizes, w.out.shape)
     flat = w.reshape(x, (math.prod(x.shape),))
     found = w("Gather", flat, positions, axis=0)
@@ -36,10 +39,18 @@ def _is_take(x, places, sizes, mode):
     return places.collapsed == (axis,) and all(s == n for i, (s, n) in enumerate(zip(sizes, x.shape)) if i != axis)
 
 
+def _inside(indices, n):
+    """Indices that are constants within an axis of n elements, int64; else None."""
+    if not isinstance(indices.data, (np.ndarray, int)) or isinstance(n, Varying):
+        return None
+    found = np.broadcast_to(np.asarray(indices.data, np.int64), indices.shape)
+    return np.ascontiguousarray(found) if found.size and 0 <= found.min() and found.max() < n else None
+
+
 def _clipped(w, rows, n, mode):
     """Indices within an axis of n elements."""
-    last = w("Sub", w.size(n), [1])
-    return w("Min", w("Max", rows, w.constant(np.int64(0))), w("Squeeze", last, [0]))
+    last = w.number_of(n - 1)
+    return w("Min", w("Max", rows, w.constant(np.int64(0))), last)
 
 
 def _component(w, indices, i):
@@ -63,22 +74,25 @@ def _positions(w, x, indices, places, sizes, shape):
     for i, axis in enumerate(places.index_map):
         start = _component(w, indices, i)
         last = x.shape[axis] - sizes[axis]
-        start = w("Min", w("Max", start, w.constant(np.int64(0))), w.constant(np.int64(last)))
-        term = w("Mul", start, w.constant(np.int64(strides[axis])))
+        start = w("Min", w("Max", start, w.constant(np.int64(0))), w.number_of(last))
+        term = w("Mul", start, w.number_of(strides[axis]))
         total = term if total is None else w("Add", total, term)
-    offsets = np.zeros([1] * ndim, np.int64)
+    if total is not None:
+        total = w.reshape(total, lifted)
     kept = [a for a in range(x.ndim) if a not in places.collapsed and a not in places.batch]
-    for axis, out in zip(kept, sorted(places.window)):
-        offsets = offsets + (np.arange(sizes[axis]) * strides[axis]).reshape(
-            [-1 if i == out else 1 for i in range(ndim)]
-        )
-    for axis, i in zip(places.batch, places.indices_batch):
-        offsets = offsets + (np.arange(x.shape[axis]) * strides[axis]).reshape(
-            [-1 if j == outside[i] else 1 for j in range(ndim)]
-        )
+    steps = [(out, sizes[axis], strides[axis]) for axis, out in zip(kept, sorted(places.window))]
+    steps += [(outside[i], x.shape[axis], strides[axis]) for axis, i in zip(places.batch, places.indices_batch)]
+    offsets = np.zeros([1] * ndim, np.int64)
+    for out, count, stride in steps:
+        along = [-1 if i == out else 1 for i in range(ndim)]
+        if fixed((count, stride)):
+            offsets = offsets + (np.arange(count) * stride).reshape(along)
+        elif not isinstance(count, int) or count > 1:
+            term = w.reshape(w("Mul", counted(w, count), w.number_of(stride)), along)
+            total = term if total is None else w("Add", total, term)
     if total is None:
         return w.expand(w.constant(offsets), shape)
-    return w("Add", w.reshape(total, lifted), w.constant(offsets))
+    return w("Add", total, w.constant(offsets)) if offsets.any() or offsets.shape != (1,) * ndim else total
 
 
 def _fits(w, x, indices, places, sizes, ndim):
@@ -87,7 +101,7 @@ def _fits(w, x, indices, places, sizes, ndim):
     for i, axis in enumerate(places.index_map):
         start = _component(w, indices, i)
         low = w("GreaterOrEqual", start, w.constant(np.int64(0)))
-        high = w("LessOrEqual", start, w("Squeeze", w.size(x.shape[axis] - sizes[axis]), [0]))
+        high = w("LessOrEqual", start, w.number_of(x.shape[axis] - sizes[axis]))
         both = w("And", low, high)
         fits = both if fits is None else w("And", fits, both)
     inside = sorted(places.window)
@@ -103,21 +117,19 @@ def _filled(w, found, indices, places, x, sizes, mode):
         value = np.iinfo(x.dtype).max
     else:
         value = np.nan
-    return w("Where", _fits(w, x, indices, places, sizes, w.out.ndim), found, w.number(value, x))
+    return w.where(_fits(w, x, indices, places, sizes, w.out.ndim), found, w.number(value, x), x.dtype)
 
 
 @rule("scatter")
 def scatter(w, x, indices, updates, *, places, combine, mode, unique):
-    if not fixed(x.shape) or not fixed(updates.shape):
-        raise Unsupported("with free axes")
     kept = [a for a in range(x.ndim) if a not in places.collapsed and a not in places.batch]
-    sizes = [min(1, n) for n in x.shape]
+    sizes = [min(1, n) if isinstance(n, int) else 1 for n in x.shape]
     for axis, out in zip(kept, sorted(places.window)):
         sizes[axis] = updates.shape[out]
     positions = _positions(w, x, indices, places, sizes, updates.shape)
     if mode != "clip":  # windows that do not fit go to an element behind the last
         fits = _fits(w, x, indices, places, sizes, updates.ndim)
-        positions = w("Where", fits, positions, w.constant(np.int64(math.prod(x.shape))))
+        positions = w("Where", fits, positions, w.number_of(math.prod(x.shape)))
     flat = w.reshape(positions, (-1,))
     return written(w, x, flat, updates, {"set": "none"}.get(combine, combine), spare=mode != "clip")
 

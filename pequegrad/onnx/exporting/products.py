@@ -1,6 +1,4 @@
-"""Products, convolutions and windows."""
-
-import math
+"""Products and convolutions."""
 
 import numpy as np
 
@@ -49,12 +47,24 @@ def _product(w, left, right, x, y, contract, batch):
 
 @rule("conv_general_dilated")
 def conv(w, x, k, *, stride, padding, x_dilation, w_dilation, feature_groups, batch_groups, axes, dtype):
-    if batch_groups > 1:
-        raise Unsupported("groups of the batch")
     if x.dtype != w.out.dtype:
         raise Unsupported("sums in another dtype")
+    if not is_float(x.dtype):
+        raise Unsupported(f"of {x.dtype.name}")
     left, shape = w.transpose(x, axes.x), [x.shape[i] for i in axes.x]
+    if batch_groups > 1:
+        left, shape, feature_groups = _features_of_groups(w, left, shape, batch_groups), None, batch_groups
+        if any(d > 1 for d in x_dilation):
+            raise Unsupported("groups of a batch of arrays with gaps")
     window = [k.shape[i] for i in axes.w[2:]]
+    if not window:  # no positions
+        found = w(
+            "Conv",
+            w("Unsqueeze", left, [2]),
+            w("Unsqueeze", w.transpose(k, axes.w), [2]),
+            group=_unless_one(feature_groups),
+        )
+        return w.transpose(w("Squeeze", found, [2]), tuple(int(i) for i in np.argsort(axes.out)))
     if any(d > 1 for d in x_dilation):
         found = _transposed(w, left, k, window, stride, padding, x_dilation, w_dilation, feature_groups, axes)
         if found is not None:
@@ -67,14 +77,27 @@ def conv(w, x, k, *, stride, padding, x_dilation, w_dilation, feature_groups, ba
         left = padded(w, left, w.number(0, x), [0, 0, *(min(a, 0) for a, _ in padding)], [0, 0, *(min(b, 0) for _, b in padding)])  # fmt: skip
     pads = [max(a, 0) for a, _ in padding] + [max(b, 0) for _, b in padding]
     found = w(
-        "Conv", left, w.transpose(k, axes.w), kernel_shape=window, pads=pads if any(pads) else None, strides=_unless_ones(stride),
-        dilations=_unless_ones(w_dilation), group=feature_groups if feature_groups > 1 else None,
+        "Conv", left, w.transpose(k, axes.w), kernel_shape=window, pads=pads if any(pads) else None, strides=unless_ones(stride),
+        dilations=unless_ones(w_dilation), group=_unless_one(feature_groups),
     )  # fmt: skip
     return w.transpose(found, tuple(int(i) for i in np.argsort(axes.out)))
 
 
-def _unless_ones(values):
+def _unless_one(n):
+    return n if n > 1 else None
+
+
+def unless_ones(values):
+    """An attribute whose default is 1 everywhere."""
     return list(values) if any(n != 1 for n in values) else None
+
+
+def _features_of_groups(w, x, shape, groups):
+    """[groups * n, c, ...] as [n, groups * c, ...]: groups of the batch become groups of features."""
+    n, c, *positions = shape
+    apart = w.reshape(x, (groups, n // groups, c, *positions))
+    moved = w.transpose(apart, (1, 0, *range(2, 2 + 1 + len(positions))))
+    return w.reshape(moved, (n // groups, groups * c, *positions))
 
 
 def _transposed(w, x, k, window, stride, padding, x_dilation, w_dilation, groups, axes):
@@ -87,10 +110,9 @@ def _transposed(w, x, k, window, stride, padding, x_dilation, w_dilation, groups
         return None
     if axes.out != tuple(range(len(axes.out))) or groups > 1 and not fixed(k.shape):
         return None
-    record = w.producer(k)
     spatial = list(axes.w[2:])
-    if record is not None and record.op == "Slice" and record.attributes == {} and _flips(w, record, spatial):
-        kernel = record.inputs[0]
+    if _is_flipped(w, k, spatial):
+        kernel = w.producer(k).inputs[0]
     else:
         n = len(spatial)
         kernel = w.slice(k, [-1] * n, [-(2**63) + 1] * n, spatial, [-1] * n)
@@ -102,94 +124,20 @@ def _transposed(w, x, k, window, stride, padding, x_dilation, w_dilation, groups
         kernel = w.reshape(moved, (i * groups, o // groups, *window))
     pads = [*low, *(max(b, 0) for b in high)]
     return w(
-        "ConvTranspose", x, kernel, kernel_shape=window, pads=pads if any(pads) else None, strides=list(x_dilation),
-        dilations=_unless_ones(w_dilation), group=groups if groups > 1 else None, output_padding=extra if any(extra) else None,
+        "ConvTranspose", x, kernel, kernel_shape=window, pads=pads if any(pads) else None, strides=unless_ones(x_dilation),
+        dilations=unless_ones(w_dilation), group=groups if groups > 1 else None, output_padding=extra if any(extra) else None,
     )  # fmt: skip
 
 
-def _flips(w, record, axes):
-    """True if a written Slice reverses exactly these axes."""
-    steps, flipped = (w.shared.arrays.get(record.inputs[i]) if len(record.inputs) > i else None for i in (4, 3))
-    return steps is not None and all(steps == -1) and list(flipped) == list(axes)
+def _is_flipped(w, k, axes):
+    """True if a value was written as the Slice that reverses exactly these axes of another."""
+    record = w.producer(k)
+    if record is None or record.op != "Slice" or len(record.inputs) < 5:
+        return False
+    flipped, steps = (w.shared.arrays.get(record.inputs[i]) for i in (3, 4))
+    return steps is not None and all(steps == -1) and list(flipped) == axes
 
 
-# ---- windows ---------------------------------------------------------------------------------------------------
-
-
-@rule("reduce_window_max", "reduce_window_min", "reduce_window_sum")
-def reduce_window(w, x, *, window, step, padding, base_dilation, dilation):
-    kind = w.operation.primitive[14:]
-    if any(b > 1 for b in base_dilation):
-        raise Unsupported("of an array with gaps")
-    if not is_float(x.dtype):
-        raise Unsupported(f"of {x.dtype.name}")
-    name = x
-    if kind == "min":
-        name = w("Neg", x)
-    if any(p < 0 for pair in padding for p in pair):
-        zeros = w.number(0, x)
-        name = padded(w, name, zeros, [min(a, 0) for a, _ in padding], [min(b, 0) for _, b in padding])
-        padding = [(max(a, 0), max(b, 0)) for a, b in padding]
-    active = [i for i in range(x.ndim) if window[i] > 1 or step[i] > 1 or any(padding[i])]
-    if not active:
-        return x
-    found, back = _pooled(w, name, x, active, window, step, padding, dilation, kind)
-    found = w("Neg", found) if kind == "min" else found
-    if kind != "sum":
-        return back(found)
-    count = math.prod(window)
-    found = back(found)
-    total = w("Mul", found, w.number(count, x))
-    w.counts[total] = count
-    return total
-
-
-def _pooled(w, name, x, active, window, step, padding, dilation, kind):
-    """(the pooled array, function that gives it the shape of the result)."""
-    wide = any(any(p > (n - 1) * d for p in padding[i]) for i in active for n, d in [(window[i], dilation[i])])
-    if wide:  # pooling pads by less than a window
-        value = w.number(0 if kind == "sum" else -np.inf, x)
-        name = padded(w, name, value, [a for a, _ in padding], [b for _, b in padding])
-        padding = [(0, 0)] * x.ndim
-    if len(active) > 3:
-        raise Unsupported("over more than three axes")
-    rest = [i for i in range(x.ndim) if i not in active]
-    back = lambda found: found
-    if rest != [0, 1]:
-        order = [*rest, *active]
-        name = w.transpose(name, order)
-        lead = 1
-        for i in rest:
-            lead = x.shape[i] * lead
-        spatial = [
-            x.shape[i] + (sum(w_pad) if wide else 0)
-            for i, w_pad in ((i, w.operation.params["padding"][i]) for i in active)
-        ]
-        name = w.reshape(name, (lead, 1, *spatial))
-        shape = [w.out.shape[i] for i in order]
-        back = lambda found: w.transpose(w.reshape(found, shape), tuple(int(i) for i in np.argsort(order)))
-    pads = [padding[i][0] for i in active] + [padding[i][1] for i in active]
-    op, options = ("AveragePool", {"count_include_pad": 1 if any(pads) else None}) if kind == "sum" else ("MaxPool", {})
-    dilations = _unless_ones([dilation[i] for i in active])
-    if op == "AveragePool" and dilations and w.opset < 19:
-        raise Unsupported("with dilation before operator set 19")
-    found = w(
-        op, name, kernel_shape=[window[i] for i in active], strides=_unless_ones([step[i] for i in active]), pads=pads if any(pads) else None,
-        dilations=dilations, **options,
-    )  # fmt: skip
-    return found, back
-
-
-@rule("windows")
-def windows(w, x, *, axes, window, step, dilation):
-    """Gathered, axis by axis: the places of a window, then what is under it."""
-    found, n_axes = x, x.ndim
-    for i, (a, size, s, d) in enumerate(zip(axes, window, step, dilation)):
-        places = w.out.shape[a]
-        if not isinstance(places, int):
-            raise Unsupported("of free axes")
-        index = np.arange(places)[:, None] * s + np.arange(size) * d
-        found = w("Gather", found, w.constant(index), axis=a)
-        order = [j for j in range(n_axes + i + 1) if j != a + 1] + [a + 1]
-        found = w.transpose(found, order)
-    return found
+@rule("det")
+def det(w, x):
+    return w("Det", x)

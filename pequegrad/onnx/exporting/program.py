@@ -5,11 +5,14 @@ import numpy as np
 from ...compiler.patterns.rewrite import substituted
 from ...compiler.patterns.search import Program as Searched
 from ...compiler.simplify import simplify
+from ...core.dtype import is_float
 from ...core.errors import ShapeError
 from ...core.evaluate import OUTPUT
 from ...core.graph import GraphTrace
-from ...core.node import Aval, constant, is_constant
+from ...core.node import Aval, constant, detached, is_constant, scalar_constant
 from ...core.tensor import wrap
+from ...primitives.shape import broadcast_in_dim
+from ...transforms.graphs import graph_of
 from . import composites
 from .sizes import Varying, merged
 
@@ -61,19 +64,22 @@ def prepared(graph, version):
 def program_of(graphs, version):
     """The Program of a function's graphs, one per trace. ShapeError if they are not the same but for sizes."""
     graphs = [prepared(graph, version) for graph in graphs]
-    values = {}  # what the nodes of all traces are together
+    values, constants = {}, {}  # what the nodes of all traces are together
 
     def value(nodes):
         if nodes not in values:
             if not all(map(is_constant, nodes)):
                 _differ("order of operations")
-            values[nodes] = _value([node.aval for node in nodes], _constant(nodes))
+            key = tuple(map(_key, nodes))
+            if key not in constants:
+                constants[key] = _constant(nodes, operations)
+            values[nodes] = constants[key]
         return values[nodes]
 
+    operations, results_of = [], {}
     for nodes in zip(*(graph.placeholders for graph in graphs)):
         values[nodes] = _value([node.aval for node in nodes])
     inputs = list(map(value, zip(*(graph.placeholders for graph in graphs))))
-    operations, results_of = [], {}
     if len({len(graph.nodes) for graph in graphs}) > 1:
         _differ("number of operations")
     for nodes in zip(*(graph.nodes for graph in graphs)):
@@ -96,20 +102,116 @@ def program_of(graphs, version):
     return Program(inputs, operations, list(map(value, zip(*(graph.results for graph in graphs)))))
 
 
+def splits(operations):
+    """{slice: [slices]}: those that cut one value along one axis into parts, first to last, nothing left out."""
+    groups, found = {}, {}
+    for operation in operations:
+        if operation.primitive == "slice":
+            (x,), (start, limit, step) = operation.inputs, map(operation.params.get, ("start", "limit", "step"))
+            cut = [i for i, n in enumerate(x.shape) if start[i] != 0 or limit[i] != n]
+            numbers = len(cut) == 1 and all(isinstance(n, int) for n in (start[cut[0]], limit[cut[0]], x.shape[cut[0]]))
+            if numbers and all(s == 1 for s in step):
+                groups.setdefault((x, cut[0]), []).append(operation)
+    for (x, axis), group in groups.items():
+        group.sort(key=lambda operation: operation.params["start"][axis])
+        ends = [operation.params["limit"][axis] for operation in group]
+        if [operation.params["start"][axis] for operation in group] == [0, *ends[:-1]] and ends[-1] == x.shape[axis]:
+            found.update(dict.fromkeys(group, (axis, group)))
+    return found
+
+
 def _value(avals, data=None):
     if len({len(aval.shape) for aval in avals}) > 1:
         _differ("ranks")
     return Value(tuple(map(merged, zip(*(aval.shape for aval in avals)))), np.dtype(avals[0].dtype), data)
 
 
-def _constant(nodes):
-    """The number or array that constants are."""
+def _constant(nodes, operations):
+    """The Value of constants; where they are other arrays in other traces, of operations that make them."""
+    avals = [node.aval for node in nodes]
     if all(node.spec.primitive is constant for node in nodes):
-        return merged([node.spec.params["value"] for node in nodes])
-    first, *others = (wrap(node).numpy() for node in nodes)
-    if any(first.shape != other.shape or first.tobytes() != other.tobytes() for other in others):
-        _differ("values of constants")
-    return first
+        return _value(avals, merged([node.spec.params["value"] for node in nodes]))
+    first, *others = arrays = [wrap(node).numpy() for node in nodes]
+    if all(first.shape == other.shape and first.tobytes() == other.tobytes() for other in others):
+        return _value(avals, first)
+    found = _value(avals)
+    for axis in range(found.ndim) if first.size else ():
+        start, step = (
+            (array.flat[0].item() for array in (first, np.diff(first, axis=axis, n=1)))
+            if first.shape[axis] > 1
+            else (0, 1)
+        )
+        if all((a == start + step * _counted(a.shape, axis)).all() for a in arrays):
+            return _counting(found, axis, start, step, operations)
+    if first.dtype.kind == "b" and first.ndim >= 2:
+        for primitive, compare in (
+            ("le", np.less_equal),
+            ("lt", np.less),
+            ("gt", np.greater),
+            ("ge", np.greater_equal),
+        ):
+            i, j = first.ndim - 2, first.ndim - 1
+            if all((a == compare(_counted(a.shape, j), _counted(a.shape, i))).all() for a in arrays):
+                operands = [_iota(found.shape, np.dtype("int64"), axis, operations) for axis in (j, i)]
+                operations.append(Operation(primitive, {}, operands, [found]))
+                return found
+    return _differ("values of constants")
+
+
+def _counting(found, axis, start, step, operations):
+    """start, start + step, ... along an axis."""
+    value = _iota(found.shape, found.dtype, axis, operations)
+    for primitive, number in (("mul", step), ("add", start)):
+        if number != (primitive == "mul"):
+            made = Value(found.shape, found.dtype)
+            operations.append(Operation(primitive, {}, [value, Value((), found.dtype, number)], [made]))
+            value = made
+    return value
+
+
+def _key(node):
+    """Equal for equal constants."""
+    if node.spec.primitive is constant:
+        return node
+    array = wrap(node).numpy()
+    return array.dtype.name, array.shape, array.tobytes()
+
+
+def _counted(shape, axis):
+    return np.arange(shape[axis]).reshape([-1 if i == axis else 1 for i in range(len(shape))])
+
+
+def _iota(shape, dtype, axis, operations):
+    found = Value(shape, dtype)
+    operations.append(Operation("iota", {"shape": shape, "dtype": dtype, "axis": axis, "device": None}, [], [found]))
+    return found
+
+
+def with_constants(graph, known):
+    """The closed graph with constants, {one of its inputs: Tensor}, in the place of inputs."""
+    stands_for = {node: _node_of(tensor) for node, tensor in known.items()}
+
+    def replacement(node, inputs):
+        new = tuple(stands_for.get(source, source) for source in inputs)
+        return detached(node.spec, new) if new != inputs else None
+
+    found = graph.rewritten(replacement)
+    if stands_for.keys().isdisjoint(found.outputs):
+        return found
+    return found.remade([stands_for.get(node, node) for node in found.outputs], found.effects, found.nodes)
+
+
+def _node_of(tensor):
+    """A constant as passes know it best: as a number, or one that is spread where an array of floats is all the same."""
+    array, aval = tensor.numpy(), tensor._node.aval
+    if array.dtype.kind not in "biuf" or array.ndim and (not is_float(array.dtype) or not array.size):
+        return tensor._node
+    if array.tobytes() != array.flat[0].tobytes() * array.size:
+        return tensor._node
+    number = scalar_constant(array.flat[0].item(), aval.dtype, aval.device)
+    if not array.ndim:
+        return number
+    return graph_of("full", [], lambda: [broadcast_in_dim(wrap(number), shape=array.shape, axes=())]).results[0]
 
 
 def _merged(items, version):
@@ -140,4 +242,4 @@ def _differ(what):
     )
 
 
-__all__ = ["Operation", "Program", "Value", "Varying", "prepared", "program_of"]
+__all__ = ["Operation", "Program", "Value", "Varying", "prepared", "program_of", "splits", "with_constants"]

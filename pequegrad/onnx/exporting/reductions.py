@@ -116,8 +116,9 @@ def linear_recurrence(w, a, b, *, axis, reverse):
 
 @rule("top_k")
 def top_k(w, x, *, k):
-    values, positions = w("TopK", x, [k], n=2)
-    return [values, w.cast(positions, w.operation.outputs[1].dtype)]
+    boolean = x.dtype.kind == "b"
+    values, positions = w("TopK", w.cast(x, np.int32) if boolean else x, [k], n=2)
+    return [w.cast(values, bool) if boolean else values, w.cast(positions, w.operation.outputs[1].dtype)]
 
 
 @rule("sort")
@@ -138,6 +139,8 @@ def sort(w, *xs, axis, num_keys):
 @rule("searchsorted")
 def searchsorted(w, rows, values, *, side):
     """How many are below: all are compared with all."""
+    if rows.shape[-1] == 0:
+        return w.expand(w.number(0, w.out), w.out.shape)
     left, right = w("Unsqueeze", rows, [-2]), w("Unsqueeze", values, [-1])
     below = w("Less" if side == "left" else "LessOrEqual", left, right)
     return w.cast(w("ReduceSum", w.cast(below, np.int64), [-1], keepdims=0), w.out.dtype)

@@ -5,14 +5,29 @@ import math
 import numpy as np
 
 from .sizes import Varying, fixed
-from .writer import LAST, Unsupported, rule
-
-_LARGEST_CONSTANT = 1 << 12  # elements: larger ranges are computed
+from .writer import LARGEST_CONSTANT, LAST, Unsupported, rule
 
 
 @rule("reshape")
 def reshape(w, x, *, shape):
-    return w.reshape(x, shape)
+    return _with_axes_kept(w, x, shape) or w.reshape(x, shape)
+
+
+def _with_axes_kept(w, x, shape):
+    """The name of x, a reduction, if this reshape gives it its axes back as axes of size 1: it keeps them itself; else None."""
+    record = w.producer(x)
+    if record is None or w.uses[x] != 1 or record.attributes.get("keepdims") != 0 or len(record.inputs) < 2:
+        return None
+    axes = w.shared.arrays.get(record.inputs[1])
+    if axes is None or len(shape) != x.ndim + len(axes):
+        return None
+    sizes = list(x.shape)
+    for axis in sorted(axes.tolist()):
+        sizes.insert(axis, 1)
+    if tuple(sizes) != tuple(shape):
+        return None
+    del record.attributes["keepdims"]
+    return w.names[x]
 
 
 @rule("transpose")
@@ -25,8 +40,6 @@ def broadcast_in_dim(w, x, *, shape, axes):
     with_ones = [1] * len(shape)
     for n, a in zip(x.shape, axes):
         with_ones[a] = n
-    if isinstance(x.data, (int, float)) and fixed(shape) and not isinstance(x.data, bool) and math.prod(shape) <= 64:
-        return w.constant(np.full(shape, x.data, x.dtype))
     found = w.reshape(x, with_ones)
     return found if tuple(with_ones) == tuple(shape) else w.expand(found, shape)
 
@@ -91,9 +104,8 @@ def spread(w, x, shape, axis, gap, value):
 def iota(w, *, shape, dtype, axis, device):
     dtype = w.out.dtype
     n = shape[axis]
-    if isinstance(n, Varying) or n > _LARGEST_CONSTANT:
-        count = w("Squeeze", w.size(n), [0])
-        row = w("Range", w.constant(np.int64(0)), count, w.constant(np.int64(1)))
+    if isinstance(n, Varying) or n > LARGEST_CONSTANT:
+        row = w("Range", w.constant(np.int64(0)), w.number_of(n), w.constant(np.int64(1)))
         row = row if dtype == np.int64 else w.cast(row, dtype)
     else:
         row = w.constant(np.arange(n).astype(dtype))
@@ -117,21 +129,31 @@ def slice_update(w, x, update, *, start, step):
     spans = [(n - 1) * s + 1 for n, s in zip(update.shape, step)]
     high = [n - a - span for n, a, span in zip(x.shape, start, spans)]
     wide = pad(w, update, w.number(0, x), low=start, high=high, interior=tuple(s - 1 for s in step))
-    return wide if mask is None else w("Where", mask, wide, x)
+    return wide if mask is None else w.where(mask, wide, x, x.dtype)
 
 
 @rule("dynamic_slice")
 def dynamic_slice(w, x, *starts, sizes):
-    axes = [i for i, n in enumerate(x.shape) if sizes[i] != n]
-    if not axes:
-        return x
-    firsts = w("Concat", *[_first(w, starts[i], x.shape[i] - sizes[i]) for i in axes], axis=0)
-    ends = w("Add", firsts, w.shape([sizes[i] for i in axes]))
-    return w.reshape(w.slice(x, firsts, ends, axes), sizes)
+    """Gather: its shape is known, as that of a Slice from a computed place is not."""
+    found = x
+    for axis, (n, size) in enumerate(zip(x.shape, sizes)):
+        if size != n:
+            first = _first(w, starts[axis], n - size)
+            found = w("Gather", found, first if size == 1 else w("Add", first, counted(w, size)), axis=axis)
+    return found
+
+
+def counted(w, n):
+    """0 ... n - 1, int64."""
+    if not isinstance(n, Varying):
+        return w.constant(np.arange(n))
+    return w("Range", w.constant(np.int64(0)), w.number_of(n), w.constant(np.int64(1)))
 
 
 def _first(w, start, last):
     """A start as int64[1], from 0 to `last`."""
+    if isinstance(last, int) and (last == 0 or isinstance(start.data, (int, np.ndarray))):
+        return w.constant(np.array([min(max(int(start.data or 0), 0), last)], np.int64))
     start = w.reshape(w.cast(start, np.int64), (1,))
     return w("Min", w("Max", start, [0]), w.size(last))
 
@@ -140,12 +162,22 @@ def _first(w, start, last):
 def dynamic_update_slice(w, x, update, *starts):
     from .indexing import written
 
-    if not x.ndim:
+    partly = [a for a, (n, m) in enumerate(zip(x.shape, update.shape)) if n != m]
+    if not partly:
         return update
-    positions = None
-    for axis, (start, n, m) in enumerate(zip(starts, x.shape, update.shape)):
-        row = np.arange(m).reshape([m if i == axis else 1 for i in range(x.ndim)])
-        places = w("Add", w.constant(row), _first(w, start, n - m))
-        places = w("Mul", places, w.constant(np.int64(math.prod(x.shape[axis + 1 :]))))
-        positions = places if positions is None else w("Add", positions, places)
-    return written(w, x, w.reshape(positions, (-1,)), update, "none")
+    places = lambda a: w("Add", _first(w, starts[a], x.shape[a] - update.shape[a]), counted(w, update.shape[a]))
+    along = lambda a, name: w.reshape(name, [-1 if i == a else 1 for i in range(x.ndim)]) if x.ndim > 1 else name
+    if len(partly) == 1:
+        (axis,) = partly
+        if update.shape[axis] == 1:
+            here = w("Equal", along(axis, counted(w, x.shape[axis])), _first(w, starts[axis], x.shape[axis] - 1))
+            return w.where(here, update, x, x.dtype)
+        return w("ScatterElements", x, w.expand(along(axis, places(axis)), update.shape), update, axis=axis)
+    if not fixed(x.shape):
+        raise Unsupported("several free axes")
+    total = None
+    for a, n in enumerate(x.shape):
+        stride = w.constant(np.int64(math.prod(x.shape[a + 1 :])))
+        term = w("Mul", along(a, places(a) if a in partly else w.constant(np.arange(n))), stride)
+        total = term if total is None else w("Add", total, term)
+    return written(w, x, w.reshape(total, (-1,)), update, "none")

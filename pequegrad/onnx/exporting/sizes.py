@@ -49,7 +49,7 @@ def _values(x, n):
 def merged(values):
     """A number for its values in all traces: itself if they are the same, else Varying."""
     first = values[0]
-    if all(type(v) is type(first) and v == first for v in values):
+    if all(type(v) is type(first) and (v == first or v != v and first != first) for v in values):  # nan is nan
         return first
     return Varying(values)
 
@@ -82,14 +82,14 @@ class Samples:
 
     def __init__(self, sizes):
         self.names = list(sizes)
-        base = {name: max(n, 2) for name, n in sizes.items()}  # functions treat sizes of 1 in other ways
-        larger = {name: n + 1 + i for i, (name, n) in enumerate(base.items())}
+        base = {name: _plain(n) for name, n in sizes.items()}
+        larger = {name: _plain(n + 1 + i) for i, (name, n) in enumerate(base.items())}
         self.traces = [
             {name: larger[name] if up else base[name] for name, up in zip(self.names, ups)}
             for ups in itertools.product((False, True), repeat=len(self.names))
         ]
         if self.names:
-            self.traces.append({name: 2 * n + 1 for name, n in larger.items()})
+            self.traces.append({name: _other(n) for name, n in base.items()})
 
     def terms(self, varying):
         """{names of free sizes: factor} whose sum of products is the number in all traces; None if there is none."""
@@ -102,6 +102,21 @@ class Samples:
         if at_check != Fraction(check[1]):
             return None
         return {s: f for s, f in zip(subsets, factors) if f}
+
+
+def _plain(n):
+    """n, or a little more: programs for sizes of 1 and for powers of 2, whose inverses are exact, may be others."""
+    while n < 3 or n & (n - 1) == 0:
+        n += 1
+    return n
+
+
+def _other(n):
+    """A number from 2 n on with other remainders: n // 2 is a polynomial of odd numbers, and one of even ones, but not of both."""
+    found = 2 * n
+    while found & (found - 1) == 0 or any((found - n) % divisor == 0 for divisor in (2, 3, 5, 7)):
+        found += 1
+    return found
 
 
 def _solved(rows):

@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import math
 import pkgutil
 from collections import Counter
 
@@ -9,12 +10,17 @@ import numpy as np
 
 from ...core.dtype import is_float
 from ...core.errors import ShapeError
-from ..values import DTYPES, element_type_of
-from .program import Value
+from ...ops.creation import as_tensor
+from ...primitives.base import PRIMITIVES
+from ..values import DTYPES, element_type_of, outside
+from .program import Program, Value, splits
+from .records import Record, info, needed, protos
 from .sizes import Varying, fixed
 
 _RULES = {}  # primitive -> function(writer, *operands, **params): what computes its result, or a list for several results
 _TYPES = {*DTYPES.values()} - {"complex64", "complex128"}
+_ONCE = {"Cast", "Expand", "Range", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}  # no rule changes these later on
+LARGEST_CONSTANT = 1 << 14  # elements: larger arrays are computed by the model
 LAST = 2**63 - 1  # as the end of a Slice: that of the axis
 
 
@@ -38,15 +44,6 @@ def load_rules():
     return _RULES
 
 
-class Record:
-    """A node that was written."""
-
-    __slots__ = ("attributes", "inputs", "op", "outputs")
-
-    def __init__(self, op, inputs, outputs, attributes):
-        self.op, self.inputs, self.outputs, self.attributes = op, inputs, outputs, attributes
-
-
 class Unsupported(NotImplementedError):
     """A primitive, with these parameters, that ONNX does not express."""
 
@@ -65,6 +62,7 @@ class Shared:
         self.opset, self.samples = opset, samples
         self.counts = Counter()
         self.taken = set()
+        self.owners = {}  # name of a parameter -> of its module
         self.constants, self.arrays = {}, {}  # key -> name, name -> array
         self.size_of = {}  # name of a free size -> (input, axis)
         self.before, self.sizes = [], {}  # nodes that compute sizes, what they give
@@ -80,6 +78,22 @@ class Shared:
                 return found
 
 
+def _is_constant(operation):
+    """True for what is computed once, here: small arrays of constants only."""
+    if operation.primitive not in PRIMITIVES or operation.primitive == "host_call" or not operation.outputs:
+        return False
+    known = all(x.data is not None and not isinstance(x.data, Varying) and fixed(x.shape) for x in operation.inputs)
+    small = all(fixed(x.shape) and math.prod(x.shape) <= LARGEST_CONSTANT for x in operation.outputs)
+    return known and small and not _varies(operation.params)
+
+
+def _varies(params):
+    """True if there is a size that varies, or a graph, among parameters."""
+    if isinstance(params, dict):
+        return any(map(_varies, params.values()))
+    return any(map(_varies, params)) if isinstance(params, tuple) else isinstance(params, (Varying, Program))
+
+
 class Writer:
     """Writes one graph. As a function, writer("Add", x, y) writes a node and gives the name of its result.
 
@@ -89,9 +103,13 @@ class Writer:
     def __init__(self, shared):
         self.shared, self.records = shared, []
         self.names = {}  # Value -> name
+        self.splits = {}  # slice -> (axis, slices that are one Split together)
+        self.known = {}  # node that is written once -> its result
         self.producers = {}  # name -> Record
         self.uses = Counter()
         self.counts = {}  # name of a sum -> how many elements, of an average -> of how many
+        self.from_bool = {}  # name of 0 or 1 -> of the bool that it was
+        self.windows = {}  # name of a sum over windows -> what describes them
         self.out = None  # the first result of the operation that is written: a Value
 
     @property
@@ -100,11 +118,32 @@ class Writer:
 
     def __call__(self, op, *operands, n=1, **attributes):
         inputs = [self.name_of(x) for x in operands]
-        outputs = [self.shared.name(op.lower()) for _ in range(n)]
+        while inputs and not inputs[-1]:
+            inputs.pop()
+        if op not in _ONCE:
+            return self._written(op, inputs, n, attributes)
+        key = op, *inputs, repr(attributes)
+        if key not in self.known:
+            self.known[key] = self._written(op, inputs, n, attributes)
+        return self.known[key]
+
+    def _written(self, op, inputs, n, attributes):
+        outputs = [self.shared.name(self._hint(op, inputs)) for _ in range(n)]
         record = Record(op, inputs, outputs, {k: v for k, v in attributes.items() if v is not None})
         self.records.append(record)
         self.producers.update(dict.fromkeys(outputs, record))
-        return outputs[0] if n == 1 else outputs
+        return outputs[0] if n == 1 else list(outputs)
+
+    def _hint(self, op, inputs):
+        """A result's name: block.0.gemm, if it is computed with a parameter of the module block.0; else gemm."""
+        source = next((x for x in inputs if x in self.shared.owners), None)
+        if source is None:
+            return op.lower()
+        if op not in ("Transpose", "Slice", "Reshape", "Unsqueeze", "Squeeze"):
+            return f"{self.shared.owners[source]}.{op.lower()}"
+        found = f"{source}.{op.lower()}"
+        self.shared.owners[found] = self.shared.owners[source]  # still a parameter
+        return found
 
     def name_of(self, x):
         """The name of an operand."""
@@ -122,12 +161,16 @@ class Writer:
             self.names[x] = self.constant(np.asarray(x.data, x.dtype))
         return self.names[x]
 
-    def constant(self, array, hint="constant"):
-        """The name of a constant."""
+    def constant(self, array):
+        """The name of a constant: its values, if they are few."""
         array = np.asarray(array)
         key = array.dtype.str, array.dtype.name, array.shape, array.tobytes()
         if key not in self.shared.constants:
-            name = self.shared.constants[key] = self.shared.name(hint)
+            text = [f"{x:g}" if array.dtype.kind == "f" else str(x) for x in array.reshape(-1)[:5].tolist()]
+            few = array.size <= 4 and array.ndim <= 1 and array.dtype.kind in "biuf" and str(LAST) not in text
+            name = self.shared.constants[key] = self.shared.name(
+                "_".join(["constants" if array.ndim else "constant", *text]) if few else "constant"
+            )
             self.shared.arrays[name] = array
         return self.shared.constants[key]
 
@@ -140,7 +183,16 @@ class Writer:
         return self.producers.get(self.names.get(x) if isinstance(x, Value) else x)
 
     def cast(self, x, dtype):
-        return self("Cast", x, to=element_type_of(dtype))
+        found = self("Cast", x, to=element_type_of(dtype))
+        if isinstance(x, Value) and x.dtype.kind == "b":
+            self.from_bool[found] = self.names[x]
+        return found
+
+    def where(self, condition, x, y, dtype):
+        """x where the condition holds, else y. (Of bools runtimes have no Where.)"""
+        if np.dtype(dtype).kind != "b":
+            return self("Where", condition, x, y)
+        return self("Or", self("And", condition, x), self("And", self("Not", condition), y))
 
     # ---- shapes ------------------------------------------------------------------------------------------
 
@@ -170,9 +222,15 @@ class Writer:
         if n not in self.shared.sizes:
             terms = self.shared.samples.terms(n)
             if terms is None:
-                raise Unsupported(f"a size that is no polynomial of {', '.join(self.shared.samples.names)}")
+                raise Unsupported(
+                    f"a size that is no polynomial of the free sizes {', '.join(self.shared.samples.names)}"
+                )
             self.shared.sizes[n] = self._sum(terms)
         return self.shared.sizes[n]
+
+    def number_of(self, n):
+        """The name of a size as int64[]."""
+        return self("Squeeze", self.size(n), [0]) if isinstance(n, Varying) else self.constant(np.int64(n))
 
     def _sum(self, terms):
         common = int(np.lcm.reduce([f.denominator for f in terms.values()]))
@@ -207,14 +265,19 @@ class Writer:
         if is_float(x.dtype) and all(abs(v - round(v)) < 1e-6 * abs(v) for v in inverse):
             found = self.size(Varying(map(round, inverse)))
             return self("Reciprocal", self("Squeeze", self.cast(found, x.dtype), [0]))
-        raise Unsupported(f"a constant that depends on {', '.join(self.shared.samples.names)}")
+        raise Unsupported(f"a constant that depends on the free sizes {', '.join(self.shared.samples.names)}")
 
     def reshape(self, x, shape):
-        """x under another shape."""
+        """x under another shape. In that 0 stands for the size that x has there, -1 for what is left."""
         if isinstance(x, Value) and x.shape == tuple(shape):
             return x
-        if sum(isinstance(n, Varying) for n in shape) == 1 and 0 not in shape:
-            return self("Reshape", x, [-1 if isinstance(n, Varying) else n for n in shape])
+        if not fixed(shape) and 0 not in shape:
+            before = x.shape if isinstance(x, Value) else ()
+            kept = [
+                0 if i < len(before) and isinstance(n, Varying) and n == before[i] else n for i, n in enumerate(shape)
+            ]
+            if sum(isinstance(n, Varying) for n in kept) <= 1:
+                return self("Reshape", x, [-1 if isinstance(n, Varying) else n for n in kept])
         return self("Reshape", x, self.shape(shape), allowzero=1 if 0 in shape else None)
 
     def transpose(self, x, permutation):
@@ -227,6 +290,7 @@ class Writer:
 
     def slice(self, x, starts, ends, axes=None, steps=None):
         """x[start:end:step] on some axes."""
+        ends = ends if fixed(ends) else self.shape(ends)
         return self("Slice", x, starts, ends, list(range(len(starts))) if axes is None else axes, steps)
 
     # ---- programs ----------------------------------------------------------------------------------------
@@ -237,13 +301,14 @@ class Writer:
         self.names.update(zip(program.inputs, names))
         self.uses.update(x for operation in program.operations for x in operation.inputs)
         self.uses.update(program.results)
+        self.splits = splits(program.operations)
         for operation in program.operations:
             try:
                 self._operation(rules, operation)
             except Skipped:
                 self.names.update(dict.fromkeys(operation.outputs, UNKNOWN))
             except (NotImplementedError, ShapeError) as error:
-                text = next(iter(str(error).splitlines()), "")
+                text = str(error).partition("\n")[0]
                 self.shared.failures.append(f"{operation.primitive}: {text}" if text else operation.primitive)
                 self.names.update(dict.fromkeys(operation.outputs, UNKNOWN))
         return list(map(self.name_of, program.results))
@@ -258,9 +323,33 @@ class Writer:
             raise Unsupported("")
         self.out = operation.outputs[0] if operation.outputs else None
         self.operation = operation
+        if operation.outputs and all(fixed(x.shape) and 0 in x.shape for x in operation.outputs):
+            found = [self.constant(np.zeros(x.shape, x.dtype)) for x in operation.outputs]
+            self.names.update(zip(operation.outputs, found))
+            return
+        if _is_constant(operation):
+            with outside():
+                operands = [as_tensor(np.asarray(x.data, x.dtype)) for x in operation.inputs]
+                found = PRIMITIVES[operation.primitive](*operands, **operation.params)
+            for x, value in zip(operation.outputs, found if isinstance(found, tuple) else (found,)):
+                x.data = value.numpy()
+            return
+        if operation in self.splits:
+            self._split(*self.splits[operation])
+            return
         found = rules[operation.primitive](self, *operation.inputs, **operation.params)
         found = found if isinstance(found, list) else [found]
         self.names.update(zip(operation.outputs, map(self.name_of, found)))
+
+    def _split(self, axis, group):
+        outputs = [operation.outputs[0] for operation in group]
+        if outputs[0] not in self.names:
+            (x,), sizes = group[0].inputs, [out.shape[axis] for out in outputs]
+            equal = len(set(sizes)) == 1
+            found = self(
+                "Split", x, None if equal else sizes, n=len(sizes), axis=axis, num_outputs=len(sizes) if equal else None
+            )
+            self.names.update(zip(outputs, found))
 
     def subgraph(self, name, program, names=None, extra=(), outer=None):
         """An onnx.GraphProto of a program. names: of its inputs where these are values around it, None for the graph's own.
@@ -290,46 +379,6 @@ class Writer:
         typed += [info(n, x.dtype, x.shape) for n, x in zip(outputs, program.results)]
         nodes = protos(needed(inner.records, [*first, *outputs]))
         return helper.make_graph(nodes, name, [*before, *own], typed)
-
-
-def info(name, dtype, shape):
-    """A ValueInfoProto; sizes that vary are left open."""
-    from onnx import helper
-
-    shape = [None if isinstance(n, Varying) else n for n in shape]
-    return helper.make_tensor_value_info(name, element_type_of(dtype), shape)
-
-
-def needed(records, results):
-    """The records that the results, and the subgraphs of needed records, depend on."""
-    from onnx import GraphProto
-
-    wanted, found = set(results), []
-
-    def read(graph):
-        for node in graph.node:
-            wanted.update(node.input)
-            for attribute in node.attribute:
-                if attribute.HasField("g"):
-                    read(attribute.g)
-        wanted.update(v.name for v in graph.output)
-
-    for record in reversed(records):
-        if wanted.isdisjoint(record.outputs):
-            continue
-        found.append(record)
-        wanted.update(record.inputs)
-        for value in record.attributes.values():
-            if isinstance(value, GraphProto):
-                read(value)
-    return found[::-1]
-
-
-def protos(records):
-    """NodeProtos of records; a node has the name of its first result."""
-    from onnx import helper
-
-    return [helper.make_node(r.op, r.inputs, r.outputs, name=r.outputs[0], **r.attributes) for r in records]
 
 
 __all__ = ["LAST", "Unsupported", "Writer", "rule"]

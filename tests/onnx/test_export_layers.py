@@ -1,0 +1,164 @@
+"""Layers as ONNX: onnxruntime computes what they compute, and the operators are those that readers expect."""
+
+import numpy as np
+import pytest
+from conftest import FULL
+from exports import check, operators
+from test_layers import CASES
+
+import pequegrad as pg
+from pequegrad import nn
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+KEEPS_A_STATE = "max_norm"  # rows of the table are made shorter when they are read: refused
+WITHOUT_BATCH = {"Flatten"}  # with other axes than the first: what they do with a batch is in their arguments
+
+
+def single(inputs):
+    """The same inputs, with float32 for shapes."""
+    return [x if isinstance(x, tuple) else x.astype(np.int32) for x in inputs]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_layers(name):
+    """The first case of each, with PG_TEST_FULL all of them."""
+    for args, options, inputs in CASES[name] if FULL else CASES[name][:1]:
+        if KEEPS_A_STATE not in options:
+            layer = getattr(nn, name)(*args, **options).eval()
+            check(layer, single(inputs), loaded=("eager", "jit") if FULL else ("eager",))
+
+
+BATCHED = [name for name in CASES if name not in ("Bilinear", "Softmax", "LogSoftmax", "Softmin", "GLU")]
+
+
+@pytest.mark.parametrize("name", BATCHED if FULL else BATCHED[::4])
+def test_layers_for_any_batch(name):
+    args, options, inputs = CASES[name][0]
+    more = [[(5, *x[1:]) if isinstance(x, tuple) else np.tile(x, (2, 1)) for x in single(inputs)]]
+    layer = getattr(nn, name)(*args, **options).eval()
+    check(layer, single(inputs), more, dynamic_axes={"input": {0: "batch"}})
+
+
+# ---- one node where ONNX has one -------------------------------------------------------------------------------
+
+LINE, IMAGE = (2, 6, 9), (2, 6, 8, 7)
+ONE = [
+    ("Linear(4, 3)", (2, 4), "Gemm"), ("Conv2d(6, 4, 3, padding=1)", IMAGE, "Conv"), ("Conv1d(6, 4, 2, groups=2, stride=2)", LINE, "Conv"),
+    ("ConvTranspose2d(6, 4, 3, stride=2, output_padding=1)", IMAGE, "ConvTranspose"), ("ConvTranspose1d(6, 4, 3, groups=2)", LINE, "ConvTranspose"),
+    ("MaxPool2d(3, 2, 1)", IMAGE, "MaxPool"), ("AvgPool2d(3, 2)", IMAGE, "AveragePool"), ("AvgPool2d(3, 2, 1)", IMAGE, "AveragePool"),
+    ("AvgPool2d(3, 2, 1, count_include_pad=False)", IMAGE, "AveragePool"), ("AvgPool1d(2, 3, ceil_mode=True)", LINE, "AveragePool"),
+    ("AdaptiveAvgPool2d(1)", IMAGE, "GlobalAveragePool"), ("AdaptiveAvgPool2d((4, 7))", IMAGE, "AveragePool"),
+    ("BatchNorm2d(6)", IMAGE, "BatchNormalization"), ("BatchNorm1d(6, affine=False)", LINE, "BatchNormalization"),
+    ("InstanceNorm2d(6)", IMAGE, "InstanceNormalization"), ("InstanceNorm1d(6, affine=True)", LINE, "InstanceNormalization"),
+    ("LayerNorm(7)", IMAGE, "LayerNormalization"), ("LayerNorm((8, 7), bias=False)", IMAGE, "LayerNormalization"),
+    ("LayerNorm(7, elementwise_affine=False)", IMAGE, "LayerNormalization"), ("Embedding(5, 3)", np.array([[0, 4], [1, 1]]), "Gather"),
+    ("ReLU()", LINE, "Relu"), ("ReLU6()", LINE, "Clip"), ("Hardtanh(-0.2, 0.3)", LINE, "Clip"), ("LeakyReLU(0.3)", LINE, "LeakyRelu"),
+    ("ELU(0.3)", LINE, "Elu"), ("SELU()", LINE, "Selu"), ("CELU(0.3)", LINE, "Celu"), ("GELU()", LINE, "Gelu"), ("GELU('tanh')", LINE, "Gelu"),
+    ("Sigmoid()", LINE, "Sigmoid"), ("Tanh()", LINE, "Tanh"), ("Mish()", LINE, "Mish"), ("Softplus()", LINE, "Softplus"), ("Softsign()", LINE, "Softsign"),
+    ("Hardsigmoid()", LINE, "HardSigmoid"), ("Hardswish()", LINE, "HardSwish"), ("PReLU()", LINE, "PRelu"), ("Softmax(1)", LINE, "Softmax"),
+    ("LogSoftmax(-1)", LINE, "LogSoftmax"), ("Flatten()", IMAGE, "Reshape"), ("Upsample(5)", LINE, "Gather"),
+]  # fmt: skip
+LATER = [
+    ("GroupNorm(2, 6)", IMAGE, "GroupNormalization", 21), ("GroupNorm(3, 6, affine=False)", LINE, "GroupNormalization", 21),
+    ("RMSNorm(7)", IMAGE, "RMSNormalization", 23), ("SiLU()", LINE, "Swish", 24),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text, shape, op, opset", [(*case, 20) for case in ONE] + LATER)
+def test_layers_that_are_one_node(text, shape, op, opset):
+    layer = eval(f"nn.{text}", {"nn": nn}).eval()
+    inputs = (pg.zeros(shape) if isinstance(shape, tuple) else shape,)
+    assert operators(pg.onnx.export(layer, inputs, opset=opset)) == {op: 1}
+    if opset <= 23:  # what onnxruntime knows of it
+        check(layer, [shape], opset=opset)
+
+
+# ---- sequences -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"num_layers": 2, "bidirectional": True, "batch_first": True}, {"bias": False}], ids=str
+)
+@pytest.mark.parametrize("name", ["RNN", "GRU", "LSTM"])
+def test_recurrent_layers_are_scans(name, options):
+    layer = getattr(nn, name)(3, 4, **options)
+    more = [[(7, 3, 3)], [(1, 1, 3)]]
+    model = check(layer, [(5, 2, 3)], more, dynamic_axes={"input": {0: "time", 1: "batch"}})
+    assert operators(model)["Scan"] == (4 if "num_layers" in options else 1)
+    if name == "LSTM" and not options:
+        state = [(1, 2, 4), (1, 2, 4)]
+        check(lambda x, h, c: layer(x, (h, c)), [(5, 2, 3), *state])
+        check(nn.LSTM(3, 4, proj_size=2), [(5, 2, 3)])
+        check(nn.RNN(3, 4, nonlinearity="relu"), [(5, 2, 3)])
+
+
+SELF = {"query": {0: "batch", 1: "time"}}
+HIDDEN = np.array([[False, False, False, True, True], [True, False, False, False, False], [False] * 5])
+
+
+@pytest.mark.parametrize("opset", [20, 23])
+def test_multi_head_attention(opset):
+    layer = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def to_itself(x, hidden=None, causal=False):
+        mask = pg.logical_not(pg.tril(pg.ones((x.shape[1],) * 2, dtype=bool))) if causal else None
+        return layer(x, x, x, hidden, need_weights=False, attn_mask=mask, is_causal=causal)[0]
+
+    free = {"x": {0: "batch", 1: "time"}}
+    model = check(to_itself, [(3, 5, 8)], [[(2, 7, 8)]], opset=opset, dynamic_axes=free)
+    found = operators(model)
+    assert (
+        found.get("Attention", 0) == (opset >= 23) and found.get("Softmax", 0) == (opset < 23) and "Shape" not in found
+    )
+    check(to_itself, [(3, 5, 8), HIDDEN], [[(3, 5, 8), np.ones_like(HIDDEN)]], opset=opset)  # hidden keys only: zeros
+    check(lambda x: to_itself(x, causal=True), [(3, 5, 8)], opset=opset)
+    check(nn.MultiheadAttention(8, 2), [(5, 3, 8), (4, 3, 8), (4, 3, 8)], opset=opset)  # with weights
+    options = {"kdim": 6, "vdim": 4, "add_bias_kv": True, "add_zero_attn": True, "batch_first": True}
+    other = nn.MultiheadAttention(8, 2, **options)
+    check(other, [(3, 5, 8), (3, 4, 6), (3, 4, 4)], opset=opset)
+
+
+@pytest.mark.parametrize("opset", [20, 23])
+def test_causal_attention_and_shared_keys(opset):
+    causal = lambda q, k, v: pg.scaled_dot_product_attention(q, k, v, is_causal=True)
+    free = {name: {0: "batch", 2: "time"} for name in "qkv"}
+    model = check(causal, [(2, 2, 5, 4)] * 3, [[(1, 2, 8, 4)] * 3], opset=opset, dynamic_axes=free)
+    found = operators(model)
+    assert found == {"Attention": 1} if opset >= 23 else found["Softmax"] == 1 and "ReduceMax" not in found
+    check(causal, [(2, 4, 5, 4), (2, 2, 5, 4), (2, 2, 5, 4)], opset=opset)  # two heads share a key
+    check(causal, [(5, 4)] * 3, opset=opset)
+    check(lambda q, k: pg.scaled_dot_product_attention(q, k, k, scale=0.3), [(2, 3, 5, 4), (2, 3, 6, 4)], opset=opset)
+    check(lambda q, k: pg.scaled_dot_product_attention(q, k, k, is_causal=True), [(2, 5, 4), (2, 3, 4)], opset=opset)
+
+
+BLOCK = {
+    "LayerNormalization": 2,
+    "MatMul": 4,
+    "Add": 6,
+    "Split": 1,
+    "Reshape": 4,
+    "Transpose": 8,
+    "Gelu": 1,
+    "Attention": 1,
+}
+
+
+def test_a_transformer_block_reads_well():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, norm_first=True, activation="gelu").eval()
+    options = {"opset": 23, "dynamic_axes": {"src": {0: "batch", 1: "time"}}}
+    model = check(layer, [(3, 5, 8)], [[(2, 7, 8)], [(1, 1, 8)]], loaded=("eager", "jit"), **options)
+    assert operators(model) == BLOCK
+    names = [node.name for node in model.graph.node]
+    assert "norm1.layernormalization" in names and "self_attn.out_proj.matmul" in names and "linear2.add" in names
+    check(nn.TransformerEncoder(layer, 2).eval(), [(3, 5, 8)])
+
+
+def test_what_layers_keep_is_refused():
+    with pytest.raises(NotImplementedError, match=r"running statistics.*\n?.*eval"):
+        pg.onnx.export(nn.BatchNorm1d(3), (pg.zeros((2, 3)),))
+    with pytest.raises(NotImplementedError, match="random_bits"):
+        pg.onnx.export(nn.Dropout(0.5), (pg.zeros((2, 3)),))
+    with pytest.raises(NotImplementedError, match="changes"):
+        pg.onnx.export(nn.Embedding(5, 3, max_norm=1.0), (np.array([1]),))
