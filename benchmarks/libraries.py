@@ -17,7 +17,14 @@ ENVIRONMENT = {"unfused": {"PG_CC": "none"}}  # our jit without a compiler: ever
 
 def library(contestant):
     """The library of one of CONTESTANTS, imported now."""
-    kinds = {"pequegrad": Pequegrad, "unfused": Pequegrad, "jax": Jax, "torch": Torch, "numpy": Numpy, "onnxruntime": OnnxRuntime}
+    kinds = {
+        "pequegrad": Pequegrad,
+        "unfused": Pequegrad,
+        "jax": Jax,
+        "torch": Torch,
+        "numpy": Numpy,
+        "onnxruntime": OnnxRuntime,
+    }
     return CompiledTorch() if contestant == "torch.compile" else kinds[contestant]()
 
 
