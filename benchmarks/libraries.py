@@ -17,7 +17,14 @@ ENVIRONMENT = {"unfused": {"PG_CC": "none"}}  # our jit without a compiler: ever
 
 def library(contestant):
     """The library of one of CONTESTANTS, imported now."""
-    kinds = {"pequegrad": Pequegrad, "unfused": Pequegrad, "jax": Jax, "torch": Torch, "numpy": Numpy}
+    kinds = {
+        "pequegrad": Pequegrad,
+        "unfused": Pequegrad,
+        "jax": Jax,
+        "torch": Torch,
+        "numpy": Numpy,
+        "onnxruntime": OnnxRuntime,
+    }
     return CompiledTorch() if contestant == "torch.compile" else kinds[contestant]()
 
 
@@ -109,6 +116,11 @@ class Pequegrad(Library):
     def grad(self, f, argnums=0):
         return self.jit(self.m.grad(f, argnums))
 
+    def imported(self, name):
+        from .torch_models import exported
+
+        return self.jit(self.m.onnx.load(exported(name)))
+
     def conv2d(self, x, w, groups=1):
         return self.m.conv2d(x, w, padding=w.shape[-1] // 2, groups=groups)
 
@@ -184,6 +196,12 @@ class Torch(Library):
 
     def jit(self, f):
         return f
+
+    def imported(self, name):
+        """A network as it is before it is exported."""
+        from .torch_models import network
+
+        return self.m.inference_mode()(network(name))
 
     def value_and_grad(self, f, argnums=0):
         positions = (argnums,) if isinstance(argnums, int) else argnums
@@ -266,3 +284,26 @@ class Numpy(Library):
 
     def jit(self, f):
         return f
+
+
+class OnnxRuntime(Library):
+    """Only what runs exported models."""
+
+    name = "onnxruntime"
+
+    def __init__(self):
+        import onnxruntime
+
+        self.m, self.options = onnxruntime, onnxruntime.SessionOptions()
+
+    def set_threads(self, n):
+        self.options.intra_op_num_threads, self.options.inter_op_num_threads = n, 1
+
+    def tensor(self, data, dtype=None):
+        return data
+
+    def imported(self, name):
+        from .torch_models import exported
+
+        session = self.m.InferenceSession(exported(name), self.options, providers=["CPUExecutionProvider"])
+        return lambda x: session.run(None, {"x": x})[0]

@@ -83,6 +83,7 @@ SHAPES = {  # name: x, w, what differs from PLAIN
     "pieces of a batch": ((40, 3, 9, 9), (33, 3, 3, 3), {}),
     "deep": ((2, 300, 6, 6), (20, 300, 3, 3), {}),
     "many rows": ((1, 16, 6, 6), (300, 16, 2, 2), {}),
+    "many rows in groups": ((1, 32, 6, 6), (140, 16, 3, 3), {"groups": 2}),
     "a weight each": ((3, 33, 7, 9), (34, 33, 1, 1), {"padding": 0}),
     "every second": ((3, 16, 13, 12), (20, 16, 1, 1), {"padding": 0, "stride": 2}),
     "far apart": ((2, 9, 16, 15), (16, 9, 3, 3), {"dilation": (5, 3), "padding": 4}),

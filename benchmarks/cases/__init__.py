@@ -52,4 +52,4 @@ def normal(rng, *shape, scale=1.0):
     return (rng.standard_normal(shape) * scale).astype(np.float32)
 
 
-from . import eager, functions, held_out, models, rows, training, variants  # noqa: E402, F401  they fill CASES
+from . import eager, functions, held_out, models, onnx, rows, training, variants  # noqa: E402, F401  they fill CASES

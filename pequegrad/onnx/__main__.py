@@ -13,7 +13,7 @@ from ..core.errors import ArgumentError, MissingPackageError, PequegradError, Sh
 from ..core.tensor import Tensor
 from ..transforms.jit import jit
 from .comparison import difference, random_inputs, session_of
-from .interpreter import check_operators, is_parameter
+from .interpreter import check_operators, names_that_must_be_known, roles
 from .model import load
 from .reading import Graph, read
 from .values import DTYPES, NAMES
@@ -101,13 +101,14 @@ def info(options):
         (kind, v.name, *_type_of(v)) for kind, values in (("input", inputs), ("output", graph.outputs)) for v in values
     ]
     _print_table(("", "name", "dtype", "shape"), rows)
-    arrays = list(graph.initializers.values())
-    parameters = [a for a in arrays if is_parameter(a)]
-    rest = [a for a in arrays if not is_parameter(a)]
-    rows = [
-        (title, f"{len(found):,}", f"{sum(a.size for a in found):,}", _bytes(sum(a.nbytes for a in found)))
-        for title, found in (("parameters", parameters), ("constants", rest))
-    ]
+    role_of = roles(model, names_that_must_be_known(model)[0])
+    rows = []
+    for role in ("parameter", "buffer", "constant"):
+        found = [array for name, array in graph.initializers.items() if role_of[name] == role]
+        if found or role == "parameter":
+            rows.append(
+                (f"{role}s", f"{len(found):,}", f"{sum(a.size for a in found):,}", _bytes(sum(a.nbytes for a in found)))
+            )
     print()
     _print_table(("initialisers", "tensors", "numbers", "bytes"), rows, right=(1, 2, 3))
     counts = Counter(_operators(graph.nodes))

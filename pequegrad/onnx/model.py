@@ -8,7 +8,7 @@ from ..core.errors import ArgumentError, ShapeError
 from ..core.tensor import Tensor
 from ..nn.module import StatefulModule, parameter
 from ..ops.creation import as_tensor
-from .interpreter import Rounds, Scope, check_operators, is_parameter, names_that_must_be_known
+from .interpreter import Rounds, Scope, check_operators, names_that_must_be_known, roles
 from .reading import read
 from .values import DTYPES, dtype_of
 
@@ -27,7 +27,8 @@ def load(source):
 class OnnxModel(StatefulModule):
     """A model that was read from ONNX: model(x, y), or model(name=x, ...), gives its output, or the tuple of its outputs.
 
-    Floating initialisers are its parameters, under their names in the file; `inputs` and `outputs` say what goes in and comes out;
+    Floating initialisers are its parameters, under their names in the file (statistics of BatchNormalization, and what torch's
+    exporter says was one, are buffers); `inputs` and `outputs` say what goes in and comes out;
     run(...) gives a dict from names. Sizes of inputs that the file leaves open may be any, and differ from call to call.
     most_rounds: the loops of the model may go so many rounds in one call, else an error is raised.
     """
@@ -38,13 +39,17 @@ class OnnxModel(StatefulModule):
     def __init__(self, model):
         check_operators(model)
         self.model = model
-        self.known_names = model.known_names = constants = names_that_must_be_known(model)
+        constants, self.known_names = names_that_must_be_known(model)
+        model.known_names = self.known_names
         self.weights, self.constants = {}, {}
-        for name, array in model.graph.initializers.items():
-            if is_parameter(array) and name not in constants:
-                self.weights[name] = parameter(np.array(array), array.dtype)
-            else:
+        for name, role in roles(model, constants).items():
+            array = model.graph.initializers[name]
+            if role == "constant":
                 self.constants[name] = array
+            else:
+                self.weights[name] = parameter(np.array(array), array.dtype)
+            if role == "buffer":
+                self._buffer_names = self._buffer_names | {name}
         self.inputs = [v for v in model.graph.inputs if v.name not in model.graph.initializers]
         self.outputs = list(model.graph.outputs)
 

@@ -1,6 +1,7 @@
 """From files to graphs: protobuf messages, checked, as plain Python objects."""
 
 import os
+import re
 
 import numpy as np
 
@@ -40,10 +41,14 @@ class Input:
 
 
 class Graph:
-    """inputs and outputs: lists of Inputs; initializers: name -> NumPy array; nodes in an order in which they can run."""
+    """inputs and outputs: lists of Inputs; initializers: name -> NumPy array; nodes in an order in which they can run.
 
-    def __init__(self, name, inputs, outputs, initializers, nodes):
+    roles: initialiser -> "parameter" or "buffer", as far as the file says.
+    """
+
+    def __init__(self, name, inputs, outputs, initializers, nodes, roles=None):
         self.name, self.inputs, self.outputs, self.initializers, self.nodes = name, inputs, outputs, initializers, nodes
+        self.roles = roles or {}
 
 
 class Function:
@@ -113,6 +118,24 @@ def read(source):
         raise ModelFileError(f"The model cannot be read: {type(error).__name__}: {error}.", where=where) from error
 
 
+def _roles(message):
+    """What torch's exporter says of initialisers: {name: "parameter" or "buffer"}; what was folded with a parameter is one."""
+    signature = next(
+        (m.value for m in getattr(message, "metadata_props", ()) if m.key.endswith(".graph_signature")), ""
+    )
+    said = {
+        name: kind for kind, name in re.findall(r": (PARAMETER|BUFFER|CONSTANT_TENSOR) target='([^']*)'", signature)
+    }
+    found = {name: "parameter" if kind == "PARAMETER" else "buffer" for name, kind in said.items()}
+    for value in message.value_info if found else ():
+        for entry in value.metadata_props:
+            if entry.key == "pkg.onnxscript.optimizer.folded_from":
+                sources = re.findall(r"'([^']*)'", entry.value)
+                if any(said.get(source) == "PARAMETER" for source in sources):
+                    found[value.name] = "parameter"
+    return found
+
+
 class _Reader:
     def __init__(self, onnx, folder, where):
         self.onnx, self.folder, self.where = onnx, folder, where
@@ -161,7 +184,7 @@ class _Reader:
             lost = [v.name for v in outputs if v.name not in given]
             if lost:
                 self.fail(f"Nothing gives the output {lost[0]!r}.")
-        return Graph(message.name, inputs, outputs, initializers, nodes)
+        return Graph(message.name, inputs, outputs, initializers, nodes, _roles(message))
 
     def ordered(self, nodes, known, name):
         """The nodes in an order in which each follows what it reads (files should have it); ModelFileError for cycles."""

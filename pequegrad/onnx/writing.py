@@ -19,7 +19,7 @@ from .exporting.program import program_of, with_constants
 from .exporting.records import Record, needed, protos
 from .exporting.sizes import Samples, Varying
 from .exporting.writer import Shared, Writer
-from .interpreter import is_parameter
+from .interpreter import is_floats
 from .model import OnnxModel
 from .reading import onnx_package
 from .values import element_type_of
@@ -229,8 +229,8 @@ def _model(onnx, call, free, traced, opset, output_names):
     values = {name: handle.numpy() for name, handle in zip(names, [*traced.constants, *traced.state])}
     used = _read(records)
     constants = {name: array for name, array in shared.arrays.items() if name in used}
-    values.update((name, array) for name, array in constants.items() if not is_parameter(array))
-    first = [_constant(onnx, name, array) for name, array in constants.items() if is_parameter(array)]
+    values.update((name, array) for name, array in constants.items() if not is_floats(array))
+    first = [_constant(onnx, name, array) for name, array in constants.items() if is_floats(array)]
     graph = onnx.helper.make_graph(
         [*first, *protos(records)],
         re.sub(r"\W+", "_", traced.name).strip("_"),

@@ -1,6 +1,7 @@
 /* conv_pixels.c - pg_conv_pixels: convolutions over images; conv_tiles.h says what is computed.
  *
- * Vectors run along the rows (output features), whose weights are packed once, in panels of two vectors. A unit of work is
+ * Vectors run along the rows (output features), whose weights are packed once, in panels of two vectors: ahead, or, if a
+ * panel serves a single block, just before it, so that many weights for few places stay in cache. A unit of work is
  * a slab of one image: it is copied with its border, and then every tile of places is summed from where the slab's
  * elements lie, since neighbouring outputs meet neighbouring elements under each weight. Sums are kept for a
  * block of places and a panel, while a block of depth passes that fits L1, and leave it transposed.
@@ -35,7 +36,8 @@ typedef struct plan {
     int64_t panel_blocks,
         panel_block; /* of a group: units are groups * batch * slabs * panel_blocks */
     int64_t *at;     /* of each depth index in a slab */
-    char *packed;    /* [group, panel, depth, row] */
+    bool packs_late; /* each panel is packed where it is used */
+    char *packed;    /* [group, panel, depth, row], but with packs_late */
     atomic_bool no_memory;
 } plan;
 
@@ -57,9 +59,12 @@ static int64_t panel_vectors(const plan *p, int64_t panel)
     return rows > p->loops->lanes ? 2 : 1;
 }
 
+/* Bytes of a packed panel. */
+static int64_t panel_bytes(const plan *p) { return p->depth * p->panel_rows * p->loops->size; }
+
 static char *packed_panel(const plan *p, int64_t group, int64_t panel)
 {
-    return p->packed + (group * p->panels + panel) * p->depth * p->panel_rows * p->loops->size;
+    return p->packed + (group * p->panels + panel) * panel_bytes(p);
 }
 
 /* The axes of depth over rhs: channel, then the window. */
@@ -72,24 +77,28 @@ static int32_t depth_axes(const pg_conv_image *image, pg_axis *axes)
     return pg_axes_merge(axes, 1 + image->n_space);
 }
 
-static void pack_units(void *context, int64_t begin, int64_t end)
+static void pack_panel(const plan *p, int64_t group, int64_t panel, char *to)
 {
-    const plan *p = context;
     const pg_conv_image *image = p->image;
     pg_axis axes[PG_MAX_NDIM];
     int32_t n = depth_axes(image, axes);
     pg_axis inner = n ? axes[--n] : (pg_axis){.size = 1};
+    int64_t width = panel_vectors(p, panel) * p->loops->lanes * p->loops->size;
+    int64_t rows = least(p->panel_rows, image->row.size - panel * p->panel_rows);
+    if (rows * p->loops->size < width) memset(to, 0, (size_t)(p->depth * width));
+    const char *from =
+        image->rhs + group * image->group.stride[1] + panel * p->panel_rows * image->row.stride[1];
+    for (int64_t d = 0; d < p->depth; d += inner.size, to += inner.size * width)
+        p->loops->copy(to, width, from + pg_axes_offset(axes, n, d / inner.size, 1),
+                       inner.stride[1], image->row.stride[1], inner.size, rows);
+}
+
+static void pack_units(void *context, int64_t begin, int64_t end)
+{
+    const plan *p = context;
     for (int64_t unit = begin; unit < end; unit++) {
         int64_t group = unit / p->panels, panel = unit % p->panels;
-        int64_t width = panel_vectors(p, panel) * p->loops->lanes * p->loops->size;
-        int64_t rows = least(p->panel_rows, image->row.size - panel * p->panel_rows);
-        char *to = packed_panel(p, group, panel);
-        if (rows * p->loops->size < width) memset(to, 0, (size_t)(p->depth * width));
-        const char *from = image->rhs + group * image->group.stride[1] +
-                           panel * p->panel_rows * image->row.stride[1];
-        for (int64_t d = 0; d < p->depth; d += inner.size, to += inner.size * width)
-            p->loops->copy(to, width, from + pg_axes_offset(axes, n, d / inner.size, 1),
-                           inner.stride[1], image->row.stride[1], inner.size, rows);
+        pack_panel(p, group, panel, packed_panel(p, group, panel));
     }
 }
 
@@ -108,13 +117,13 @@ static void find_depths(plan *p)
 
 /* ---- one block --------------------------------------------------------------------------------- */
 
-static void sum_block(const plan *p, const block *b, int64_t group, int64_t panel, const char *slab,
+/* w: the packed panel. */
+static void sum_block(const plan *p, const block *b, int64_t panel, const char *w, const char *slab,
                       char *sums)
 {
     int64_t vectors = panel_vectors(p, panel), size = p->loops->size;
     int64_t width = vectors * p->loops->lanes * size;
     int64_t parts = ceil_divide(b->length, p->loops->width);
-    const char *w = packed_panel(p, group, panel);
     /* lhs in place may be far away: the end of the next tile is fetched meanwhile */
     int64_t ahead = p->slab.in_place ? 2 * p->loops->width * size - 1 : 0;
     for (int64_t d = 0; d < p->depth; d += p->depth_block) {
@@ -188,17 +197,20 @@ static void find_block(const plan *p, int64_t line, int64_t lines, int64_t place
     }
 }
 
+/* memory: of the thread, for sums and, with packs_late, a panel. */
 static void run_block(const plan *p, const block *b, int64_t group, int64_t panel, const char *slab,
-                      char *sums, char *out)
+                      char *memory, char *out)
 {
+    char *own = memory, *sums = memory + (p->packs_late ? panel_bytes(p) : 0);
     int64_t end = least(panel + p->panel_block, p->panels);
     for (; panel < end; panel++) {
-        sum_block(p, b, group, panel, slab, sums);
+        if (p->packs_late) pack_panel(p, group, panel, own);
+        sum_block(p, b, panel, p->packs_late ? own : packed_panel(p, group, panel), slab, sums);
         store_block(p, b, panel, sums, out + panel * p->panel_rows * p->image->row.stride[2]);
     }
 }
 
-static void run_unit(const plan *p, int64_t unit, bool zeroed, char *slab, char *sums)
+static void run_unit(const plan *p, int64_t unit, bool zeroed, char *slab, char *memory)
 {
     const pg_conv_image *image = p->image;
     int64_t panel = unit % p->panel_blocks * p->panel_block, rest = unit / p->panel_blocks;
@@ -219,21 +231,23 @@ static void run_unit(const plan *p, int64_t unit, bool zeroed, char *slab, char 
         for (int64_t part = 0; part < parts; part++) {
             int64_t place = part * length / parts, end = (part + 1) * length / parts;
             find_block(p, line, least(at_once, lines - line), place, end - place, &b);
-            run_block(p, &b, group, panel, filled, sums, out);
+            run_block(p, &b, group, panel, filled, memory, out);
         }
 }
 
 static void run_units(void *context, int64_t begin, int64_t end)
 {
     plan *p = context;
-    int64_t sums = PLACES * p->panel_rows * p->loops->size, bytes = sums + p->slab.bytes;
+    int64_t before = PLACES * p->panel_rows * p->loops->size;
+    if (p->packs_late) before += panel_bytes(p);
+    int64_t bytes = before + p->slab.bytes;
     bool alike = pg_conv_slabs_alike(&p->slab);
     void *memory;
     if (pg_cpu_alloc(p->image->device, bytes, &memory) != PG_OK) {
         atomic_store(&p->no_memory, true);
         return;
     }
-    char *slab = (char *)memory + sums;
+    char *slab = (char *)memory + before;
     if (alike) memset(slab, 0, (size_t)p->slab.bytes);
     for (int64_t unit = begin; unit < end; unit++)
         run_unit(p, unit, alike, slab, memory);
@@ -283,18 +297,20 @@ pg_status pg_conv_pixels(const pg_conv_image *given)
     int64_t block = PANEL_BYTES / (p.panel_rows * p.loops->size);
     p.depth_block = ceil_divide(p.depth, ceil_divide(p.depth, block));
     choose_units(&p);
-    int64_t packed = image->group.size * p.panels * p.depth * p.panel_rows * p.loops->size;
+    int64_t places = p.slab.count;
+    for (int32_t a = 1; a < image->n_space; a++)
+        places *= image->space[a].many;
+    p.packs_late = p.slabs * image->batch.size == 1 && places <= PLACES;
+    int64_t packed = p.packs_late ? 0 : image->group.size * p.panels * panel_bytes(&p);
     int64_t bytes = packed + p.depth * (int64_t)sizeof *p.at;
     void *memory;
     PG_TRY(pg_cpu_alloc(image->device, bytes, &memory));
     p.packed = memory;
     p.at = (int64_t *)(p.packed + packed);
     find_depths(&p);
-    pg_parallel_for(image->group.size * p.panels, PARALLEL_PACK / (p.panel_rows * p.depth) + 1,
-                    pack_units, &p);
-    int64_t places = p.slab.count;
-    for (int32_t a = 1; a < image->n_space; a++)
-        places *= image->space[a].many;
+    if (!p.packs_late)
+        pg_parallel_for(image->group.size * p.panels, PARALLEL_PACK / (p.panel_rows * p.depth) + 1,
+                        pack_units, &p);
     int64_t flops = 2 * places * p.depth * least(p.panel_block * p.panel_rows, image->row.size);
     pg_parallel_for(image->group.size * image->batch.size * p.slabs * p.panel_blocks,
                     PARALLEL_FLOPS / (flops + 1) + 1, run_units, &p);

@@ -136,7 +136,7 @@ def true_places(mask):
     return pg.zeros((count,), "int64").at[target].set(numbers, mode="drop")
 
 
-@op("NonZero", since=9, known=("x",))
+@op("NonZero", since=9, reads=("x",))
 def nonzero(x):
     """[axes, elements that are not zero]"""
     shape = x.shape or (1,)
@@ -148,7 +148,7 @@ def nonzero(x):
     return pg.stack(columns[::-1])
 
 
-@op("Compress", since=9, known=("condition",))
+@op("Compress", since=9, reads=("condition",))
 def compress(x, condition, *, axis=None):
     if axis is None:
         x, axis = pg.reshape(x, (-1,)), 0
@@ -157,7 +157,7 @@ def compress(x, condition, *, axis=None):
     return pg.take(x, tensor(places, x), axis=axis)
 
 
-@op("Unique", since=11, known=("x",))
+@op("Unique", since=11, reads=("x",))
 def unique(x, *, axis=None, sorted=1):
     """(the different elements, or slices along axis; where each is first; which of them each is; how many of each)"""
     x = tensor(x)

@@ -44,14 +44,14 @@ def _batch_norm(x, scale, b, mean, var, *, epsilon, momentum, training, spatial=
     return y.astype(x.dtype), *running, *(new.astype(old.dtype) for old, new in zip((mean, var), saved))
 
 
-@op("BatchNormalization")
+@op("BatchNormalization", statistics=("mean", "var"))
 def batch_norm_1(x, scale, b, mean, var, *, epsilon=1e-5, momentum=0.9, spatial=1, is_test=0, n_outputs=1):
     """Before set 14 a model trains if it asks for the running statistics."""
     rest = {"epsilon": epsilon, "momentum": momentum, "spatial": spatial, "training": n_outputs > 1 and not is_test}
     return _batch_norm(x, scale, b, mean, var, **rest)[:n_outputs]
 
 
-@op("BatchNormalization", since=14)
+@op("BatchNormalization", since=14, statistics=("input_mean", "input_var"))
 def batch_norm(x, scale, b, input_mean, input_var, *, epsilon=1e-5, momentum=0.9, training_mode=0):
     found = _batch_norm(
         x, scale, b, input_mean, input_var, epsilon=epsilon, momentum=momentum, training=bool(training_mode)

@@ -104,10 +104,12 @@ def max_roi_pool(x, rois, *, pooled_shape, spatial_scale=1.0):
     return pg.where(y == -np.inf, 0.0, y)
 
 
-_READ = ("boxes", "scores", "max_output_boxes_per_class", "iou_threshold", "score_threshold")
+_OPTIONS = ("max_output_boxes_per_class", "iou_threshold", "score_threshold")
 
 
-@op("NonMaxSuppression", since=10, known=_READ)  # the size of the result depends on all of them
+@op(
+    "NonMaxSuppression", since=10, reads=("boxes", "scores"), known=_OPTIONS
+)  # the result's size depends on all of them
 def non_max_suppression(boxes, scores, max_output_boxes_per_class=None, iou_threshold=None, score_threshold=None, *,
                         center_point_box=0):  # fmt: skip
     """[(example, class, box), ...], int64: from the best down, boxes that do not overlap a better one of their class."""

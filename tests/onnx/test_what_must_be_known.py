@@ -1,0 +1,118 @@
+"""Which initialisers are parameters where operators need values: NonMaxSuppression and the like read what weights computed."""
+
+import numpy as np
+import pytest
+
+import pequegrad as pg
+from pequegrad.core.errors import ArgumentError
+
+onnx = pytest.importorskip("onnx")
+helper = onnx.helper
+RNG = np.random.default_rng(0)
+
+
+def floats(*shape):
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def load(nodes, weights, inputs, outputs):
+    """nodes: (operator, "inputs" (- for one that is left out), "outputs", attributes); weights: arrays by name; inputs: shapes by name."""
+    names = lambda text: ["" if name == "-" else name for name in text.split()]
+    graph = helper.make_graph(
+        [helper.make_node(op, names(i), names(o), **a) for op, i, o, a in nodes],
+        "some",
+        [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, s) for n, s in inputs.items()],
+        [helper.make_empty_tensor_value_info(n) for n in outputs],
+        [onnx.numpy_helper.from_array(np.asarray(a), n) for n, a in weights.items()],
+    )
+    return pg.onnx.load(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)]))
+
+
+def detector():
+    """A convolution gives each of the 16 cells two scores and a box around the cell; the best boxes and their scores come out."""
+    grid = np.stack([a.reshape(16) for a in np.meshgrid(np.arange(4), np.arange(4), indexing="ij")], -1)
+    weights = {
+        "w": floats(6, 3, 3, 3) / 3, "b": floats(6) / 3, "anchors": np.concatenate([grid, grid + 1], 1)[None].astype(np.float32),
+        "shape": np.array([1, 6, 16]), "parts": np.array([2, 4]), "most": np.array([3]), "iou": np.float32(0.3),
+        "least": np.float32(0.4),
+    }  # fmt: skip
+    nodes = [
+        ("Conv", "x w b", "y", {"pads": [1, 1, 1, 1]}),
+        ("Reshape", "y shape", "rows", {}),
+        ("Split", "rows parts", "logits offsets", {"axis": 1}),
+        ("Sigmoid", "logits", "scores", {}),
+        ("Transpose", "offsets", "moved", {"perm": [0, 2, 1]}),
+        ("Add", "moved anchors", "boxes", {}),
+        ("NonMaxSuppression", "boxes scores most iou least", "chosen", {}),
+        ("GatherND", "scores chosen", "best", {}),
+    ]
+    return load(nodes, weights, {"x": [1, 3, 4, 4]}, ["chosen", "best", "boxes"])
+
+
+def test_a_detector_keeps_its_weights():
+    model, x = detector(), floats(1, 3, 4, 4)
+    assert {n for n, _ in model.named_parameters()} == {"w", "b", "anchors"}
+    chosen, best, boxes = model(x)
+    assert chosen.shape[1] == 3 and 2 <= chosen.shape[0] <= 6 and best.shape == chosen.shape[:1]
+    scores = lambda w: pg.sigmoid(pg.nn.functional.conv2d(x, w, model.weights["b"], padding=1).reshape(1, 6, 16)[:, :2])
+    i = chosen.numpy()
+    np.testing.assert_allclose(best.numpy(), scores(model.weights["w"]).numpy()[tuple(i.T)], rtol=1e-5)
+    w = model.weights["w"]
+    (found,) = pg.grads([w], best.sum())
+    (expected,) = pg.grads([w], scores(w)[tuple(i.T)].sum())
+    assert np.abs(expected.numpy()).max() > 0
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_jit_says_what_depends_on_data():
+    model = detector()
+    with pytest.raises(ArgumentError, match="'boxes' of NonMaxSuppression depends on data"):
+        pg.jit(model)(floats(1, 3, 4, 4))
+
+
+@pytest.mark.parametrize("op", ["NonZero", "Unique"])
+def test_what_is_read_from_data_keeps_weights(op):
+    model = load([("Mul", "x w", "y", {}), (op, "y", "z", {})], {"w": floats(4)}, {"x": [4]}, ["z"])
+    assert [n for n, _ in model.named_parameters()] == ["w"]
+    assert model(np.array([1, 0, 0, 1], np.float32)).size == (2 if op == "NonZero" else 3)
+
+
+def test_compress_by_a_learned_mask():
+    nodes = [("Mul", "x w", "y", {}), ("Greater", "y zero", "mask", {}), ("Compress", "x mask", "z", {})]
+    model = load(nodes, {"w": np.array([1, -1, 1], np.float32), "zero": np.float32(0)}, {"x": [3]}, ["z"])
+    assert "w" in dict(model.named_parameters())
+    assert model(np.array([2, 3, 4], np.float32)).numpy().tolist() == [2, 4]
+
+
+def test_what_is_read_and_no_data_is_a_constant():
+    """Here jit can know it."""
+    nodes = [("Mul", "a b", "c", {}), ("NonZero", "c", "places", {}), ("Add", "x w", "y", {})]
+    weights = {"a": np.array([1, 0, 2], np.float32), "b": np.array([1, 1, 3], np.float32), "w": floats(3)}
+    model = load(nodes, weights, {"x": [3]}, ["places", "y"])
+    assert [n for n, _ in model.named_parameters()] == ["w"]
+    assert pg.jit(model)(floats(3))[0].numpy().tolist() == [[0, 2]]
+
+
+def test_sizes_computed_from_shapes_and_floats_are_constants():
+    """Resize by a factor that is computed: everything upstream is a constant, under jit, too."""
+    nodes = [
+        ("Shape", "x", "shape", {}), ("Cast", "shape", "wide", {"to": 1}), ("Mul", "wide factor", "target", {}),
+        ("Cast", "target", "sizes", {"to": 7}), ("Resize", "x - - sizes", "y", {}),
+    ]  # fmt: skip
+    model = load(nodes, {"factor": np.array([1, 1, 2, 2], np.float32)}, {"x": [1, 1, "h", "w"]}, ["y"])
+    assert not model.parameters()
+    assert pg.jit(model)(floats(1, 1, 3, 2)).shape == (1, 1, 6, 4)
+
+
+def test_a_condition_that_weights_decide():
+    """If on what a network computes: eagerly one branch runs, and the weights stay parameters."""
+    branch = lambda name, op: helper.make_graph(
+        [helper.make_node(op, ["y"], [name])], name, [], [helper.make_empty_tensor_value_info(name)]
+    )
+    nodes = [
+        ("Mul", "x w", "y", {}), ("ReduceSum", "y", "s", {"keepdims": 0}), ("Greater", "s zero", "c", {}),
+        ("If", "c", "z", {"then_branch": branch("a", "Abs"), "else_branch": branch("b", "Neg")}),
+    ]  # fmt: skip
+    model = load(nodes, {"w": np.array([2, 3], np.float32), "zero": np.float32(0)}, {"x": [2]}, ["z"])
+    assert "w" in dict(model.named_parameters())
+    assert model(np.array([1, -2], np.float32)).numpy().tolist() == [-2, 6]
