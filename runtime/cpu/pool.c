@@ -1,7 +1,7 @@
 /* pool.c - the threads of the CPU backend.
  *
- * One job at a time. The thread that brings it takes part in it; workers spin briefly for the next
- * job, then sleep on a futex. Nobody waits for a worker that has not woken up yet: a worker first
+ * One job at a time. The thread that brings it takes part in it; workers stay awake for the next job
+ * for a while, then sleep on a futex. Nobody waits for a worker that has not woken up yet: a worker first
  * counts itself in (`inside`), then looks whether the job is still open. The caller closes the job
  * when its last chunk is taken, and waits only for those inside. */
 #include "cpu.h"
@@ -13,12 +13,15 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
     MAX_THREADS = 1024,
     CHUNKS_PER_THREAD = 4, /* so that a thread which loses its core delays the rest by little */
     SPINS = 1500,          /* about 20 us: longer starves others where cores are shared */
+    PATIENCE = 1000 *
+        1000, /* nanoseconds for which a thread then still asks, letting others go first */
 };
 
 static struct {
@@ -37,8 +40,8 @@ static struct {
     _Alignas(64) atomic_int open; /* chunks may be taken */
     atomic_uint generation;       /* counts jobs; sleeping workers wait for a change */
     atomic_int sleeping;
-    atomic_int stopping;            /* workers are to end */
-    _Alignas(64) atomic_int inside; /* workers that may be looking at the job */
+    atomic_int stopping;             /* workers are to end */
+    _Alignas(64) atomic_uint inside; /* workers that may be looking at the job */
 } pool = {.busy = PTHREAD_MUTEX_INITIALIZER};
 
 static _Thread_local bool in_job; /* this thread is running a body */
@@ -52,6 +55,26 @@ static void relax(void)
 #elif defined(__aarch64__)
     __asm__ volatile("yield" ::: "memory");
 #endif
+}
+
+static int64_t now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Waits until `word` is, or is no more, `value`; false if that takes long. To sleep and be woken costs more than most
+ * kernels where processors that idle belong to somebody else meanwhile, as those of virtual machines do. */
+static bool await_awake(atomic_uint *word, uint32_t value, bool is)
+{
+    for (int i = 0; i < SPINS; i++) {
+        if ((atomic_load(word) == value) == is) return true;
+        relax();
+    }
+    for (int64_t end = now() + PATIENCE; now() < end; sched_yield())
+        if ((atomic_load(word) == value) == is) return true;
+    return false;
 }
 
 static void futex_wait(void *word, uint32_t expected)
@@ -93,10 +116,7 @@ static void avoid_processor(int processor)
 
 static void await_job(uint32_t seen)
 {
-    for (int i = 0; i < SPINS; i++) {
-        if (atomic_load(&pool.generation) != seen) return;
-        relax();
-    }
+    if (await_awake(&pool.generation, seen, false)) return;
     atomic_fetch_add(&pool.sleeping, 1);
     while (atomic_load(&pool.generation) == seen)
         futex_wait(&pool.generation, seen);
@@ -125,12 +145,9 @@ static void announce(int n)
 
 static void await_empty(void)
 {
-    for (int i = 0; i < SPINS; i++) {
-        if (atomic_load(&pool.inside) == 0) return;
-        relax();
-    }
-    for (int now; (now = atomic_load(&pool.inside)) != 0;)
-        futex_wait(&pool.inside, (uint32_t)now);
+    if (await_awake(&pool.inside, 0, true)) return;
+    for (uint32_t left; (left = atomic_load(&pool.inside)) != 0;)
+        futex_wait(&pool.inside, left);
 }
 
 /* ---- size -------------------------------------------------------------------------------------- */
