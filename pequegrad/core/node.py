@@ -183,6 +183,33 @@ class GradientFrame:
         state.flags_mask = self.outer_mask
 
 
+class differentiating:
+    """Context: a function runs whose derivative with respect to these nodes is wanted. Jax_api then refuses to read what depends on them."""
+
+    def __init__(self, nodes):
+        self.nodes = frozenset(nodes)
+
+    def __enter__(self):
+        self.outer, state.differentiated = state.differentiated, (*state.differentiated, self.nodes)
+
+    def __exit__(self, *exc):
+        state.differentiated = self.outer
+
+
+class by_rule:
+    """Context: a user's rule runs; what it reads is constant to the innermost function that is differentiated (or to all of them)."""
+
+    def __init__(self, all_of_them=False):
+        self.all_of_them = all_of_them
+
+    def __enter__(self):
+        self.outer = state.differentiated
+        state.differentiated = () if self.all_of_them else self.outer[:-1]
+
+    def __exit__(self, *exc):
+        state.differentiated = self.outer
+
+
 TRACKED = 1  # its history may be asked for by grads()
 LINEAR = 2  # depends on a tangent placeholder: has no value, only a transpose
 ARRAY = 4  # made by jax_api, or computed with such: its handle is an Array, see core.tensor.wrap
@@ -193,6 +220,7 @@ class _State(threading.local):
     flags_mask = ~0  # without TRACKED under no_grad()
     masks = ()  # outer flags_masks of no_grad(), a linked list
     gradient_frames = 0  # open GradientFrames
+    differentiated = ()  # sets of nodes, the outermost first: see differentiating
     open = 0  # frames of both kinds that are open; not 0 also where code runs as if there were none
     arguments = TRACKED  # flags of the arguments of functions that are traced: with ARRAY under transforms of jax_api
 

@@ -8,15 +8,15 @@ import importlib
 
 import numpy as np
 
-from ..core.dtype import dt, key_dtype
-from ..core.errors import DtypeError, ShapeError
+from ..core.dtype import dt, is_inexact, key_dtype
+from ..core.errors import ConcretizationTypeError, DtypeError, ShapeError, TracerArrayConversionError
 from ..core.node import TRACKED, leaf, state
 from ..core.tensor import Tensor, set_array_class
 from ..ops import arithmetic as a
 from ..ops.methods import _GENERAL, _OPERATORS
 from ..ops.shape import reshape, transpose
 from ..primitives import elementwise as p
-from ..primitives.control import identity, to_device
+from ..primitives.control import identity, stop_gradient, to_device
 from ..primitives.representation import bitcast_convert
 from ..primitives.representation import copy as copied
 from ..runtime import library
@@ -88,6 +88,7 @@ class Array(Tensor):
 
     def __array__(self, dtype=None, context=None, copy=None):
         """A NumPy array on the same memory, which is read-only; a copy if `copy` or another dtype asks for one."""
+        self._refuse_if_differentiated("np.asarray()", TracerArrayConversionError)
         self._computed("np.asarray()")
         on_host = self.device.kind == "cpu" and self.dtype != key_dtype
         view = library.view_of(self._node.value, self._node.aval) if on_host else self._read("np.asarray()")
@@ -97,7 +98,17 @@ class Array(Tensor):
         if self._node.value is None or self._node.frame is not None:
             self._read(reader)
 
+    def _refuse_if_differentiated(self, reader, error=ConcretizationTypeError):
+        """An error where the value would go on as a constant, and its derivative be lost."""
+        if is_differentiated(self):
+            raise error(
+                f"{reader} of {self._node.aval}, which is being differentiated: what is computed from it in Python or NumPy has no derivative.",
+                fix="use functions of jax.numpy; stop_gradient(x), or x.item(), if a constant is meant.",
+            )
+
     def _scalar_of(self, kind):
+        if kind is not int:
+            self._refuse_if_differentiated(f"{kind.__name__}()")
         if self.ndim:
             raise DtypeError(f"Only scalar arrays can be converted to Python scalars; got arr.ndim={self.ndim}.")
         return kind(self._read(f"{kind.__name__}()").item())
@@ -138,6 +149,11 @@ class Array(Tensor):
         if self.size != 1 and not args:
             raise ShapeError("can only convert an array of size 1 to a Python scalar")
         return self._read("item()").item(*args)
+
+    def tolist(self):
+        """The elements as nested lists of Python numbers; of a scalar its number."""
+        self._refuse_if_differentiated("tolist()")
+        return self._read("tolist()").tolist()
 
     def tobytes(self, order="C"):
         """The elements' bytes, dense."""
@@ -330,6 +346,21 @@ class Array(Tensor):
     def __dlpack_device__(self):
         """(kind of device, its number) as DLPack counts: 1 is the CPU, 2 is CUDA."""
         return (1 if self.device.kind == "cpu" else 2), self.device.index
+
+
+def is_differentiated(x):
+    """True for a value, known as it is, that a function which is being differentiated computes from its arguments."""
+    if not state.differentiated or not is_inexact(x.dtype):
+        return False
+    arguments, seen, stack = frozenset().union(*state.differentiated), set(), [x._node]
+    while stack:
+        node = stack.pop()
+        if node in arguments:
+            return True
+        if node.flags & TRACKED and node not in seen and node.spec.primitive is not stop_gradient:
+            seen.add(node)
+            stack.extend(node.inputs)
+    return False
 
 
 def _is_traced(x):

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core.dtype import FLOAT0, is_inexact
 from ..core.errors import ArgumentError, DtypeError, ShapeError
-from ..core.node import ARRAY, LINEAR, TRACKED, GradientFrame, face, placeholder_node, state
+from ..core.node import ARRAY, LINEAR, TRACKED, GradientFrame, differentiating, face, placeholder_node, state
 from ..core.tensor import Tensor, without_history, wrap
 from ..primitives.control import identity
 from ..primitives.elementwise import convert
@@ -49,7 +49,7 @@ class _Point:
         self.leaves = [as_leaf(what, x) for x in given]
         copies = [_differentiable_copy(x) if is_inexact(x.dtype) else x for x in self.leaves]
         self.nodes = [x._node if is_inexact(x.dtype) else None for x in copies]
-        with GradientFrame():
+        with GradientFrame(), differentiating(self.nodes):
             outs = fun(*self.structure.unflatten(copies))
             outs, self.aux = _with_aux(outs) if has_aux else (outs, None)
             found, self.out_structure = flatten(outs)

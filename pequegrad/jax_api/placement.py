@@ -11,7 +11,7 @@ from ..core.evaluate import evaluate
 from ..core.tensor import Tensor
 from ..primitives.control import to_device
 from ..transforms.tree import flatten, flatten_ordered
-from .array import Array
+from .array import Array, is_differentiated
 from .convert import convertible, current_device
 from .shaped import Sharding
 
@@ -128,10 +128,11 @@ def _device_of(place):
 
 
 def device_get(x):
-    """The tree x with NumPy arrays for its Arrays; other leaves as they are."""
+    """The tree x with NumPy arrays for its Arrays, but for those that are being differentiated; other leaves as they are."""
     leaves, structure = flatten_ordered(x)
     block_until_ready(leaves)
-    return structure.unflatten([leaf.numpy() if isinstance(leaf, Tensor) else leaf for leaf in leaves])
+    stays = lambda leaf: not isinstance(leaf, Tensor) or is_differentiated(leaf)
+    return structure.unflatten([leaf if stays(leaf) else leaf.numpy() for leaf in leaves])
 
 
 def block_until_ready(x):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ..core.dtype import is_inexact
 from ..core.errors import ArgumentError, GradientError, ShapeError
-from ..core.node import TRACKED, state
+from ..core.node import TRACKED, by_rule, state
 from ..core.tensor import Tensor, without_history, wrap
 from ..ops.creation import as_tensor
 from ..primitives import custom as p
@@ -134,7 +134,8 @@ class custom_jvp(_Custom):
                 return answer
         if self.rule is None:
             raise GradientError(f"{self.name} has no rule.", fix=f"define one: @{self.name}.defjvp")
-        result = self.function(*self._rebuilt(args, structure.unflatten(map(_plain, leaves))))
+        with by_rule():
+            result = self.function(*self._rebuilt(args, structure.unflatten(map(_plain, leaves))))
         outs, out_structure = flatten(result)
         outs = [as_tensor(y, place_of(leaves)) for y in outs]
         if not outs:
@@ -172,7 +173,10 @@ class _JvpRule:
         tangents = [self.custom.zero(x._node.aval) if t is None else t for x, t in zip(primals, tangents)]
         outer, _at_work.rules = _at_work.rules, [(self, [x._node for x in primals], answer), *_at_work.rules]
         try:
-            found = self.custom.rule(*self.fixed, self.structure.unflatten(primals), self.structure.unflatten(tangents))
+            with by_rule():
+                found = self.custom.rule(
+                    *self.fixed, self.structure.unflatten(primals), self.structure.unflatten(tangents)
+                )
         finally:
             _at_work.rules = outer
         if not isinstance(found, (tuple, list)) or len(found) != 2:
@@ -267,7 +271,8 @@ class custom_vjp(_Custom):
             outs, residuals, kept = rule.forward(leaves)  # a derivative may follow
             outs = [_plain(y) for y in outs]
         else:
-            outs, rule.out_structure = flatten(self.function(*rule.arguments(map(_plain, leaves))))
+            with by_rule():
+                outs, rule.out_structure = flatten(self.function(*rule.arguments(map(_plain, leaves))))
             outs = [as_tensor(y, place_of(leaves)) for y in outs]
         if not outs:
             return rule.out_structure.unflatten(outs)
@@ -302,7 +307,8 @@ class _VjpRule:
         """(results, residuals, _Kept) of fwd. The residuals depend on the leaves: so do second derivatives."""
         outer, _at_work.forwards = _at_work.forwards, (self.custom, *_at_work.forwards)
         try:
-            found = self.custom.fwd(*self.custom.fwd_arguments(self, leaves))
+            with by_rule():
+                found = self.custom.fwd(*self.custom.fwd_arguments(self, leaves))
         finally:
             _at_work.forwards = outer
         if not isinstance(found, (tuple, list)) or len(found) != 2:

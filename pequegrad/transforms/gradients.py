@@ -7,7 +7,7 @@ import numpy as np
 from ..core.device import device as devices
 from ..core.dtype import FLOAT0, canonical, is_inexact
 from ..core.errors import ArgumentError, DtypeError, GradientError, ShapeError
-from ..core.node import LINEAR, TRACKED, GradientFrame, make_aval, placeholder_node, state
+from ..core.node import LINEAR, TRACKED, GradientFrame, differentiating, make_aval, placeholder_node, state
 from ..core.tensor import Tensor, without_history, wrap
 from ..ops.creation import as_tensor
 from ..primitives.control import identity
@@ -162,7 +162,8 @@ def fngrad(function, wrt=(0,), return_outs=False):
         tracked = _any_tracked(args)
         args, nodes, structures = _with_identities(args, positions, "fngrad")
         with GradientFrame():
-            outs = function(*args, **kwargs)
+            with differentiating(nodes):
+                outs = function(*args, **kwargs)
             results, _ = flatten(outs)
             results = [r for r in results if isinstance(r, Tensor) and is_inexact(r.dtype)]
             if not results:
@@ -193,7 +194,8 @@ def value_and_grad(function, argnums=0, has_aux=False, holomorphic=False, allow_
         tracked = _any_tracked(args)
         args, nodes, structures = _with_identities(args, positions, "grad", allow_int)
         with GradientFrame():
-            value = function(*args, **kwargs)
+            with differentiating(nodes):
+                value = function(*args, **kwargs)
             value, aux = _with_aux(function, value) if has_aux else (value, None)
             _check_scalar(_name(function), value, holomorphic, nodes)
             found = _gradients_at([(value, filled_like(value, 1))], nodes)
@@ -252,7 +254,7 @@ def vjp(function, *primals, has_aux=False):
     cotangents None.
     """
     args, nodes, structures = _with_identities(primals, range(len(primals)), "vjp", allow_int=True)
-    with GradientFrame():
+    with GradientFrame(), differentiating(nodes):
         outs = function(*args)
     outs, aux = _with_aux(function, outs) if has_aux else (outs, None)
     results, out_structure = flatten(outs)
@@ -303,7 +305,7 @@ def jvp(function, primals, tangents, has_aux=False):
     if structure != flatten(tuple(primals))[1]:
         raise ArgumentError("jvp: primals and tangents have different structures.")
     directions = {n: _tangent_for(n, t) for n, t in zip(nodes, given) if n is not None}
-    with GradientFrame():
+    with GradientFrame(), differentiating(nodes):
         outs = function(*args)
         outs, aux = _with_aux(function, outs) if has_aux else (outs, None)
         results, out_structure = flatten(outs)
@@ -338,7 +340,7 @@ def linearize(function, *primals, has_aux=False):
     has_aux: `function` returns (outputs, aux); the result is (outputs, f_jvp, aux).
     """
     args, nodes, _ = _with_identities(primals, range(len(primals)), "linearize", allow_int=True)
-    with GradientFrame():
+    with GradientFrame(), differentiating(nodes):
         outs = function(*args)
     outs, aux = _with_aux(function, outs) if has_aux else (outs, None)
     results, out_structure = flatten(outs)

@@ -251,7 +251,7 @@ def test_values_that_leak():
 
 
 def test_grad_may_look_at_values():
-    assert pj.grad(lambda x: x * x if x > 0 and float(x) < 5 else x)(3.0) == 6
+    assert pj.grad(lambda x: x * x if x > 0 and int(x) < 5 else x)(3.0) == 6
 
 
 # ---- DLPack ------------------------------------------------------------------------------------------

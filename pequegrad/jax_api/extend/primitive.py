@@ -1,6 +1,6 @@
 """Primitives that libraries define: one operation of a graph, whose rules are the functions that their authors register."""
 
-from ...core.node import face, state
+from ...core.node import by_rule, face, state
 from ...primitives.defined import defined_call
 from ...transforms.control_flow import Closure
 from ...transforms.trace import trace
@@ -53,7 +53,8 @@ class Primitive:
     def _traced(self, arrays, params):
         """The graph of what it computes. Outside of traced functions impl has computed the results: they are what the graph gives."""
         if state.frame is None and all(map(is_concrete, arrays)):
-            outs = self._listed(self.impl(*arrays, **params))
+            with by_rule(all_of_them=True):
+                outs = self._listed(self.impl(*arrays, **params))
             call = lambda values: outs
         else:
             self.abstract_eval(*[shaped(x._node.aval) for x in arrays], **params)
