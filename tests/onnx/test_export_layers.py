@@ -9,7 +9,7 @@ from test_layers import CASES
 import pequegrad as pg
 from pequegrad import nn
 
-pytest.importorskip("onnx")
+onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 KEEPS_A_STATE = "max_norm"  # rows of the table are made shorter when they are read: refused
@@ -82,16 +82,51 @@ def test_layers_that_are_one_node(text, shape, op, opset):
     "options", [{}, {"num_layers": 2, "bidirectional": True, "batch_first": True}, {"bias": False}], ids=str
 )
 @pytest.mark.parametrize("name", ["RNN", "GRU", "LSTM"])
-def test_recurrent_layers_are_scans(name, options):
+def test_recurrent_layers_are_one_node_per_direction(name, options):
     layer = getattr(nn, name)(3, 4, **options)
+    free = {"dynamic_axes": {"input": {0: "time", 1: "batch"}}, "loaded": ()}
     more = [[(7, 3, 3)], [(1, 1, 3)]]
-    model = check(layer, [(5, 2, 3)], more, dynamic_axes={"input": {0: "time", 1: "batch"}})
-    assert operators(model)["Scan"] == (4 if "num_layers" in options else 1)
-    if name == "LSTM" and not options:
-        state = [(1, 2, 4), (1, 2, 4)]
-        check(lambda x, h, c: layer(x, (h, c)), [(5, 2, 3), *state])
-        check(nn.LSTM(3, 4, proj_size=2), [(5, 2, 3)])
-        check(nn.RNN(3, 4, nonlinearity="relu"), [(5, 2, 3)])
+    model = check(layer, [(5, 2, 3)], more, **(free | {"loaded": ("eager", "jit")}))
+    found = operators(model)
+    assert found[name] == (4 if "num_layers" in options else 1) and "Scan" not in found and "Reshape" not in found
+    parameters = [n for n, _ in layer.named_parameters()]
+    second, third = (model := check(pg.onnx.load(model), [(5, 2, 3)], more, **free) for _ in range(2))
+    assert operators(second) == found and second == third
+    assert {t.name for t in second.graph.initializer if t.data_type == 1} == {*parameters}
+    assert operators(pg.onnx.export(pg.jit(lambda x: layer(x)[1]), (pg.zeros((5, 2, 3)),)))[name] == found[name]
+
+
+def test_recurrent_layers_with_states_and_variations():
+    for name, states in {"RNN": 1, "GRU": 1, "LSTM": 2}.items():
+        layer = getattr(nn, name)(3, 4)
+        function = lambda x, *s: layer(x, s if len(s) > 1 else s[0])
+        assert operators(check(function, [(5, 2, 3), *[(1, 2, 4)] * states]))[name] == 1
+        assert operators(check(layer, [(5, 3)]))[name] == 1
+    assert operators(check(nn.RNN(3, 4, nonlinearity="relu"), [(5, 2, 3)]))["RNN"] == 1
+    layer = nn.LSTM(3, 4)
+    assert operators(check(lambda x, c: layer(x, (pg.zeros((1, 2, 4)), c))[0][-1], [(5, 2, 3), (1, 2, 4)]))["LSTM"] == 1
+    assert operators(check(nn.LSTM(3, 4, proj_size=2), [(5, 2, 3)]))["Scan"] == 1
+    loss = lambda x: (layer(x)[0] ** 2).sum()
+    assert "LSTM" not in operators(check(lambda x: pg.grad(loss)(x), [(5, 2, 3)]))
+
+
+@pytest.mark.parametrize("options", [{}, {"linear_before_reset": 1}, {"activations": ["Sigmoid", "Softsign"]}], ids=str)
+def test_other_forms_of_a_gru_that_is_read(options):
+    """The reset gate before the product has a node of its own; other activations are a Scan."""
+    from onnx import helper
+
+    rng = np.random.default_rng(0)
+    arrays = {"w": rng.normal(size=(1, 12, 3)), "r": rng.normal(size=(1, 12, 4)), "b": rng.normal(size=(1, 24))}
+    graph = helper.make_graph(
+        [helper.make_node("GRU", ["x", *arrays], ["y"], hidden_size=4, **options)],
+        "gru",
+        [helper.make_tensor_value_info("x", 1, [5, 2, 3])],
+        [helper.make_tensor_value_info("y", 1, [5, 1, 2, 4])],
+        [onnx.numpy_helper.from_array(a.astype("float32"), name) for name, a in arrays.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    found = operators(check(pg.onnx.load(model), [(5, 2, 3)], loaded=()))
+    assert found.get("Scan", 0) == ("activations" in options) and found.get("GRU", 0) == ("activations" not in options)
 
 
 SELF = {"query": {0: "batch", 1: "time"}}

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from .products import unless_ones
+from .shapes import joined
 from .sizes import fixed
 from .writer import Unsupported, rule
 
@@ -78,6 +79,28 @@ def conv_transpose(w, x, kernel, *, pads, strides, dilations, output_padding, gr
         "ConvTranspose", x, kernel, kernel_shape=list(kernel_shape), pads=some(pads), strides=unless_ones(strides),
         dilations=unless_ones(dilations), group=group if group > 1 else None, output_padding=some(output_padding),
     )  # fmt: skip
+
+
+@written("RNN", "GRU", "LSTM")
+def recurrent(w, x, weight, r, *rest, order, reverse, n_biases, zero, options):
+    """One direction. Weights and biases get the gates in ONNX's order; zero: which first states are zeros. Gives states, then outputs."""
+
+    def ordered(*vectors):
+        parts = vectors
+        if order != tuple(range(len(order))):
+            split = [w("Split", v, n=len(order), axis=0, num_outputs=len(order)) for v in vectors]
+            parts = [gates[i] for gates in split for i in order]
+        return w("Unsqueeze", joined(w, parts, axis=0), [0])
+
+    biases, states = rest[:n_biases], iter(rest[n_biases:])
+    weight, r_weight = ordered(weight), ordered(r)
+    bias = ordered(*biases) if biases else None
+    first = [None if absent else w("Unsqueeze", next(states), [0]) for absent in zero]
+    y, *last = w(
+        dict(w.operation.params)["op"], x, weight, r_weight, bias, None, *first, n=1 + len(zero),
+        hidden_size=r.shape[-1], direction="reverse" if reverse else None, **dict(options),
+    )  # fmt: skip
+    return [*[w("Squeeze", s, [0]) for s in last], w("Squeeze", y, [1])]
 
 
 # ---- attention -----------------------------------------------------------------------------------------------

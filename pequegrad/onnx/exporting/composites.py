@@ -72,7 +72,7 @@ def _is_plain(match):
 
 def _match(op, candidates, node, program, simplify):
     for attributes, example, avals in candidates:
-        graph = _example(op, attributes, example, avals, simplify)
+        graph = example_graph(op, attributes, example, avals, simplify)
         if graph is None:
             continue
         for known in occurrences(graph, program, {graph.results[0]: node}):
@@ -104,7 +104,7 @@ def _used_inside(nodes, result, program):
 _examples = {}  # graphs of examples: layers of one shape have the same
 
 
-def _example(op, attributes, example, avals, simplify):
+def example_graph(op, attributes, example, avals, simplify):
     """The simplified graph of an example, or None if it takes no operands of these avals."""
     code = getattr(example, "__code__", example)
     key = op, code, tuple(attributes.items()), tuple((aval, aval.weak_type) for aval in avals), simplify
@@ -112,10 +112,14 @@ def _example(op, attributes, example, avals, simplify):
         if len(_examples) >= 1024:
             _examples.clear()
         try:
-            _examples[key] = simplify(graph_of(op, avals, lambda *x: [example(*x)]))
+            _examples[key] = simplify(graph_of(op, avals, lambda *x: _listed(example(*x))))
         except PequegradError:
             _examples[key] = None
     return _examples[key]
+
+
+def _listed(found):
+    return found if isinstance(found, list) else [found]
 
 
 def _numbers(node, name, depth=6):
@@ -384,4 +388,4 @@ def elu(node):
         yield {"alpha": alpha}, lambda x: F.elu(x, alpha), [node.aval]
 
 
-__all__ = ["composite", "matches", "onnx_composite"]
+__all__ = ["composite", "example_graph", "matches", "onnx_composite"]
