@@ -8,6 +8,7 @@ from test_layers import CASES
 
 import pequegrad as pg
 from pequegrad import nn
+from pequegrad.nn import functional as F
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -43,7 +44,7 @@ def test_layers_for_any_batch(name):
 
 # ---- one node where ONNX has one -------------------------------------------------------------------------------
 
-LINE, IMAGE = (2, 6, 9), (2, 6, 8, 7)
+LINE, IMAGE, SPACE = (2, 6, 9), (2, 6, 8, 7), (2, 3, 3, 4, 2)
 ONE = [
     ("Linear(4, 3)", (2, 4), "Gemm"), ("Conv2d(6, 4, 3, padding=1)", IMAGE, "Conv"), ("Conv1d(6, 4, 2, groups=2, stride=2)", LINE, "Conv"),
     ("ConvTranspose2d(6, 4, 3, stride=2, output_padding=1)", IMAGE, "ConvTranspose"), ("ConvTranspose1d(6, 4, 3, groups=2)", LINE, "ConvTranspose"),
@@ -58,7 +59,12 @@ ONE = [
     ("ELU(0.3)", LINE, "Elu"), ("SELU()", LINE, "Selu"), ("CELU(0.3)", LINE, "Celu"), ("GELU()", LINE, "Gelu"), ("GELU('tanh')", LINE, "Gelu"),
     ("Sigmoid()", LINE, "Sigmoid"), ("Tanh()", LINE, "Tanh"), ("Mish()", LINE, "Mish"), ("Softplus()", LINE, "Softplus"), ("Softsign()", LINE, "Softsign"),
     ("Hardsigmoid()", LINE, "HardSigmoid"), ("Hardswish()", LINE, "HardSwish"), ("PReLU()", LINE, "PRelu"), ("Softmax(1)", LINE, "Softmax"),
-    ("LogSoftmax(-1)", LINE, "LogSoftmax"), ("Flatten()", IMAGE, "Reshape"), ("Upsample(5)", LINE, "Gather"),
+    ("LogSoftmax(-1)", LINE, "LogSoftmax"), ("Flatten()", IMAGE, "Reshape"), ("Upsample(5)", LINE, "Resize"),
+    ("Upsample(scale_factor=2)", IMAGE, "Resize"), ("Upsample((5, 9), mode='nearest-exact')", IMAGE, "Resize"), ("Upsample(scale_factor=3)", SPACE, "Resize"),
+    ("Upsample(13, mode='linear')", LINE, "Resize"), ("Upsample((8, 9), mode='bilinear')", IMAGE, "Resize"),
+    ("Upsample((5, 9), mode='bilinear', align_corners=True)", IMAGE, "Resize"), ("Upsample((5, 9), mode='bicubic')", IMAGE, "Resize"),
+    ("Upsample(scale_factor=2, mode='bicubic', align_corners=True)", IMAGE, "Resize"), ("Upsample((5, 2, 4), mode='trilinear')", SPACE, "Resize"),
+    ("LocalResponseNorm(3)", IMAGE, "LRN"), ("LocalResponseNorm(5, 0.01, 0.5, 2.0)", IMAGE, "LRN"),
 ]  # fmt: skip
 LATER = [
     ("GroupNorm(2, 6)", IMAGE, "GroupNormalization", 21), ("GroupNorm(3, 6, affine=False)", LINE, "GroupNormalization", 21),
@@ -72,7 +78,41 @@ def test_layers_that_are_one_node(text, shape, op, opset):
     inputs = (pg.zeros(shape) if isinstance(shape, tuple) else shape,)
     assert operators(pg.onnx.export(layer, inputs, opset=opset)) == {op: 1}
     if opset <= 23:  # what onnxruntime knows of it
-        check(layer, [shape], opset=opset)
+        model = check(layer, [shape], opset=opset)
+        if op in ("Resize", "LRN"):
+            assert operators(pg.onnx.export(pg.onnx.load(model), inputs)) == {op: 1}
+
+
+FUNCTIONS = [
+    (lambda x: pg.logsumexp(x, 1), {"ReduceLogSumExp": 1}), (lambda x: pg.logsumexp(x, (0, 2), keepdims=True), {"ReduceLogSumExp": 1}),
+    (lambda x: pg.linalg.norm(x, axis=1), {"ReduceL2": 1}), (lambda x: pg.linalg.norm(x, axis=-1, keepdims=True), {"ReduceL2": 1}),
+    (F.normalize, {"ReduceL2": 1, "Max": 1, "Div": 1}), (lambda x: pg.where(x > 0.3, x, 0.0), {"ThresholdedRelu": 1}),
+    (lambda x: pg.cumsum(x, 1), {"CumSum": 1}), (lambda x: pg.logsumexp(x, 1) + x.max(1), {"ReduceLogSumExp": 1, "ReduceMax": 1, "Add": 1}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("function, expected", FUNCTIONS)
+def test_functions_that_are_few_nodes(function, expected):
+    model = check(function, [LINE])
+    assert operators(model) == expected == operators(pg.onnx.export(pg.onnx.load(model), (pg.zeros(LINE),)))
+    zeros_and_infinities = np.zeros(LINE, np.float32)
+    zeros_and_infinities[0, :, 0], zeros_and_infinities[1, 0, :] = -np.inf, np.inf
+    if "ReduceLogSumExp" in expected:
+        check(function, [zeros_and_infinities])
+    check(function, [np.zeros(LINE, np.float32)])
+
+
+def test_images_of_free_sizes_are_resized():
+    free = {"input": {0: "n", 2: "height", 3: "width"}}
+    more = [[(3, 3, 7, 9)], [(1, 3, 8, 8)]]
+    for mode in ("nearest", "bilinear", "bicubic"):
+        model = check(nn.Upsample(scale_factor=2, mode=mode), [(2, 3, 4, 5)], more, dynamic_axes=free)
+        assert operators(model)["Resize"] == 1
+    check(nn.Upsample((7, 9), mode="bilinear"), [(2, 3, 4, 5)], more, dynamic_axes=free)
+    with pytest.raises((NotImplementedError, pg.ShapeError)):
+        pg.onnx.export(nn.Upsample((7, 9)), (pg.zeros((2, 3, 4, 5)),), dynamic_axes=free)
+    assert "Resize" not in operators(check(nn.Upsample(scale_factor=1.5, mode="bilinear"), [(2, 3, 5, 5)]))
+    assert "LRN" not in operators(check(nn.LocalResponseNorm(2), [IMAGE]))
 
 
 # ---- sequences -------------------------------------------------------------------------------------------------

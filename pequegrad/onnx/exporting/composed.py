@@ -72,6 +72,25 @@ def log_sigmoid(w, x):
     return w("Neg", w("Softplus", w("Neg", x)))
 
 
+@written("ReduceLogSumExp")
+def reduce_logsumexp(w, x, *, axes):
+    return w("ReduceLogSumExp", x, list(axes), keepdims=0)
+
+
+@written("Normalize")
+def normalize(w, x, *, axis, eps):
+    return w("Div", x, w("Max", w("ReduceL2", x, [axis]), w.number(eps, x)))
+
+
+@written("Resize")
+def resize(w, x, *, sizes, **attributes):
+    """Of all axes but the first two. Of pixels of free sizes the nearest is the same everywhere only for whole factors."""
+    factors = [new % old == 0 for old, new in zip(x.shape[2:], sizes)]
+    if attributes["mode"] == "nearest" and not fixed((*x.shape[2:], *sizes)) and not all(factors):
+        raise Unsupported("the nearest pixels of free sizes, but for whole factors")
+    return w("Resize", x, None, None, w.shape(sizes), axes=list(range(2, x.ndim)), **attributes)
+
+
 @written("ConvTranspose")
 def conv_transpose(w, x, kernel, *, pads, strides, dilations, output_padding, group, kernel_shape):
     some = lambda values: list(values) if any(values) else None

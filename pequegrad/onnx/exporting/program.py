@@ -13,7 +13,7 @@ from ...core.node import Aval, constant, detached, is_constant, scalar_constant
 from ...core.tensor import wrap
 from ...primitives.shape import broadcast_in_dim
 from ...transforms.graphs import graph_of
-from . import composites, recurrent
+from . import activations, composites, images, recurrent  # noqa: F401
 from .sizes import Varying, merged
 
 
