@@ -123,16 +123,18 @@ def interpolate(x, size=None, scale_factor=None, mode="nearest", align_corners=F
     if len(sizes) != len(axes):
         raise ShapeError(f"interpolate: {len(sizes)} sizes for {len(axes)} axes of positions.")
     _check_sizes("interpolate", x, (*x.shape[:2], *shape_of(sizes)))
-    changed = [(a, n, ratio) for a, n, ratio in zip(axes, sizes, ratios) if n != x.shape[a] or ratio not in (None, 1)]
     if mode.startswith("nearest"):
-        for a, n, ratio in changed:
+        for a, n, ratio in zip(axes, sizes, ratios):
             old = x.shape[a]
             offset = 0.5 if mode == "nearest-exact" else 0.0
             positions = np.floor((np.arange(n) + offset) * (old / max(n, 1) if ratio is None else ratio))
             x = take(x, np.minimum(positions, old - 1).astype(np.int32), a, mode="clip")
         return x
     cubic = mode == "bicubic"
-    return _apply(x, [(a, tap_weights(x.shape[a], n, ratio, bool(align_corners), cubic)) for a, n, ratio in changed])
+    steps = [
+        (a, tap_weights(x.shape[a], n, ratio, bool(align_corners), cubic)) for a, n, ratio in zip(axes, sizes, ratios)
+    ]
+    return _apply(x, [(a, w) for a, w in steps if w is not None])
 
 
 @functools.lru_cache(64)

@@ -23,7 +23,7 @@ from ...transforms.graphs import graph_of
 from ..ops.indexing import scatter_elements
 
 # others may read what these compute inside: indices, maxima, signs
-_SHARED = frozenset("Gather GatherElements ScatterElements Softmax Relu LeakyRelu PRelu Clip".split())
+_SHARED = frozenset("ReduceLogSumExp Gather GatherElements ScatterElements Softmax Relu LeakyRelu PRelu Clip".split())
 _COMPOSITES = {}  # primitive at the end -> [(operator, first version, candidates)]
 
 

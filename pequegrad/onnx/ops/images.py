@@ -90,12 +90,13 @@ def resize(x, roi=None, scales=None, sizes=None, *, antialias=0, axes=None, coor
     how = coordinate_transformation_mode
     as_here = scales is None and how in ("half_pixel", "align_corners") and cubic_coeff_a == -0.75
     as_here = as_here and not antialias and not exclude_outside and keep_aspect_ratio_policy == "stretch"
+    as_here = as_here and axes == list(range(2, x.ndim))  # as torch.nn.functional.interpolate
     crops = how == "tf_crop_and_resize"
     steps, outside = [], []
     for i, (axis, (scale, new)) in enumerate(zip(axes, _sizes(x, axes, scales, sizes, keep_aspect_ratio_policy))):
         old = x.shape[axis]
         part = (float(roi[i]), float(roi[len(axes) + i])) if crops else None
-        if (scale, new) == (1.0, old) and part in (None, (0.0, 1.0)):
+        if (scale, new) == (1.0, old) and part in (None, (0.0, 1.0)) and (mode == "nearest" or not as_here):
             continue
         check_size(math.prod(x.shape) // max(1, old) * new, x.dtype.itemsize, "The result of Resize")
         check_size(new * (1 if mode == "nearest" else old), 8, "A matrix of Resize")
