@@ -22,6 +22,7 @@ from .exporting.writer import Shared, Writer
 from .interpreter import is_floats
 from .model import OnnxModel
 from .reading import onnx_package
+from .storing import add_initializers, check, is_outside, write, write_with_data
 from .values import element_type_of
 
 OLDEST, NEWEST = 18, 25  # versions of the operator set that rules know
@@ -37,6 +38,7 @@ def export(
     input_names=None,
     output_names=None,
     verify=False,
+    external_data=None,
 ):
     """The onnx.ModelProto of what function(*example_inputs) computes; written to `path`, if that is given.
 
@@ -46,6 +48,8 @@ def export(
     dynamic_axes: {input: {axis: name}}, or {input: [axes]}: sizes that stay open, equal where their names are. The
     function is traced for several values of each.
     opset: the version of ONNX's operator set. verify: compares results with onnxruntime, which must be there.
+    external_data: True for weights in a file of their own, path.data, to which the model that is given back refers; by default so
+    if it would be larger than 1.9 GB.
 
     Raises NotImplementedError, which lists all of it, for what has no form in ONNX, before anything is written; ShapeError
     if the function does something else for other sizes of dynamic axes.
@@ -61,25 +65,17 @@ def export(
     call = _Call(function, example_inputs, input_names)
     free = _free_sizes(call, dynamic_axes)
     traced = _Traced(call, free)
-    model = _model(onnx, call, free, traced, opset, output_names)
+    model, arrays = _model(onnx, call, free, traced, opset, output_names)
+    if is_outside(external_data, path, arrays):
+        write_with_data(model, arrays, os.fspath(path), lambda file: verify_model(file, call) if verify else None)
+        return model
+    add_initializers(model, arrays)
     check(model)
     if verify:
-        verify_model(model, call, traced)
+        verify_model(model, call)
     if path is not None:
-        _write(model.SerializeToString(), os.fspath(path))
+        write(model, os.fspath(path))
     return model
-
-
-def _write(data, path):
-    """Puts a file in place when it is complete."""
-    unfinished = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(unfinished, "wb") as file:
-            file.write(data)
-        os.replace(unfinished, path)
-    finally:
-        if os.path.exists(unfinished):
-            os.remove(unfinished)
 
 
 class _Call:
@@ -199,6 +195,7 @@ class _Traced:
 
 
 def _model(onnx, call, free, traced, opset, output_names):
+    """The model without its initialisers, and these, {name: array}."""
     shared = Shared(opset, traced.samples)
     shared.taken.update(call.names)
     for (i, axis), name in free.items():
@@ -236,12 +233,11 @@ def _model(onnx, call, free, traced, opset, output_names):
         re.sub(r"\W+", "_", traced.name).strip("_"),
         [_input(onnx, call, free, i) for i in range(len(call.names))],
         [_output(onnx, traced.samples, name, x) for name, x in zip(outputs, results)],
-        [onnx.numpy_helper.from_array(array, name) for name, array in values.items() if name in used],
     )
     imports = [onnx.helper.make_opsetid("", opset)]
-    return onnx.helper.make_model(
-        graph, opset_imports=imports, producer_name="pequegrad", ir_version=onnx.helper.find_min_ir_version_for(imports)
-    )
+    version = onnx.helper.find_min_ir_version_for(imports)
+    model = onnx.helper.make_model(graph, opset_imports=imports, producer_name="pequegrad", ir_version=version)
+    return model, {name: array for name, array in values.items() if name in used}
 
 
 def _constant(onnx, name, array):
@@ -345,23 +341,8 @@ def _output(onnx, samples, name, x):
     return onnx.helper.make_tensor_value_info(name, element_type_of(x.dtype), _dims(samples, x.shape))
 
 
-# ---- checks --------------------------------------------------------------------------------------------------
-
-
-def check(model):
-    """onnx.checker with shape inference; ArgumentError, which is our mistake, if it finds one."""
-    onnx = onnx_package()
-    try:
-        onnx.checker.check_model(model, full_check=True)
-        onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        if "unsupported type" in str(error):
-            raise NotImplementedError(f"export: an operator of ONNX does not take this dtype: {error}") from None
-        raise ArgumentError(f"export: the checker of onnx refuses the model: {error}") from error
-
-
-def verify_model(model, call, traced, rtol=1e-3, atol=1e-4):
-    """Runs the model in onnxruntime on the example inputs (random numbers where they have no values); ArgumentError if results differ."""
+def verify_model(model, call, rtol=1e-3, atol=1e-4):
+    """Runs the model, or that in a file, in onnxruntime on the example inputs (random numbers where they have no values); ArgumentError if results differ."""
     from .comparison import compare, random_inputs, session_of
 
     values = {}
@@ -369,8 +350,9 @@ def verify_model(model, call, traced, rtol=1e-3, atol=1e-4):
         known = x._node.value is not None or x._node.inputs
         values[name] = x.numpy() if known else random_inputs(x.shape, x.dtype)
     expected = flatten(call([as_tensor(values[name]) for name in call.names]))[0]
-    found = session_of(model).run(None, values)
-    compare([as_tensor(x).numpy() for x in expected], found, [v.name for v in model.graph.output], rtol, atol)
+    session = session_of(model)
+    found = session.run(None, values)
+    compare([as_tensor(x).numpy() for x in expected], found, [v.name for v in session.get_outputs()], rtol, atol)
 
 
-__all__ = ["check", "export"]
+__all__ = ["export"]

@@ -132,13 +132,13 @@ def interpolate(x, size=None, scale_factor=None, mode="nearest", align_corners=F
         return x
     cubic = mode == "bicubic"
     steps = [
-        (a, _tap_weights(x.shape[a], n, ratio, bool(align_corners), cubic)) for a, n, ratio in zip(axes, sizes, ratios)
+        (a, tap_weights(x.shape[a], n, ratio, bool(align_corners), cubic)) for a, n, ratio in zip(axes, sizes, ratios)
     ]
     return _apply(x, [(a, w) for a, w in steps if w is not None])
 
 
 @functools.lru_cache(64)
-def _tap_weights(old, new, ratio, align_corners, cubic):
+def tap_weights(old, new, ratio, align_corners, cubic):
     """weights[i, j] of pixel i in the new pixel j; the border pixels stand for all beyond them."""
     index = np.arange(new)
     if align_corners:

@@ -12,7 +12,7 @@ from .linear import linear
 from .random import dropout as _dropout
 
 
-def _simple(activation):
+def simple(activation):
     def step(from_x, state, w_hh, b_hh, w_hr):
         (h,) = state
         return (activation(from_x + linear(h, w_hh, b_hh)),)
@@ -20,7 +20,7 @@ def _simple(activation):
     return step
 
 
-def _gru(from_x, state, w_hh, b_hh, w_hr):
+def gated(from_x, state, w_hh, b_hh, w_hr):
     (h,) = state
     x_reset, x_update, x_new = split(from_x, 3, -1)
     h_reset, h_update, h_new = split(linear(h, w_hh, b_hh), 3, -1)
@@ -29,7 +29,7 @@ def _gru(from_x, state, w_hh, b_hh, w_hr):
     return ((1 - update) * new + update * h,)
 
 
-def _lstm(from_x, state, w_hh, b_hh, w_hr):
+def long_short(from_x, state, w_hh, b_hh, w_hr):
     h, c = state
     take, keep, new, show = split(from_x + linear(h, w_hh, b_hh), 4, -1)
     c = sigmoid(keep) * c + sigmoid(take) * tanh(new)
@@ -37,20 +37,30 @@ def _lstm(from_x, state, w_hh, b_hh, w_hr):
     return (h if w_hr is None else linear(h, w_hr)), c
 
 
+def one_direction(step):
+    """A function (x, first states, weights, reverse) -> (last states, outputs) of one direction of a layer."""
+
+    def run(x, first, weights, reverse):
+        w_ih, w_hh, b_ih, b_hh, w_hr = (*weights, None)[:5]
+        from_x = linear(x, w_ih, b_ih)
+
+        def body(state, row):
+            state = step(row, state, w_hh, b_hh, w_hr)
+            return state, state[0]
+
+        return scan(body, tuple(astype(s, from_x.dtype) for s in first), from_x, reverse=reverse)
+
+    return run
+
+
 def _run(step, x, states, weights, dropout):
     """(output [T, N, directions * size], last states) of all layers; x: [T, N, inputs], states: one tensor per part."""
-    last = []
+    run, last = one_direction(step), []
     for k, layer in enumerate(weights):
         outs = []
-        for i, (w_ih, w_hh, b_ih, b_hh, w_hr) in enumerate(layer):
-            from_x = linear(x, w_ih, b_ih)
-            first = tuple(astype(s[k * len(layer) + i], from_x.dtype) for s in states)
-
-            def body(state, row):
-                state = step(row, state, w_hh, b_hh, w_hr)
-                return state, state[0]
-
-            state, y = scan(body, first, from_x, reverse=i == 1)
+        for i, direction in enumerate(layer):
+            first = [s[k * len(layer) + i] for s in states]
+            state, y = run(x, first, direction, reverse=i == 1)
             last.append(state)
             outs.append(y)
         x = concatenate(outs, -1) if len(outs) > 1 else outs[0]
@@ -68,7 +78,7 @@ def rnn(input, hx, weights, nonlinearity="tanh", dropout=0.0):
     >>> rnn(pg.ones((5, 1, 2)), pg.zeros((1, 1, 3)), weights)[0].shape
     (5, 1, 3)
     """
-    output, (h,) = _run(_simple(tanh if nonlinearity == "tanh" else relu), input, (hx,), weights, dropout)
+    output, (h,) = _run(simple(tanh if nonlinearity == "tanh" else relu), input, (hx,), weights, dropout)
     return output, h
 
 
@@ -82,7 +92,7 @@ def gru(input, hx, weights, dropout=0.0):
     >>> gru(pg.ones((5, 1, 2)), pg.zeros((1, 1, 3)), weights)[0].shape
     (5, 1, 3)
     """
-    output, (h,) = _run(_gru, input, (hx,), weights, dropout)
+    output, (h,) = _run(gated, input, (hx,), weights, dropout)
     return output, h
 
 
@@ -96,4 +106,4 @@ def lstm(input, hx, weights, dropout=0.0):
     >>> lstm(pg.ones((5, 1, 2)), (first, first), weights)[0].shape
     (5, 1, 3)
     """
-    return _run(_lstm, input, tuple(hx), weights, dropout)
+    return _run(long_short, input, tuple(hx), weights, dropout)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from .products import unless_ones
+from .shapes import joined
 from .sizes import fixed
 from .writer import Unsupported, rule
 
@@ -71,6 +72,25 @@ def log_sigmoid(w, x):
     return w("Neg", w("Softplus", w("Neg", x)))
 
 
+@written("ReduceLogSumExp")
+def reduce_logsumexp(w, x, *, axes):
+    return w("ReduceLogSumExp", x, list(axes), keepdims=0)
+
+
+@written("Normalize")
+def normalize(w, x, *, axis, eps):
+    return w("Div", x, w("Max", w("ReduceL2", x, [axis]), w.number(eps, x)))
+
+
+@written("Resize")
+def resize(w, x, *, sizes, **attributes):
+    """Of all axes but the first two. Of pixels of free sizes the nearest is the same everywhere only for whole factors."""
+    factors = [new % old == 0 for old, new in zip(x.shape[2:], sizes)]
+    if attributes["mode"] == "nearest" and not fixed((*x.shape[2:], *sizes)) and not all(factors):
+        raise Unsupported("the nearest pixels of free sizes, but for whole factors")
+    return w("Resize", x, None, None, w.shape(sizes), axes=list(range(2, x.ndim)), **attributes)
+
+
 @written("ConvTranspose")
 def conv_transpose(w, x, kernel, *, pads, strides, dilations, output_padding, group, kernel_shape):
     some = lambda values: list(values) if any(values) else None
@@ -78,6 +98,28 @@ def conv_transpose(w, x, kernel, *, pads, strides, dilations, output_padding, gr
         "ConvTranspose", x, kernel, kernel_shape=list(kernel_shape), pads=some(pads), strides=unless_ones(strides),
         dilations=unless_ones(dilations), group=group if group > 1 else None, output_padding=some(output_padding),
     )  # fmt: skip
+
+
+@written("RNN", "GRU", "LSTM")
+def recurrent(w, x, weight, r, *rest, order, reverse, n_biases, zero, options):
+    """One direction. Weights and biases get the gates in ONNX's order; zero: which first states are zeros. Gives states, then outputs."""
+
+    def ordered(*vectors):
+        parts = vectors
+        if order != tuple(range(len(order))):
+            split = [w("Split", v, n=len(order), axis=0, num_outputs=len(order)) for v in vectors]
+            parts = [gates[i] for gates in split for i in order]
+        return w("Unsqueeze", joined(w, parts, axis=0), [0])
+
+    biases, states = rest[:n_biases], iter(rest[n_biases:])
+    weight, r_weight = ordered(weight), ordered(r)
+    bias = ordered(*biases) if biases else None
+    first = [None if absent else w("Unsqueeze", next(states), [0]) for absent in zero]
+    y, *last = w(
+        dict(w.operation.params)["op"], x, weight, r_weight, bias, None, *first, n=1 + len(zero),
+        hidden_size=r.shape[-1], direction="reverse" if reverse else None, **dict(options),
+    )  # fmt: skip
+    return [*[w("Squeeze", s, [0]) for s in last], w("Squeeze", y, [1])]
 
 
 # ---- attention -----------------------------------------------------------------------------------------------

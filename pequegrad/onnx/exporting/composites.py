@@ -23,7 +23,7 @@ from ...transforms.graphs import graph_of
 from ..ops.indexing import scatter_elements
 
 # others may read what these compute inside: indices, maxima, signs
-_SHARED = frozenset("Gather GatherElements ScatterElements Softmax Relu LeakyRelu PRelu Clip".split())
+_SHARED = frozenset("ReduceLogSumExp Gather GatherElements ScatterElements Softmax Relu LeakyRelu PRelu Clip".split())
 _COMPOSITES = {}  # primitive at the end -> [(operator, first version, candidates)]
 
 
@@ -72,7 +72,7 @@ def _is_plain(match):
 
 def _match(op, candidates, node, program, simplify):
     for attributes, example, avals in candidates:
-        graph = _example(op, attributes, example, avals, simplify)
+        graph = example_graph(op, attributes, example, avals, simplify)
         if graph is None:
             continue
         for known in occurrences(graph, program, {graph.results[0]: node}):
@@ -104,7 +104,7 @@ def _used_inside(nodes, result, program):
 _examples = {}  # graphs of examples: layers of one shape have the same
 
 
-def _example(op, attributes, example, avals, simplify):
+def example_graph(op, attributes, example, avals, simplify):
     """The simplified graph of an example, or None if it takes no operands of these avals."""
     code = getattr(example, "__code__", example)
     key = op, code, tuple(attributes.items()), tuple((aval, aval.weak_type) for aval in avals), simplify
@@ -112,13 +112,17 @@ def _example(op, attributes, example, avals, simplify):
         if len(_examples) >= 1024:
             _examples.clear()
         try:
-            _examples[key] = simplify(graph_of(op, avals, lambda *x: [example(*x)]))
+            _examples[key] = simplify(graph_of(op, avals, lambda *x: _listed(example(*x))))
         except PequegradError:
             _examples[key] = None
     return _examples[key]
 
 
-def _numbers(node, name, depth=6):
+def _listed(found):
+    return found if isinstance(found, list) else [found]
+
+
+def numbers_of(node, name, depth=6):
     """Numbers that are operands of the primitive `name` among the operands of a node, and theirs."""
     found, level = [], [node]
     for _ in range(depth):
@@ -126,6 +130,15 @@ def _numbers(node, name, depth=6):
         for n in level:
             if n.spec.primitive.name == name:
                 found += [x.spec.params["value"] for x in n.inputs if x.spec.primitive is constant]
+    return list(dict.fromkeys(found))
+
+
+def sources_of(node, name, depth=6):
+    """Nodes of the primitive `name` that lead to a node."""
+    found, level = [], [node]
+    for _ in range(depth):
+        level = [source for n in level for source in n.inputs if not is_constant(source)]
+        found += [n for n in level if n.spec.primitive.name == name]
     return list(dict.fromkeys(found))
 
 
@@ -217,7 +230,7 @@ def scatter(node):
 
 @composite("LayerNormalization", "add", since=17)
 def layer_normalization(node):
-    for eps in _numbers(node, "add"):
+    for eps in numbers_of(node, "add"):
         for n in range(1, min(node.aval.ndim, 3) + 1):
             weight = _vector(node.aval, n)
             attributes = {"axis": -n, "epsilon": eps}
@@ -226,7 +239,7 @@ def layer_normalization(node):
 
 @composite("LayerNormalization", "mul", since=17)
 def layer_normalization_without_bias(node):
-    for eps in _numbers(node, "add"):
+    for eps in numbers_of(node, "add"):
         for n in range(1, min(node.aval.ndim, 3) + 1):
             weight = _vector(node.aval, n)
             yield {"axis": -n, "epsilon": eps}, lambda x, w: F.layer_norm(x, w.shape, w, None, eps), [node.aval, weight]
@@ -234,7 +247,7 @@ def layer_normalization_without_bias(node):
 
 @composite("RMSNormalization", "mul", since=23)
 def rms_normalization(node):
-    for eps in _numbers(node, "add"):
+    for eps in numbers_of(node, "add"):
         weight = _vector(node.aval, 1)
         yield {"axis": -1, "epsilon": eps}, lambda x, w: F.rms_norm(x, w.shape, w, eps), [node.aval, weight]
 
@@ -248,7 +261,7 @@ def _channel_norm(op, n_statistics, function, since=1, options=lambda node: [{}]
             if node.aval.ndim < 2:
                 return
             channels = node.aval.update(shape=(node.aval.shape[1],))
-            for eps in _numbers(node, "add"):
+            for eps in numbers_of(node, "add"):
                 for chosen in options(node):
                     absent = [None] * (2 - given)
                     example = lambda x, *rest: function(x, *rest[:given], *absent, *rest[given:], eps, **chosen)
@@ -283,59 +296,10 @@ _channel_norm(
 
 @composite("LayerNormalization", "mul", since=17)
 def layer_normalization_of_nothing_else(node):
-    for eps in _numbers(node, "add"):
+    for eps in numbers_of(node, "add"):
         for n in range(1, min(node.aval.ndim, 3) + 1):
             shape = node.aval.shape[node.aval.ndim - n :]
             yield {"axis": -n, "epsilon": eps}, lambda x: F.layer_norm(x, shape, None, None, eps), [node.aval]
-
-
-# ---- activations -----------------------------------------------------------------------------------------
-
-
-def activation(op, last, function, since=1, **attributes):
-    """An operator of one operand without numbers that may differ."""
-
-    @composite(op, last, since)
-    def candidates(node):
-        yield attributes, function, [node.aval]
-
-
-activation("Relu", "select", F.relu)
-activation("Gelu", "mul", F.gelu, since=20)
-activation("Gelu", "mul", lambda x: F.gelu(x, "tanh"), since=20, approximate="tanh")
-activation("Softplus", "select", F.softplus)
-activation("Softplus", "add", lambda x: F.softplus(x, threshold=float("inf")))
-activation("HardSwish", "div", F.hardswish, since=14)
-activation("HardSwish", "mul", F.hardswish, since=14)
-activation("Mish", "mul", F.mish, since=18)
-activation("Selu", "mul", F.selu)
-activation("Elu", "select", F.elu)
-activation("Softsign", "div", F.softsign)
-activation("HardSigmoid", "div", F.hardsigmoid, alpha=1 / 6, beta=0.5)
-activation("HardSigmoid", "mul", F.hardsigmoid, alpha=1 / 6, beta=0.5)
-activation("LogSigmoid", "neg", F.logsigmoid)
-activation("Swish", "mul", F.silu, since=24)
-
-
-@composite("Clip", "select")
-def clip(node):
-    yield {"low": 0.0, "high": 6.0}, F.relu6, [node.aval]
-    for low in _numbers(node, "select", 1):
-        for high in [x.spec.params["value"] for x in node.inputs if x.spec.primitive is constant]:
-            yield {"low": low, "high": high}, lambda x: F.hardtanh(x, low, high), [node.aval]
-            yield {"low": high, "high": low}, lambda x: F.hardtanh(x, high, low), [node.aval]
-
-
-@composite("PRelu", "select")
-def prelu(node):
-    for n in {1, *node.aval.shape[1:2]}:
-        yield {}, F.prelu, [node.aval, node.aval.update(shape=(n,))]
-
-
-@composite("Celu", "select", since=12)
-def celu(node):
-    for alpha in _numbers(node, "div", 4):
-        yield {"alpha": alpha}, lambda x: F.celu(x, alpha), [node.aval]
 
 
 # ---- transposed convolution --------------------------------------------------------------------------------
@@ -348,7 +312,11 @@ def conv_transpose(node):
     params, n = node.spec.params, node.aval.ndim - 2
     function = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}.get(n)
     groups, stride, dilation = params["feature_groups"], params["x_dilation"], params["w_dilation"]
-    if function is None or params["axes"].x != tuple(range(n + 2)) or "rev" not in _ancestors(kernel):
+    if (
+        function is None
+        or params["axes"].x != tuple(range(n + 2))
+        or not (kernel.spec.primitive.name == "rev" or sources_of(kernel, "rev", 4))
+    ):
         return
     window = [kernel.aval.shape[i] for i in params["axes"].w[2:]]
     reach = [(k - 1) * d for k, d in zip(window, dilation)]
@@ -363,25 +331,4 @@ def conv_transpose(node):
     yield attributes, example, [x.aval, weight]
 
 
-def _ancestors(node, depth=5):
-    """Names of primitives that lead to a node."""
-    level, found = [node], set()
-    for _ in range(depth):
-        found |= {n.spec.primitive.name for n in level if not is_constant(n)}
-        level = [source for n in level for source in n.inputs]
-    return found
-
-
-@composite("LeakyRelu", "select")
-def leaky_relu(node):
-    for slope in _numbers(node, "mul", 1):
-        yield {"alpha": slope}, lambda x: F.leaky_relu(x, slope), [node.aval]
-
-
-@composite("Elu", "select")
-def elu(node):
-    for alpha in _numbers(node, "mul", 1):
-        yield {"alpha": alpha}, lambda x: F.elu(x, alpha), [node.aval]
-
-
-__all__ = ["composite", "matches", "onnx_composite"]
+__all__ = ["composite", "example_graph", "matches", "numbers_of", "onnx_composite", "sources_of"]

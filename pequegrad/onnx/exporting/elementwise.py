@@ -9,7 +9,7 @@ from .sizes import Varying, fixed
 from .writer import rule
 
 _SAME = {
-    "neg": "Neg", "abs": "Abs", "sign": "Sign", "floor": "Floor", "ceil": "Ceil", "round": "Round", "exp": "Exp", "log": "Log", "sqrt": "Sqrt",
+    "neg": "Neg", "abs": "Abs", "sign": "Sign", "floor": "Floor", "ceil": "Ceil", "round": "Round", "exp": "Exp", "log": "Log",
     "sin": "Sin", "cos": "Cos", "tan": "Tan", "asin": "Asin", "acos": "Acos", "atan": "Atan", "sinh": "Sinh", "cosh": "Cosh", "tanh": "Tanh",
     "asinh": "Asinh", "acosh": "Acosh", "atanh": "Atanh", "logistic": "Sigmoid", "erf": "Erf", "pow": "Pow",
 }  # fmt: skip
@@ -34,6 +34,17 @@ for _name, _op in _COMPARE.items():
         if _is_bool(x) and _op != "Equal":
             x, y = w.cast(x, np.uint8), w.cast(y, np.uint8)
         return w(_op, x, y)
+
+
+@rule("sqrt")
+def sqrt(w, x):
+    """Of a sum of squares ReduceL2."""
+    total = w.producer(x)
+    if total is not None and total.op == "ReduceSum" and w.uses[x] == 1 and is_float(x.dtype):
+        squares = w.producer(total.inputs[0])
+        if squares is not None and squares.op == "Mul" and squares.inputs[0] == squares.inputs[1]:
+            return w("ReduceL2", squares.inputs[0], total.inputs[1], **total.attributes)
+    return w("Sqrt", x)
 
 
 @rule("select")

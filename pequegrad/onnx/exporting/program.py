@@ -13,7 +13,7 @@ from ...core.node import Aval, constant, detached, is_constant, scalar_constant
 from ...core.tensor import wrap
 from ...primitives.shape import broadcast_in_dim
 from ...transforms.graphs import graph_of
-from . import composites
+from . import activations, composites, images, recurrent  # noqa: F401
 from .sizes import Varying, merged
 
 
@@ -52,7 +52,7 @@ def prepared(graph, version):
     found = graph.derived.get(("onnx", version))
     if found is None:
         searched, taken, matches = Searched(graph), set(), []
-        for match in composites.matches(searched, simplify, version):
+        for match in [*recurrent.matches(searched, simplify), *composites.matches(searched, simplify, version)]:
             if taken.isdisjoint(match.inside):
                 taken |= match.inside
                 matches.append(match)

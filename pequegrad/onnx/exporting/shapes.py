@@ -14,9 +14,10 @@ def reshape(w, x, *, shape):
 
 
 def _with_axes_kept(w, x, shape):
-    """The name of x, a reduction, if this reshape gives it its axes back as axes of size 1: it keeps them itself; else None."""
+    """The name of x with its axes of size 1 given back, where a Squeeze or a reduction took them; else None."""
     record = w.producer(x)
-    if record is None or w.uses[x] != 1 or record.attributes.get("keepdims") != 0 or len(record.inputs) < 2:
+    reduced = record and w.uses[x] == 1 and record.attributes.get("keepdims") == 0
+    if record is None or not (reduced or record.op == "Squeeze") or len(record.inputs) < 2:
         return None
     axes = w.shared.arrays.get(record.inputs[1])
     if axes is None or len(shape) != x.ndim + len(axes):
@@ -26,6 +27,8 @@ def _with_axes_kept(w, x, shape):
         sizes.insert(axis, 1)
     if tuple(sizes) != tuple(shape):
         return None
+    if record.op == "Squeeze":
+        return record.inputs[0]
     del record.attributes["keepdims"]
     return w.names[x]
 
@@ -63,7 +66,16 @@ def rev(w, x, *, axes):
 
 @rule("concatenate")
 def concatenate(w, *xs, axis):
-    return w("Concat", *xs, axis=axis)
+    return joined(w, xs, axis)
+
+
+def joined(w, parts, axis):
+    """Concat, or what these are all parts of."""
+    names = list(map(w.name_of, parts))
+    record = w.producer(names[0])
+    if record is not None and record.op == "Split" and (record.outputs, record.attributes["axis"]) == (names, axis):
+        return record.inputs[0]
+    return w("Concat", *names, axis=axis) if len(names) > 1 else names[0]
 
 
 @rule("pad")

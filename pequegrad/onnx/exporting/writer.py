@@ -20,6 +20,7 @@ from .sizes import Varying, fixed
 _RULES = {}  # primitive -> function(writer, *operands, **params): what computes its result, or a list for several results
 _TYPES = {*DTYPES.values()} - {"complex64", "complex128"}
 _ONCE = {"Cast", "Expand", "Range", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}  # no rule changes these later on
+_ARRANGED = {"Concat", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"}  # names go by what is arranged
 LARGEST_CONSTANT = 1 << 14  # elements: larger arrays are computed by the model
 LAST = 2**63 - 1  # as the end of a Slice: that of the axis
 
@@ -63,6 +64,7 @@ class Shared:
         self.counts = Counter()
         self.taken = set()
         self.owners = {}  # name of a parameter -> of its module
+        self.arranged = {}  # name of what a parameter became by moving its elements -> of the parameter
         self.constants, self.arrays = {}, {}  # key -> name, name -> array
         self.size_of = {}  # name of a free size -> (input, axis)
         self.before, self.sizes = [], {}  # nodes that compute sizes, what they give
@@ -128,22 +130,21 @@ class Writer:
         return self.known[key]
 
     def _written(self, op, inputs, n, attributes):
-        outputs = [self.shared.name(self._hint(op, inputs)) for _ in range(n)]
+        source = next((x for x in inputs if x in self.shared.owners), None)
+        outputs = [self.shared.name(self._hint(op, source)) for _ in range(n)]
+        if op in _ARRANGED and source is not None:  # still a parameter
+            self.shared.owners.update(dict.fromkeys(outputs, self.shared.owners[source]))
+            self.shared.arranged.update(dict.fromkeys(outputs, self.shared.arranged.get(source, source)))
         record = Record(op, inputs, outputs, {k: v for k, v in attributes.items() if v is not None})
         self.records.append(record)
         self.producers.update(dict.fromkeys(outputs, record))
         return outputs[0] if n == 1 else list(outputs)
 
-    def _hint(self, op, inputs):
-        """A result's name: block.0.gemm, if it is computed with a parameter of the module block.0; else gemm."""
-        source = next((x for x in inputs if x in self.shared.owners), None)
+    def _hint(self, op, source):
+        """A result's name: block.0.gemm, if it is computed with a parameter (source) of the module block.0; else gemm."""
         if source is None:
             return op.lower()
-        if op not in ("Transpose", "Slice", "Reshape", "Unsqueeze", "Squeeze"):
-            return f"{self.shared.owners[source]}.{op.lower()}"
-        found = f"{source}.{op.lower()}"
-        self.shared.owners[found] = self.shared.owners[source]  # still a parameter
-        return found
+        return f"{self.shared.arranged.get(source, source) if op in _ARRANGED else self.shared.owners[source]}.{op.lower()}"
 
     def name_of(self, x):
         """The name of an operand."""

@@ -8,7 +8,7 @@ import pequegrad as pg
 
 from ...core.errors import ArgumentError, DtypeError, ShapeError
 from ...ops.image import _apply as apply_matrices
-from ...ops.image import _cubic
+from ...ops.image import _cubic, tap_weights
 from ..registry import op
 from ..values import check_size
 from .sampling import pixels, rows_of, sampled
@@ -87,20 +87,26 @@ def resize(x, roi=None, scales=None, sizes=None, *, antialias=0, axes=None, coor
     axes = [a % x.ndim for a in (range(x.ndim) if axes is None else axes)]
     if len(axes) != len(sizes if scales is None else scales):
         raise ShapeError(f"Resize: {len(sizes if scales is None else scales)} sizes or scales for {len(axes)} axes.")
-    crops = coordinate_transformation_mode == "tf_crop_and_resize"
+    how = coordinate_transformation_mode
+    as_here = scales is None and how in ("half_pixel", "align_corners") and cubic_coeff_a == -0.75
+    as_here = as_here and not antialias and not exclude_outside and keep_aspect_ratio_policy == "stretch"
+    as_here = as_here and axes == list(range(2, x.ndim))  # as torch.nn.functional.interpolate
+    crops = how == "tf_crop_and_resize"
     steps, outside = [], []
     for i, (axis, (scale, new)) in enumerate(zip(axes, _sizes(x, axes, scales, sizes, keep_aspect_ratio_policy))):
         old = x.shape[axis]
         part = (float(roi[i]), float(roi[len(axes) + i])) if crops else None
-        if (scale, new) == (1.0, old) and part in (None, (0.0, 1.0)):
+        if (scale, new) == (1.0, old) and part in (None, (0.0, 1.0)) and (mode == "nearest" or not as_here):
             continue
         check_size(math.prod(x.shape) // max(1, old) * new, x.dtype.itemsize, "The result of Resize")
         check_size(new * (1 if mode == "nearest" else old), 8, "A matrix of Resize")
         if new and not old:
             raise ShapeError(f"Resize: axis {axis} of {x._node.aval} has no pixels.")
-        centres = _centres(coordinate_transformation_mode, old, new, scale, part)
+        centres = _centres(how, old, new, scale, part)
         if mode == "nearest":
             steps.append((axis, np.clip(_ROUNDINGS[nearest_mode](centres), 0, old - 1).astype(np.int32)))
+        elif as_here:
+            steps.append((axis, tap_weights(old, new, None, how == "align_corners", mode == "cubic")))
         else:
             steps.append((axis, _weights(centres, old, scale, mode, cubic_coeff_a, antialias, exclude_outside)))
         if crops:
@@ -115,7 +121,7 @@ def resize(x, roi=None, scales=None, sizes=None, *, antialias=0, axes=None, coor
 
 def _nearest(x, steps):
     for axis, index in steps:
-        x = pg.take(x, pg.as_tensor(index, x.device), axis=axis)
+        x = pg.take(x, pg.as_tensor(index, x.device), axis=axis, mode="clip")
     return x
 
 

@@ -125,6 +125,8 @@ def mean_variance_normalization(x, *, axes=(0, 2, 3)):
 @op("LRN")
 def lrn(x, *, size, alpha=1e-4, beta=0.75, bias=1.0):
     """x / (bias + alpha * mean of the squares of `size` neighbouring channels) ** beta (Krizhevsky et al., 2012)."""
+    if size % 2:
+        return pg.local_response_norm(x, size, alpha, beta, bias)
     ones, wide = (1,) * x.ndim, _wide(x)
     on_channels = lambda value, rest: (rest, value) + (rest,) * (x.ndim - 2)
     before = (size - 1) // 2

@@ -5,6 +5,7 @@ import functools
 import pequegrad as pg
 
 from ...core.errors import ArgumentError, ShapeError
+from ...nn import functional as F
 from ..registry import op
 
 # activation -> (function of x, alpha and beta; which of these it takes, with their defaults)
@@ -45,20 +46,20 @@ def _clipped(function, clip):
 
 def _rnn(row, state, r, bias, p, activations, options):
     (f,), (h,) = activations, state
-    return (f(row + pg.matmul(h, r) + bias),)
+    return (f(row + F.linear(h, r, bias)),)
 
 
 def _gru(row, state, r, bias, p, activations, options):
     (f, g), (h,) = activations, state
     size = h.shape[-1]
     if options["linear_before_reset"]:
-        z, t, own = pg.split(pg.matmul(h, r) + bias, 3, -1)
+        z, t, own = pg.split(F.linear(h, r, bias), 3, -1)
     else:
-        z, t = pg.split(pg.matmul(h, r[:, : 2 * size]) + bias[: 2 * size], 2, -1)
+        z, t = pg.split(F.linear(h, r[: 2 * size], bias if bias is None else bias[: 2 * size]), 2, -1)
     x_z, x_t, x_h = pg.split(row, 3, -1)
     z, t = f(x_z + z), f(x_t + t)
     if not options["linear_before_reset"]:
-        own = pg.matmul(t * h, r[:, 2 * size :]) + bias[2 * size :]
+        own = F.linear(t * h, r[2 * size :], bias if bias is None else bias[2 * size :])
     else:
         own = t * own
     return ((1 - z) * g(x_h + own) + z * h,)
@@ -66,7 +67,7 @@ def _gru(row, state, r, bias, p, activations, options):
 
 def _lstm(row, state, r, bias, p, activations, options):
     (f, g, h_of), (h, c) = activations, state
-    i, o, keep, new = pg.split(row + pg.matmul(h, r) + bias, 4, -1)
+    i, o, keep, new = pg.split(row + F.linear(h, r, bias), 4, -1)
     seen = [0, 0, 0] if p is None else pg.split(p, 3, -1)
     i = f(i + seen[0] * c)
     keep = 1 - i if options["input_forget"] else f(keep + seen[2] * c)
@@ -80,16 +81,14 @@ def _lstm(row, state, r, bias, p, activations, options):
 def _direction(step, x, w, r, b, lengths, state, p, activations, options, reverse):
     """(outputs [T, N, size], last state) of one direction."""
     size = r.shape[-1]
-    gates = r.shape[0]
-    w_bias, r_bias = pg.split(b, 2) if b is not None else (pg.zeros((gates,), x.dtype),) * 2
-    rows = {"x": pg.matmul(x, pg.transpose(w)) + w_bias}
+    w_bias, r_bias = b or (None, None)
+    rows = {"x": F.linear(x, w, w_bias)}
     if lengths is not None:
         rows["time"] = pg.arange(0, x.shape[0], dtype="int32")
-    recurrent = pg.transpose(r)
     state = tuple(pg.zeros((x.shape[1], size), x.dtype) if s is None else s for s in state)
 
     def body(state, row):
-        new = step(row["x"], state, recurrent, r_bias, p, activations, options)
+        new = step(row["x"], state, r, r_bias, p, activations, options)
         if lengths is None:
             return new, new[0]
         runs = pg.expand_dims(row["time"] < lengths, -1)
@@ -99,6 +98,25 @@ def _direction(step, x, w, r, b, lengths, state, p, activations, options, revers
     return y, last
 
 
+def plain(name, activations=None, **options):
+    """A function (x, first states, (w, r, bias, recurrent bias), reverse) -> (last states, outputs): an operator's forward direction."""
+    step, names, defaults = _STEPS[name]
+    functions = _activations(activations or names, None, None, None)
+
+    def run(x, states, weights, reverse):
+        w, r, *biases = weights
+        biases = None if biases[0] is None else biases
+        y, last = _direction(step, x, w, r, biases, None, states, None, functions, defaults | options, reverse)
+        return last, y
+
+    return run
+
+
+_STEPS = {
+    "RNN": (_rnn, ["Tanh"], {}),
+    "GRU": (_gru, ["Sigmoid", "Tanh"], {"linear_before_reset": 0}),
+    "LSTM": (_lstm, ["Sigmoid", "Tanh", "Tanh"], {"input_forget": 0}),
+}
 _DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
 
 
@@ -119,7 +137,7 @@ def _recurrent(step, names, x, w, r, b, lengths, states, p, options, *, activati
     of = lambda v, d: None if v is None else v[d]
     found = [
         _direction(
-            step, x, w[d], r[d], of(b, d), lengths, [of(s, d) for s in states], of(p, d),
+            step, x, w[d], r[d], None if b is None else pg.split(b[d], 2), lengths, [of(s, d) for s in states], of(p, d),
             functions[d * len(names) : (d + 1) * len(names)], options, backwards,
         )
         for d, backwards in enumerate(reverse)
