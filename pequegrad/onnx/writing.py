@@ -295,9 +295,9 @@ def _output_names(traced, n):
 
 def _renamed(writer, found, outputs, given):
     """Gives results the names of the model's outputs; inputs, and what is an output already, are copied."""
-    became = {}
+    became, computed = {}, {name for record in writer.records for name in record.outputs}
     for result, name in zip(found, outputs):
-        if result in became or result in given or result not in writer.producers:
+        if result in became or result in given or result not in computed:
             writer.records.append(Record("Identity", [became.get(result, result)], [name], {}))
         else:
             became[result] = name

@@ -135,9 +135,12 @@ def called(w, *operands, graph, **params):
 
 
 def _inlined(w, program, names):
-    """Writes a program into the graph of w; it may be written more than once."""
+    """Writes a program into the graph of w; it may be written more than once.
+
+    Neither sees the other's producers: a node that takes up what follows it would change what the other one reads.
+    """
     from .writer import Writer
 
     inner = Writer(w.shared)
-    inner.records, inner.producers, inner.known = w.records, w.producers, w.known
+    inner.records, inner.known, inner.shapes = w.records, w.known, w.shapes
     return inner.program(program, names)

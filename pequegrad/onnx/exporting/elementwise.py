@@ -102,7 +102,8 @@ def _vector(w, bias):
     """The name of the values of a bias as one axis."""
     record = w.producer(bias)
     if record is not None and record.op in ("Reshape", "Unsqueeze"):
-        return record.inputs[0]
+        source = record.inputs[0]
+        return source if w.shapes.get(source) == (math.prod(bias.shape),) else None
     if bias.ndim == 1:
         return w.name_of(bias)
     return w.constant(np.asarray(bias.data).reshape(-1)) if isinstance(bias.data, np.ndarray) else None

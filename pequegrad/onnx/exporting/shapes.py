@@ -52,10 +52,16 @@ def slice_(w, x, *, start, limit, step):
     axes = [i for i, n in enumerate(x.shape) if not (start[i] == 0 and limit[i] == n and step[i] == 1)]
     if not axes:
         return x
-    ends = [LAST if limit[i] == x.shape[i] else limit[i] for i in axes]
+    ends = [LAST if limit[i] == x.shape[i] else _from_end(limit[i], x.shape[i]) for i in axes]
     steps = [step[i] for i in axes]
-    starts, ends = w.shape([start[i] for i in axes]), w.shape(ends)
+    starts, ends = w.shape([_from_end(start[i], x.shape[i]) for i in axes]), w.shape(ends)
     return w.slice(x, starts, ends, axes, None if all(s == 1 for s in steps) else steps)
+
+
+def _from_end(place, n):
+    """A place k before the end of a free axis as -k: where the axis is shorter, runtimes then begin at 0, as Python does."""
+    before = n - place if isinstance(place, Varying) else None
+    return -before if isinstance(before, int) and before > 0 else place
 
 
 @rule("rev")

@@ -108,6 +108,7 @@ class Writer:
         self.splits = {}  # slice -> (axis, slices that are one Split together)
         self.known = {}  # node that is written once -> its result
         self.producers = {}  # name -> Record
+        self.shapes = {}  # name -> shape, of what has been a Value
         self.uses = Counter()
         self.counts = {}  # name of a sum -> how many elements, of an average -> of how many
         self.from_bool = {}  # name of 0 or 1 -> of the bool that it was
@@ -299,7 +300,7 @@ class Writer:
     def program(self, program, names):
         """Writes the operations of a program whose inputs have these names; the names of its results."""
         rules = load_rules()
-        self.names.update(zip(program.inputs, names))
+        self._name(program.inputs, names)
         self.uses.update(x for operation in program.operations for x in operation.inputs)
         self.uses.update(program.results)
         self.splits = splits(program.operations)
@@ -340,7 +341,11 @@ class Writer:
             return
         found = rules[operation.primitive](self, *operation.inputs, **operation.params)
         found = found if isinstance(found, list) else [found]
-        self.names.update(zip(operation.outputs, map(self.name_of, found)))
+        self._name(operation.outputs, list(map(self.name_of, found)))
+
+    def _name(self, values, names):
+        self.names.update(zip(values, names))
+        self.shapes.update((name, x.shape) for x, name in zip(values, names))
 
     def _split(self, axis, group):
         outputs = [operation.outputs[0] for operation in group]
