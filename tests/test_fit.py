@@ -208,3 +208,13 @@ def test_a_run_that_is_killed_goes_on_bit_for_bit(tmp_path):
         process.wait()
     assert start(folder).wait(timeout=100) == 0 and killed >= 2
     np.testing.assert_array_equal(np.load(folder / "weights.npy"), np.load(tmp_path / "whole" / "weights.npy"))
+
+
+def test_an_optimiser_of_something_else_is_refused():
+    model, data = nn.Linear(2, 1), [(np.ones((3, 2), np.float32), np.ones((3, 1), np.float32))]
+    loss = lambda model, x, y: ((model(x) - y) ** 2).mean()
+    other = optim.SGD(nn.Linear(2, 1).parameters(), lr=0.1)
+    with pytest.raises(pg.ArgumentError, match="none of the model's parameters"):
+        train.fit(model, other, data, loss)
+    with pytest.raises(pg.ArgumentError, match="the optimiser is <class"):
+        train.fit(model, optim.SGD, data, loss)

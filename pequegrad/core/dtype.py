@@ -91,7 +91,16 @@ PYTHON_TYPES = {
     complex: (dt.complex64, True),
 }
 _PYTHON = (int, float, complex)
-CODES = {np.dtype(name): code for code, name in enumerate(NAMES) if name != "bfloat16"}
+
+
+class _Codes(dict):
+    def __missing__(self, dtype):
+        if getattr(dtype, "name", None) != "bfloat16":
+            raise KeyError(dtype)
+        return self[dt.bfloat16]  # of an array that somebody else made of it
+
+
+CODES = _Codes((np.dtype(name), code) for code, name in enumerate(NAMES) if name != "bfloat16")
 CODES[key_dtype] = CODES[key_dtype.stored]
 
 

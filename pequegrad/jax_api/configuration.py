@@ -242,13 +242,14 @@ config.on_change("jax_debug_nans", _watch_operations)
 config.on_change("jax_debug_infs", _watch_operations)
 
 
-def _from_environment():
+def read_environment():
+    """Takes values from environment variables: when this module is loaded, and when a script first imports jax, which may have set some."""
     for name in _DEFAULTS:
         text = os.environ.get(name.upper())
         if text is not None:
             config.update(name, _parsed(name, text))
 
 
-_from_environment()
+read_environment()
 
 __all__ = list(_SWITCHES) + ["checking_leaks", "config", "disable_jit", "transfer_guard"]

@@ -13,6 +13,7 @@ import sys
 import types
 
 from . import MODULES, __version__, private
+from .configuration import read_environment
 
 _OWN = __name__.rpartition(".")[0]  # pequegrad.jax_api
 _NAMES = ("jax", "jaxlib")
@@ -26,6 +27,8 @@ class JaxFinder(importlib.abc.MetaPathFinder):
         root, _, rest = fullname.partition(".")
         if root not in _NAMES:
             return None
+        if fullname == "jax":
+            read_environment()
         if root == "jaxlib":
             found = _jaxlib(rest)
         elif rest.partition(".")[0] == "_src":

@@ -156,19 +156,36 @@ class _Traced:
             n = call.inputs[i].shape[axis]
             if sizes.setdefault(name, n) != n:
                 raise ShapeError(f"export: the size {name!r} is {sizes[name]} in one example input, {n} in another.")
-        self.samples, self.graphs, self.closures = Samples(sizes), [], []
         self.name = getattr(call.target, "__name__", type(call.target).__name__)
-        for chosen in self.samples.traces:
-            avals = []
-            for i, x in enumerate(call.inputs):
-                shape = tuple(chosen[free[i, a]] if (i, a) in free else n for a, n in enumerate(x.shape))
-                avals.append(make_aval(shape, x.dtype, x.device))
-            self._trace(avals, call, optional=chosen != sizes and free, sizes=chosen)
+        self._trace_all(Samples(sizes), call, free)
         first = self.closures[0]
         for other in self.closures[1:]:
             if list(map(id, other.constants)) != list(map(id, first.constants)):
                 raise ShapeError("export: the function reads other tensors for other sizes of its dynamic axes.")
         self.constants, self.state = first.constants, first.state
+
+    def _trace_all(self, samples, call, free):
+        """The graphs for all samples; those to which a size must be changed may be larger if smaller ones fail."""
+        self.samples, self.graphs, self.closures = samples, [], []
+        for chosen in samples.traces:
+            avals = []
+            for i, x in enumerate(call.inputs):
+                shape = tuple(chosen[free[i, a]] if (i, a) in free else n for a, n in enumerate(x.shape))
+                avals.append(make_aval(shape, x.dtype, x.device))
+            try:
+                self._trace(avals, call, free, chosen)
+            except ShapeError:
+                if chosen in samples.checks:
+                    samples.drop(chosen)
+                elif free and samples.smaller and chosen is not samples.known[0]:
+                    return self._trace_all(Samples(samples.known[0], smaller=False), call, free)
+                else:
+                    raise
+        if free and not samples.checks:
+            raise ShapeError(
+                f"export: {self.name} works for sizes like {samples.known[0]} only.",
+                fix="leave axes that must have a certain size out of dynamic_axes.",
+            )
 
     def _trace(self, avals, call, optional, sizes):
         before = next_number()

@@ -8,6 +8,7 @@ import time
 from ..core.errors import ArgumentError, NonFiniteError
 from ..core.tensor import Tensor
 from ..ops.random import get_rng_state, set_rng_state
+from ..optim.optimizer import Optimizer
 from ..transforms.gradients import grads, no_grad
 from ..transforms.jit import jit
 from ..transforms.tree import flatten
@@ -31,6 +32,7 @@ def fit(model, optimizer, data, loss, *, epochs=1, steps=None, validation=None, 
 
     >>> history = pg.train.fit(model, optim.Adam(model.parameters()), loader, lambda m, x, y: m(x).cross_entropy_loss_indices(y), epochs=3)
     """
+    _check_optimizer(model, optimizer)
     run = _Run(model, optimizer, data, loss, metrics or {}, validation, folder, keep)
     _check(epochs, steps, patience, save_every, validation)
     if folder is not None and resume:
@@ -45,6 +47,19 @@ def fit(model, optimizer, data, loss, *, epochs=1, steps=None, validation=None, 
 def evaluate(model, data, functions):
     """{name: mean over all examples of `data` of function(model, *batch)}, in evaluation mode and without gradients."""
     return _Evaluation(model, functions)(data)
+
+
+def _check_optimizer(model, optimizer):
+    if not isinstance(optimizer, Optimizer):
+        raise ArgumentError(
+            f"fit: the optimiser is {optimizer!r}.", fix="make one: optim.Adam(model.parameters(), lr=1e-3)."
+        )
+    own = set(map(id, model.parameters()))
+    if not any(id(tensor) in own for tensor in optimizer.parameters):
+        raise ArgumentError(
+            "fit: the optimiser has none of the model's parameters: nothing would be trained.",
+            fix="make it with model.parameters(), after what replaces them (loading does not).",
+        )
 
 
 def _check(epochs, steps, patience, save_every, validation):

@@ -91,3 +91,14 @@ def test_importing_loads_little():
         "pequegrad.jax_api.sharding",
     ):
         assert name not in loaded
+
+
+def test_environment_variables_that_a_script_sets(tmp_path):
+    """Before it imports jax, as programs do; and NumPy knows bfloat16 from then on."""
+    path = tmp_path / "script.py"
+    path.write_text(
+        "import os\nos.environ['JAX_ENABLE_X64'] = '1'\nimport jax.numpy as jnp, numpy as np\n"
+        "print(jnp.ones(3).dtype, jnp.dtype('bfloat16'), np.dtype('bfloat16'))\n"
+    )
+    done = run("-m", "pequegrad.jax_api", str(path))
+    assert (done.returncode, done.stdout) == (0, "float64 bfloat16 bfloat16\n"), done.stderr

@@ -342,16 +342,3 @@ def test_a_model_that_computes_something_else_is_noticed(monkeypatch):
     with pytest.raises(pg.ArgumentError, match="output.*differs"):
         pg.onnx.export(pg.tanh, (pg.zeros(3),), verify=True)
     assert elementwise
-
-
-@pytest.mark.parametrize("n", range(1, 12))
-@pytest.mark.parametrize("divisor", [2, 3, 4, 5, 6])
-def test_sizes_that_are_rounded_are_refused(n, divisor):
-    """Half of a size is no polynomial of it, whatever sizes it was traced for."""
-    for function in (
-        lambda x: x[: x.shape[0] // divisor],
-        lambda x: x[: -(-x.shape[0] // divisor)],
-        lambda x: x[::divisor],
-    ):
-        with pytest.raises((NotImplementedError, pg.ShapeError)):
-            pg.onnx.export(function, (pg.zeros(n),), input_names=["x"], dynamic_axes={"x": {0: "n"}})

@@ -16,6 +16,7 @@ Differences from JAX:
 
 import importlib
 
+from ...core.dtype import dt
 from ..array import Array as ndarray
 from .array_api import __array_api_version__, __array_namespace_info__
 from .comparisons import *  # noqa: F403
@@ -42,6 +43,8 @@ from .statistics import *  # noqa: F403
 from .ufunc import *  # noqa: F403
 from .ufuncs import *  # noqa: F403
 from .windows import *  # noqa: F403
+
+dt.bfloat16  # noqa: B018  from here on NumPy knows the name, which programs give to np.dtype
 
 _SUBMODULES = ("fft", "linalg")
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ...compiler.passes.folding import of_any_size
 from ...compiler.patterns.rewrite import substituted
 from ...compiler.patterns.search import Program as Searched
 from ...compiler.simplify import simplify
@@ -48,7 +49,11 @@ class Program:
 
 def prepared(graph, version):
     """The closed graph, simplified, with ONNX's own operators in place of what they stand for."""
-    graph = simplify(graph)
+    with of_any_size():
+        return _prepared(simplify(graph), version)
+
+
+def _prepared(graph, version):
     found = graph.derived.get(("onnx", version))
     if found is None:
         searched, taken, matches = Searched(graph), set(), []
@@ -85,6 +90,13 @@ def program_of(graphs, version):
     for nodes in zip(*(graph.nodes for graph in graphs)):
         spec = nodes[0].spec
         if any(node.spec.primitive is not spec.primitive for node in nodes):
+            divisors = list(map(_divisor, nodes))
+            if all(divisors):
+                values[nodes] = _value([node.aval for node in nodes])
+                dividend = value(tuple(node.inputs[0] for node in nodes))
+                by = Value((), values[nodes].dtype, merged(divisors))
+                operations.append(Operation("div", {}, [dividend, by], [values[nodes]]))
+                continue
             _differ(" and ".join(sorted({node.spec.primitive.name for node in nodes})))
         if spec.op == OUTPUT:
             values[nodes] = results_of[nodes[0].inputs[0]][spec.params["index"]]
@@ -100,6 +112,14 @@ def program_of(graphs, version):
         else:
             values[nodes] = outputs[0]
     return Program(inputs, operations, list(map(value, zip(*(graph.results for graph in graphs)))))
+
+
+def _divisor(node):
+    """The number by which a division divides, also where it became a product because the inverse is exact; else None."""
+    if node.spec.primitive.name in ("div", "mul") and node.inputs[1].spec.primitive is constant:
+        number = float(node.inputs[1].spec.params["value"])
+        return number if node.spec.primitive.name == "div" or not number else 1 / number
+    return None
 
 
 def splits(operations):

@@ -13,6 +13,8 @@ import numpy as np
 
 from ...core.errors import ShapeError
 
+CHECKS = 3, 1001  # sizes at which what is written must be right, too
+
 
 class Varying:
     """A number with a value for each trace. Comparisons hold if they do in all traces, and fail if the traces differ."""
@@ -78,37 +80,61 @@ def fixed(shape):
 
 
 class Samples:
-    """The free sizes by name, and their values in each trace: the given ones, then each set of them enlarged, then a check."""
+    """The free sizes by name, and their values in each trace: the given ones, then each set of them changed, then checks.
 
-    def __init__(self, sizes):
-        self.names = list(sizes)
-        base = {name: _plain(n) for name, n in sizes.items()}
-        larger = {name: _plain(n + 1 + i) for i, (name, n) in enumerate(base.items())}
-        self.traces = [
-            {name: larger[name] if up else base[name] for name, up in zip(self.names, ups)}
-            for ups in itertools.product((False, True), repeat=len(self.names))
+    Checks are far away (CHECKS and about twice the given ones): a function that clips or rounds a size, or decides on it, is another
+    function there. `drop` takes out a check at which the function fails: there it need not be right.
+    """
+
+    def __init__(self, sizes, smaller=True):
+        """smaller: sizes are changed to smaller ones, where there is room (a function may have a largest size, or a smallest)."""
+        self.names, self.smaller = list(sizes), smaller
+        base = {name: _plain(n, -1) for name, n in sizes.items()}
+        other = {
+            name: _plain(n - 1 - i if smaller else n + 1 + i, -1 if smaller else 1)
+            for i, (name, n) in enumerate(base.items())
+        }
+        for name, n in base.items():
+            if other[name] == n:
+                other[name] = _plain(n + 1, 1)
+        self.known = [
+            {name: other[name] if changed else base[name] for name, changed in zip(self.names, which)}
+            for which in itertools.product((False, True), repeat=len(self.names))
         ]
+        self.checks = []
         if self.names:
-            self.traces.append({name: _other(n) for name, n in base.items()})
+            self.checks.append({name: _other(n) for name, n in base.items()})
+            self.checks += [{name: _plain(n + 2 * i, 1) for i, name in enumerate(self.names)} for n in CHECKS]
+
+    @property
+    def traces(self):
+        return [*self.known, *self.checks]
+
+    def drop(self, sizes):
+        self.checks.remove(sizes)
 
     def terms(self, varying):
         """{names of free sizes: factor} whose sum of products is the number in all traces; None if there is none."""
-        *known, check = zip(self.traces, varying.values)
+        n = len(self.known)
         subsets = [s for k in range(len(self.names) + 1) for s in itertools.combinations(self.names, k)]
         product = lambda subset, sizes: int(np.prod([sizes[n] for n in subset], dtype=np.int64))
-        rows = [[Fraction(product(s, sizes)) for s in subsets] + [Fraction(value)] for sizes, value in known]
+        rows = [
+            [Fraction(product(s, sizes)) for s in subsets] + [Fraction(value)]
+            for sizes, value in zip(self.known, varying.values)
+        ]
         factors = _solved(rows)
-        at_check = sum(f * product(s, check[0]) for s, f in zip(subsets, factors))
-        if at_check != Fraction(check[1]):
-            return None
+        for sizes, value in zip(self.checks, varying.values[n:]):
+            if sum(f * product(s, sizes) for s, f in zip(subsets, factors)) != Fraction(value):
+                return None
         return {s: f for s, f in zip(subsets, factors) if f}
 
 
-def _plain(n):
-    """n, or a little more: programs for sizes of 1 and for powers of 2, whose inverses are exact, may be others."""
-    while n < 3 or n & (n - 1) == 0:
-        n += 1
-    return n
+def _plain(n, step):
+    """n, or a size near it: programs for 1, 2 and powers of 2, whose inverses are exact, may be others."""
+    found = n
+    while found < 3 or found & (found - 1) == 0:
+        found += step if found > 4 else 1
+    return found
 
 
 def _other(n):
