@@ -102,6 +102,16 @@ def test_functions_that_are_few_nodes(function, expected):
     check(function, [np.zeros(LINE, np.float32)])
 
 
+def test_what_onnxruntime_has_no_doubles_for_stays_apart():
+    for layer, shape in (
+        (nn.LSTM(3, 4, dtype="float64"), (5, 2, 3)), (nn.Upsample(scale_factor=2), IMAGE), (nn.Upsample((9, 9), mode="bicubic"), IMAGE),
+        (lambda x: pg.where(x > 0.3, x, 0.0), LINE),
+    ):  # fmt: skip
+        found = operators(check(layer, [np.random.default_rng(0).normal(size=shape)]))
+        assert found.keys().isdisjoint(("LSTM", "Resize", "ThresholdedRelu"))
+    assert operators(check(nn.Upsample(scale_factor=2), [np.arange(48).reshape(1, 3, 4, 4)])) == {"Gather": 2}
+
+
 def test_images_of_free_sizes_are_resized():
     free = {"input": {0: "n", 2: "height", 3: "width"}}
     more = [[(3, 3, 7, 9)], [(1, 3, 8, 8)]]

@@ -63,8 +63,8 @@ def _before(node, primitives):
 
 @composite("LRN", "mul")
 def local_response_normalization(node):
-    """Of an odd number of channels: others lie on the other side in ONNX."""
-    for total in sources_of(node, "reduce_window_sum"):
+    """Of an odd number of channels: others lie on the other side in ONNX. Runtimes have it for [N, C, H, W]."""
+    for total in sources_of(node, "reduce_window_sum") if node.aval.ndim == 4 else ():
         size = total.spec.params["window"][1]
         numbers = numbers_of(node, "mul")
         for alpha, beta, bias in ((a, b, k) for a in numbers for b in numbers for k in numbers_of(node, "add")):

@@ -51,7 +51,7 @@ def _match(name, node, program, simplify):
     if n_carry != 1 + (form.op == "LSTM") or len(states) != n_carry or product is None:
         return None
     gates, size = rows.aval.shape[-1], states[0].aval.shape[-1]
-    if gates != form.gates * size:
+    if gates != form.gates * size or rows.aval.dtype.itemsize > 4:  # onnxruntime has none for float64
         return None
     given = [*product.inputs, rows.aval.update(shape=(gates, size))]
     vector, n_biases, reverse = rows.aval.update(shape=(gates,)), 2 * (product is not rows), params["reverse"]
