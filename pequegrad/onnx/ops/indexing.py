@@ -99,6 +99,11 @@ def one_hot(indices, depth, values, *, axis=-1):
 # ---- order -------------------------------------------------------------------------------------------------
 
 
+@op("TopK")
+def topk_1(x, *, k, axis=-1):
+    return topk(x, k, axis=axis)
+
+
 @op("TopK", since=10, known=("k",))
 def topk(x, k, *, axis=-1, largest=1, sorted=1):
     k = int(np.asarray(k).reshape(()))
