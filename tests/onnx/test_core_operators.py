@@ -99,6 +99,22 @@ def test_gather_and_scatter_have_derivatives():
     np.testing.assert_array_equal(pg.grads([x], pg.sum(out) + total)[0].numpy(), slopes)
 
 
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_unique_values_have_derivatives(axis):
+    options = {} if axis is None else {"axis": axis}
+    made = model(
+        [node("Unique", "x", outputs=["u", "i"], **options), node("Mul", "u", "u")], {"x": FLOAT}, ("out", "i")
+    )
+    x = pg.Tensor(np.array([[3, 1, 3], [2, 1, 2], [3, 1, 3]], np.float32))
+    out, first = made(x)
+    slopes = np.zeros((3, 3), np.float32)
+    where = first.numpy()
+    (slopes.ravel() if axis is None else np.moveaxis(slopes, axis, 0))[where] = 1
+    np.testing.assert_array_equal(pg.grads([x], pg.sum(out))[0].numpy(), slopes * 2 * x.numpy())
+    with pytest.raises(ArgumentError, match="Unique"):
+        pg.jit(made)(x)
+
+
 def test_strings_are_moved_compared_and_made_unique():
     words = np.array(["pear", "fig", "pear", "plum"], object)
     nodes = [
