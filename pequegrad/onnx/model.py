@@ -4,13 +4,13 @@ import re
 
 import numpy as np
 
-from ..core.errors import ArgumentError, ShapeError
+from ..core.errors import ArgumentError
 from ..core.tensor import Tensor
 from ..nn.module import StatefulModule, parameter
 from ..ops.creation import as_tensor
+from .inputs import checked
 from .interpreter import Rounds, Scope, check_operators, names_that_must_be_known, roles
 from .reading import read
-from .values import DTYPES, dtype_of
 
 
 def load(source):
@@ -85,7 +85,7 @@ class OnnxModel(StatefulModule):
         if missing:
             raise ArgumentError(f"The input {missing[0]!r} is missing.", fix=f"the inputs are {', '.join(names)}.")
         kinds = {v.name: v for v in self.inputs}
-        return {name: _checked(value, kinds.get(name), name in self.known_names) for name, value in given.items()}
+        return {name: checked(value, kinds.get(name), name in self.known_names) for name, value in given.items()}
 
     def __repr__(self):
         inputs, outputs = ", ".join(map(repr, self.inputs)), ", ".join(map(repr, self.outputs))
@@ -96,35 +96,6 @@ class OnnxModel(StatefulModule):
 def _identifier(name):
     """An input's name as Python's keyword: input.1 may be given as input_1."""
     return re.sub(r"\W", "_", name)
-
-
-def _checked(value, expected, known):
-    """An input as a value of the model: of the element type and shape that the file says. known: it stays a NumPy array if it is one."""
-    if known and isinstance(value, (np.ndarray, np.generic, int, float)):
-        dtype = None if expected is None or expected.element_type not in DTYPES else dtype_of(expected.element_type)
-        return np.asarray(value, dtype)
-    if value is None or isinstance(value, list) or (isinstance(value, np.ndarray) and value.dtype.kind in "OUS"):
-        return np.asarray(value, object) if isinstance(value, np.ndarray) else value
-    value = as_tensor(value)
-    if expected is None or expected.element_type not in DTYPES:
-        return value
-    dtype = dtype_of(expected.element_type)
-    if value.dtype != dtype:
-        if value.dtype.kind != dtype.kind and not value.weak_type:
-            raise ArgumentError(
-                f"Input {expected.name!r} is {value.dtype.name}, the model takes {dtype.name}.",
-                fix=f"x.astype({dtype.name!r}).",
-            )
-        value = value.astype(dtype)
-    if expected.shape is not None:
-        fits = len(expected.shape) == value.ndim and all(
-            not isinstance(n, int) or n == m for n, m in zip(expected.shape, value.shape)
-        )
-        if not fits:
-            raise ShapeError(
-                f"Input {expected.name!r} has shape {list(value.shape)}, the model takes {list(expected.shape)}."
-            )
-    return value
 
 
 def _result(value):

@@ -99,6 +99,22 @@ def test_gather_and_scatter_have_derivatives():
     np.testing.assert_array_equal(pg.grads([x], pg.sum(out) + total)[0].numpy(), slopes)
 
 
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_unique_values_have_derivatives(axis):
+    options = {} if axis is None else {"axis": axis}
+    made = model(
+        [node("Unique", "x", outputs=["u", "i"], **options), node("Mul", "u", "u")], {"x": FLOAT}, ("out", "i")
+    )
+    x = pg.Tensor(np.array([[3, 1, 3], [2, 1, 2], [3, 1, 3]], np.float32))
+    out, first = made(x)
+    slopes = np.zeros((3, 3), np.float32)
+    where = first.numpy()
+    (slopes.ravel() if axis is None else np.moveaxis(slopes, axis, 0))[where] = 1
+    np.testing.assert_array_equal(pg.grads([x], pg.sum(out))[0].numpy(), slopes * 2 * x.numpy())
+    with pytest.raises(ArgumentError, match="Unique"):
+        pg.jit(made)(x)
+
+
 def test_strings_are_moved_compared_and_made_unique():
     words = np.array(["pear", "fig", "pear", "plum"], object)
     nodes = [
@@ -178,6 +194,32 @@ def test_loops_that_end_when_data_says_so():
     )  # fmt: skip
     for function in (made, pg.jit(made)):
         assert [float(function(np.float32(v)).numpy()) for v in (9, 3, 0.5)] == [0.5625, 0.75, 0.25]
+
+
+@pytest.mark.parametrize("ends", ["by data", "by its number", "never"])
+def test_loops_with_a_bound_that_they_do_not_reach(ends):
+    """As torch.jit.script writes while: M is the largest integer."""
+    tests = {
+        "by data": [node("ReduceSum", "w", outputs=["s"], keepdims=0), node("Less", "s", "hundred", outputs=["go"])],
+        "by its number": [node("Less", "i", "five", outputs=["go"])],
+        "never": [node("Identity", "c", outputs=["go"])],
+    }
+    body = helper.make_graph(
+        [node("Add", "v", "v", outputs=["w"]), *tests[ends]], "body",
+        [info("i", INT, []), info("c", BOOL, []), info("v", FLOAT, [2])], [info("go", BOOL, []), info("w", FLOAT, [2])],
+    )  # fmt: skip
+    made = model(
+        [node("Loop", "m", "go", "x", body=body)], {"x": FLOAT},
+        m=np.array(2**63 - 1), go=np.array(True), hundred=np.float32(100), five=np.array(5),
+    )  # fmt: skip
+    x = np.array([1, 2], np.float32)
+    made.most_rounds = 1000
+    for function in (made, pg.jit(made)):
+        if ends == "never":
+            with pytest.raises(ArgumentError, match="more than 1,000 rounds"):
+                function(x)
+        else:
+            np.testing.assert_array_equal(function(x).numpy(), x * 64)
 
 
 def test_scan_goes_both_ways_along_any_axis():

@@ -61,9 +61,11 @@ def loop(m=None, cond=None, *initial, body, scope):
     goes_on = np.array(True) if cond is None else cond
     values = list(initial)
     if state.frame is not None and isinstance(limit, int) and limit > _UNROLLED and is_readable(goes_on):
+        left = scope.rounds.left
         found = _as_scan(rounds, limit, goes_on, values)
         if found is not None:
             return found
+        scope.rounds.left = left  # the attempt went no rounds
     columns = []
     for i in itertools.count():
         if not is_readable(limit) or not is_readable(goes_on):
@@ -106,7 +108,6 @@ def _as_scan(rounds, limit, goes_on, values):
     """The loop with the rounds after the first as one program; None if the rounds are not alike."""
     if not _truth(goes_on):
         return None
-    rounds.scope.rounds.spend(limit)
     goes_on, values, first = rounds.run(np.array(0), goes_on, values)
     if not is_readable(goes_on) or not _truth(goes_on) or any(v is None or isinstance(v, list) for v in values):
         return None
@@ -117,10 +118,14 @@ def _as_scan(rounds, limit, goes_on, values):
             raise DependsOnData("The loop ends in a round that is not the last.")
         return _tensors(new, carry), _tensors(row, carry)
 
+    fits = (
+        limit <= rounds.scope.rounds.left
+    )  # else one more round says whether the loop goes all: M may be no more than a bound
     try:
-        values, rows = pg.scan(step, _tensors(values, ()), pg.arange(1, limit, dtype="int64"))
+        values, rows = pg.scan(step, _tensors(values, ()), pg.arange(1, limit if fits else 2, dtype="int64"))
     except (DependsOnData, ShapeError):
         return None
+    rounds.scope.rounds.spend(limit)
     return (*values, *(pg.concatenate([pg.expand_dims(tensor(a, b), 0), b]) for a, b in zip(first, rows)))
 
 

@@ -176,7 +176,7 @@ def grid_sample(x, grid, *, align_corners=0, mode="linear", padding_mode="zeros"
         point = wide[..., len(space) - 1 - axis]
         point = (point + 1) / 2 * (size - 1) if align_corners else ((point + 1) * size - 1) / 2
         point = pg.round(point) if kind == "nearest" else point
-        if padding_mode == "border":
+        if padding_mode == "border" and kind != "cubic":  # of cubics only the pixels are those of the border
             point = pg.where(pg.logical_or(point < low, point > high), pg.clip(point, 0.0, size - 1.0), point)
         elif padding_mode == "reflection":
             point = _reflected(point, low, high)

@@ -1,5 +1,7 @@
 """Elements at places: gather, scatter, and those whose number depends on data."""
 
+import math
+
 import numpy as np
 
 import pequegrad as pg
@@ -99,6 +101,11 @@ def one_hot(indices, depth, values, *, axis=-1):
 # ---- order -------------------------------------------------------------------------------------------------
 
 
+@op("TopK")
+def topk_1(x, *, k, axis=-1):
+    return topk(x, k, axis=axis)
+
+
 @op("TopK", since=10, known=("k",))
 def topk(x, k, *, axis=-1, largest=1, sorted=1):
     k = int(np.asarray(k).reshape(()))
@@ -157,25 +164,32 @@ def compress(x, condition, *, axis=None):
     return pg.take(x, tensor(places, x), axis=axis)
 
 
-@op("Unique", since=11, reads=("x",))
+@op("Unique", since=11, deciding=lambda node: {0})
 def unique(x, *, axis=None, sorted=1):
     """(the different elements, or slices along axis; where each is first; which of them each is; how many of each)"""
-    x = tensor(x)
-    rows = pg.reshape(x, (-1, 1)) if axis is None else pg.moveaxis(x, axis, 0)
-    shape = rows.shape
-    flat = pg.reshape(rows, (shape[0], int(np.prod(shape[1:], dtype=np.int64))))
+    rows = lambda x: pg.reshape(x, (-1, 1)) if axis is None else pg.moveaxis(x, axis, 0)
+    with outside():  # places have no derivatives; values are gathered from x, and have
+        places = _groups(rows(tensor(known(x, "Input 'x' of Unique"))), sorted)
+    first, inverse, counts = (tensor(p, x) for p in places)
+    values = pg.take(rows(x), first, axis=0)
+    values = pg.reshape(values, (-1,)) if axis is None else pg.moveaxis(values, 0, axis)
+    return values, first, inverse, counts
+
+
+def _groups(rows, in_order):
+    """Of rows that are readable: (where each different row is first, which of them each is, how many of each)."""
+    n = rows.shape[0]
+    flat = pg.reshape(rows, (n, math.prod(rows.shape[1:])))
     order = pg.lexsort([flat[:, i] for i in reversed(range(flat.shape[1]))]).astype("int64")
     ordered = pg.take(flat, order, axis=0)
     differs = pg.any(ordered[1:] != ordered[:-1], axis=1)
-    starts = pg.concatenate([pg.full((min(1, shape[0]),), True, "bool"), differs])
+    starts = pg.concatenate([pg.full((min(1, n),), True, "bool"), differs])
     group = pg.cumsum(starts, 0, dtype="int64") - 1
     first = pg.take(order, true_places(starts), axis=0)
-    inverse = pg.zeros((shape[0],), "int64").at[order].set(group)
-    if not sorted:
+    inverse = pg.zeros((n,), "int64").at[order].set(group)
+    if not in_order:
         turned = pg.argsort(first).astype("int64")
         rank = pg.zeros(first.shape, "int64").at[turned].set(pg.arange(first.shape[0], dtype="int64"))
         first, inverse = pg.take(first, turned, axis=0), pg.take(rank, inverse, axis=0)
-    counts = pg.zeros(first.shape, "int64").at[inverse].add(pg.ones((shape[0],), "int64"))
-    values = pg.take(rows, first, axis=0)
-    values = pg.reshape(values, (-1,)) if axis is None else pg.moveaxis(values, 0, axis)
-    return values, first, inverse, counts
+    counts = pg.zeros(first.shape, "int64").at[inverse].add(pg.ones((n,), "int64"))
+    return known(first, "first"), known(inverse, "inverse"), known(counts, "counts")

@@ -1,5 +1,7 @@
 """What takes axes away, and running sums."""
 
+import math
+
 import numpy as np
 
 import pequegrad as pg
@@ -99,8 +101,9 @@ _position("ArgMin", pg.argmin)
 @op("Hardmax")
 def hardmax_1(x, *, axis=1):
     """Of the rows of x as a matrix whose rows are the axes from `axis` on."""
-    flat = pg.reshape(x, (int(np.prod(x.shape[: axis % (x.ndim + 1)], dtype=int)), -1))
-    return pg.reshape(hardmax(flat), x.shape)
+    axis = axis % x.ndim if x.ndim else 0
+    rows = pg.reshape(x, (math.prod(x.shape[:axis]), math.prod(x.shape[axis:])))
+    return pg.reshape(hardmax(rows), x.shape)
 
 
 @op("Hardmax", since=13)

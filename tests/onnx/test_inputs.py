@@ -1,0 +1,67 @@
+"""What a model takes as inputs, and what it refuses."""
+
+import numpy as np
+import pytest
+
+import pequegrad as pg
+from pequegrad.core.errors import ArgumentError, ShapeError
+
+onnx = pytest.importorskip("onnx")
+from onnx import helper, numpy_helper  # noqa: E402
+
+
+def load(nodes, inputs, weights=None, opset=21):
+    """inputs: name -> (dtype, shape); the output is y."""
+    kind = lambda dtype: helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    graph = helper.make_graph(
+        nodes,
+        "some",
+        [helper.make_tensor_value_info(n, kind(d), s) for n, (d, s) in inputs.items()],
+        [helper.make_empty_tensor_value_info("y")],
+        [numpy_helper.from_array(np.asarray(a), n) for n, a in (weights or {}).items()],
+    )
+    return pg.onnx.load(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)]))
+
+
+def identity(dtype):
+    return load([helper.make_node("Identity", ["x"], ["y"])], {"x": (dtype, [2])})
+
+
+@pytest.mark.parametrize("dtype, x", [
+    ("int32", np.array([1, 2**40])), ("int32", np.array([-(2**31) - 1, 0])), ("uint8", np.array([1, 256], np.uint16)),
+    ("float32", np.array([1, 1e300])), ("float16", np.array([1, 1e6], np.float32)),
+    ("int32", np.array([1.0, 2.0])), ("float32", np.array([1, 2])),
+])  # fmt: skip
+def test_values_that_the_dtype_does_not_hold_are_refused(dtype, x):
+    for given in (x, pg.Tensor(x)):
+        with pytest.raises(ArgumentError, match="'x'"):
+            identity(dtype)(given)
+
+
+@pytest.mark.parametrize("dtype, x", [
+    ("int32", np.array([-1, 2**31 - 1])), ("int64", np.array([1, 2], np.int8)), ("float32", np.array([1e30, np.inf])),
+    ("float16", np.array([1, 2.0])),
+])  # fmt: skip
+def test_values_that_fit_are_taken(dtype, x):
+    found = identity(dtype)(x).numpy()
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, x.astype(dtype))
+
+
+def test_numbers_are_weak_but_keep_their_values():
+    made = load([helper.make_node("Identity", ["x"], ["y"])], {"x": ("uint8", [])})
+    assert made(200).numpy() == 200
+    for x in (-1, 256, 1.5):
+        with pytest.raises(ArgumentError, match="'x'"):
+            made(x)
+    assert load([helper.make_node("Identity", ["x"], ["y"])], {"x": ("float32", [])})(3).numpy() == 3
+
+
+def test_inputs_that_decide_on_shapes_are_checked_too():
+    made = load([helper.make_node("Reshape", ["x", "s"], ["y"])], {"x": ("float32", [6]), "s": ("int64", [2])})
+    x = np.zeros(6, np.float32)
+    assert made(x, np.array([2, 3])).shape == (2, 3)
+    with pytest.raises(ShapeError, match="'s'"):
+        made(x, np.array([1, 2, 3]))
+    with pytest.raises(ArgumentError, match="'s'"):
+        made(x, np.array([2.0, 3.0]))
