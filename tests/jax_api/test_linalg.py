@@ -7,7 +7,7 @@ from conftest import FULL
 
 import pequegrad.jax_api as pj
 
-from .agreement import EAGER, GRAD, MODES, agree, same, table
+from .agreement import EAGER, GRAD, MODES, VMAP, agree, same, table
 
 rng = np.random.default_rng(5)
 normal = lambda *shape: rng.normal(size=shape).astype(np.float32)
@@ -129,7 +129,7 @@ CASES = [
 def test_agrees(name, args, kwargs, modes):
     if {"symmetrize_input", "hermitian"} & set(kwargs):
         # of one triangle: JAX differentiates at the symmetrized matrix, and spreads the gradient over both triangles differently
-        modes = [mode for mode in modes if mode != GRAD]
+        modes = [mode for mode in modes if mode not in (GRAD, VMAP)]  # and what vmap makes of it is not Hermitian
     # the same method in another library: as many ulp as the condition of these matrices allows
     agree(f"numpy.linalg.{name}", *args, modes=modes, rtol=2e-4, atol=2e-4, **kwargs)
 

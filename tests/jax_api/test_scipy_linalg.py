@@ -39,7 +39,12 @@ def _absolute(name, **kwargs):
 def _symmetric(name):
     """Of the mean with the adjoint: where one triangle is read JAX's gradient is not symmetric, ours is that of the same effect."""
     mean = lambda jax, a: (a + jax.numpy.conj(jax.numpy.swapaxes(a, -1, -2))) / 2
-    return lambda jax, a, **kwargs: getattr(jax.scipy.linalg, name)(mean(jax, a), **kwargs)
+    return lambda jax, a, *rest, **kwargs: getattr(jax.scipy.linalg, name)(mean(jax, a), *rest, **kwargs)
+
+
+def _symmetric_solve(jax, a, b, lower):
+    mean = (a + jax.numpy.conj(jax.numpy.swapaxes(a, -1, -2))) / 2
+    return jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(mean, lower=lower), b)
 
 
 def _calls(cases):
@@ -48,13 +53,13 @@ def _calls(cases):
 
 SYSTEMS = [
     ("det", (A,), {}), ("det", (BATCH,), {}), ("inv", (A,), {}), ("inv", (BATCH,), {}), ("det", (I,), {}), ("inv", (I,), {}), ("inv", (Z,), {}),
-    ("solve", (A, B), {}), ("solve", (A, V), {}), ("solve", (S, B), {"assume_a": "pos"}), ("solve", (S, V), {"assume_a": "pos", "lower": True}),
+    ("solve", (A, B), {}), ("solve", (A, V), {}), (_symmetric("solve"), (S, B), {"assume_a": "pos"}), (_symmetric("solve"), (S, V), {"assume_a": "pos", "lower": True}),
     ("solve", (A, B), {"assume_a": "sym"}), ("solve", (H, Z), {"assume_a": "her"}), ("solve", (BATCH, BATCH), {}), ("solve", (SBATCH, BATCH), {"assume_a": "pos"}),
     *[("solve_triangular", (A, b), k) for b in (B, V) for k in ({}, {"lower": True}, {"trans": 1}, {"trans": "T", "lower": True}, {"unit_diagonal": True})],
     *[("solve_triangular", (Z, Z[::-1].copy()), {"trans": t}) for t in (2, "C", "N")], ("solve_triangular", (BATCH, BATCH), {}), ("solve_triangular", (I, I), {}),
     (lambda jax, a, b, **k: jax.scipy.linalg.lu_solve(jax.scipy.linalg.lu_factor(a), b, **k), (A, B), {}),
     *[(lambda jax, a, b, **k: jax.scipy.linalg.lu_solve(jax.scipy.linalg.lu_factor(a), b, **k), (a, b), {"trans": t}) for t in (1, 2) for a, b in ((A, V), (Z, Z))],
-    *[(lambda jax, a, b, lower: jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(a, lower=lower), b), (a, b), {"lower": lower})
+    *[(_symmetric_solve, (a, b), {"lower": lower})
       for lower in (True, False) for a, b in ((S, B), (S, V), (H, Z))],
 ]  # fmt: skip
 FACTORS = [

@@ -103,9 +103,11 @@ def test_hypergeometric_functions():
     cases = [
         ("scipy.special.hyp1f1", (A, C, T), {}),
         ("scipy.special.hyp1f1", (1, 2, 0.5), {}),
-        ("scipy.special.hyp1f1", (A, C, T * 30), {}),
+        ("scipy.special.hyp1f1", (A, C, abs(T) * 30), {}),
     ]
     agree_together(cases, grad=FULL, rtol=2e-4, atol=1e-5)
+    # at -90 the derivatives of both are what rounding left of a series
+    agree_together([("scipy.special.hyp1f1", (A, C, T * 30), {})], grad=False, rtol=2e-4, atol=1e-5)
     cases = [
         ("scipy.special.hyp2f1", (A, B, C, T), {}),
         ("scipy.special.hyp2f1", (1, 2, 3, 0.5), {}),

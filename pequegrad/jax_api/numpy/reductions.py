@@ -14,7 +14,7 @@ from ...primitives import elementwise as e
 from ...primitives import mathematical as m
 from ...primitives import reduction as p
 from ...primitives.base import number
-from ...primitives.shape import reshape_to
+from ...primitives.shape import filled_like, reshape_to
 from ..convert import as_array, requested
 from .promotion import cast, inexact, numeric, refuse_out, strong
 
@@ -248,6 +248,8 @@ def mean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=None):
     dtype, working = (
         (inexact_of(a.dtype), wide(inexact_of(a.dtype))) if dtype is None else (requested(dtype, "mean"),) * 2
     )
+    if is_complex(a.dtype) and not is_complex(working):
+        a = cast(a, working)  # with a warning
     return e.convert_to(_mean_in(working, a, axis, keepdims, where), dtype)
 
 
@@ -318,7 +320,8 @@ def var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=Non
     total = _sum_in(squares.dtype, squares, axis, keepdims, where)
     if where is None and type(correction) in (int, float):
         n = _size(a, axis) - correction
-        return e.convert_to(e.div(total, scalar(n if n > 0 else math.nan, total.dtype, total.device)), dtype)
+        found = e.div(total, scalar(n, total.dtype, total.device)) if n > 0 else filled_like(total, math.nan)
+        return e.convert_to(found, dtype)
     n = _count(a, axis, keepdims, where, total.dtype)
     n = e.sub(n, e.convert_to(as_array(correction, "var"), total.dtype))
     found = e.convert_to(e.div(total, n), dtype)
