@@ -111,7 +111,7 @@ def test_hypergeometric_functions():
     cases = [
         ("scipy.special.hyp2f1", (A, B, C, T), {}),
         ("scipy.special.hyp2f1", (1, 2, 3, 0.5), {}),
-        ("scipy.special.hyp2f1", (-2, B, C, T), {}),
+        ("scipy.special.hyp2f1", (-2.0, B, C, T), {}),  # of -2 JAX fails to give gradients
     ]
     agree_together(cases, grad=FULL, rtol=5e-4, atol=1e-5)
 
