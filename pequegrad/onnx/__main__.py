@@ -13,9 +13,10 @@ from ..core.errors import ArgumentError, MissingPackageError, PequegradError, Sh
 from ..core.tensor import Tensor
 from ..transforms.jit import jit
 from .comparison import difference, random_inputs, session_of
-from .interpreter import check_operators, names_that_must_be_known, roles
+from .interpreter import check_operators
 from .model import load
-from .reading import Graph, read
+from .needs import names_that_must_be_known, roles
+from .reading import read, subgraphs
 from .values import DTYPES, NAMES
 
 PROGRAM = "python -m pequegrad.onnx"
@@ -129,10 +130,8 @@ def _operators(nodes):
     """The names of the operators of nodes and of their subgraphs."""
     for node in nodes:
         yield f"{node.domain}.{node.op}" if node.domain else node.op
-        for value in node.attributes.values():
-            for graph in value if isinstance(value, list) else (value,):
-                if isinstance(graph, Graph):
-                    yield from _operators(graph.nodes)
+        for graph in subgraphs(node):
+            yield from _operators(graph.nodes)
 
 
 def _most_first(counts):

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..core.errors import ArgumentError, OutOfMemoryError, PequegradError
 from ..core.tensor import Tensor
-from .reading import Function, Graph, Reference
+from .reading import Function, Reference, subgraphs
 from .registry import find
 from .strings import holds_strings, through_codes
 from .values import as_known, check_sizes, is_known, is_strings, known, outside, tensor
@@ -177,7 +177,7 @@ def check_operators(model):
                 node.domain, node.op, versions.get(node.domain, 1)
             ) is None:
                 absent.append((node, versions))
-            for graph in _subgraphs(node):
+            for graph in subgraphs(node):
                 look(graph.nodes, versions)
 
     look(model.graph.nodes, model.versions)
@@ -186,99 +186,6 @@ def check_operators(model):
         look(function.nodes, function.versions)
     if absent:
         raise NotImplementedError(missing(absent))
-
-
-def names_that_must_be_known(model):
-    """(names of initialisers that are constants, names of inputs that jit must not trace): what operators need as values.
-
-    What is needed to know a value is needed, too; but where an operator only reads a value that comes from data, the
-    weights that it was computed with stay parameters: making them constants would not make it known.
-    """
-    constants = _wanted(model, _read(model) - _from_data(model), False)
-    return constants, _wanted(model, set(), True)
-
-
-def _wanted(model, found, reads):
-    """`found`, and the names that some operator requires (with reads: or reads), and of what all these are computed from."""
-
-    def look(nodes, versions):
-        for node in reversed(nodes):
-            known, read = _positions(node, versions)
-            found.update(name for i, name in enumerate(node.inputs) if i in known or (reads and i in read))
-            for graph in _subgraphs(node):
-                given = graph.outputs[1 if node.op == "Loop" else 0 :]
-                found.update(inner.name for inner, name in zip(given, node.outputs) if name in found)
-                look(graph.nodes, versions)
-            if node.op not in ("Shape", "Size") and not found.isdisjoint(node.outputs):
-                found.update(node.inputs)
-
-    look(model.graph.nodes, model.versions)
-    return found - {""}
-
-
-def _positions(node, versions):
-    """Which inputs of a node are required as values, and which are read when it runs."""
-    operator = find(node.domain, node.op, versions.get(node.domain, 1))
-    if operator is None:
-        return set(), set()
-    read = operator.reads | (set() if operator.deciding is None else operator.deciding(node))
-    return operator.known - read, read
-
-
-def _read(model):
-    """The names of the values that operators read."""
-    found, waiting = set(), [model.graph]
-    while waiting:
-        for node in waiting.pop().nodes:
-            _, read = _positions(node, model.versions)
-            found.update(name for i, name in enumerate(node.inputs) if i in read and name)
-            waiting.extend(_subgraphs(node))
-    return found
-
-
-def _from_data(model):
-    """The names of the values that are computed from inputs; shapes are not."""
-    found = {v.name for v in model.graph.inputs if v.name not in model.graph.initializers}
-
-    def look(graph):
-        for node in graph.nodes:
-            for inner in _subgraphs(node):
-                found.update(v.name for v in inner.inputs)
-                look(inner)
-            inner = {v.name for graph in _subgraphs(node) for v in graph.outputs}
-            if node.op not in ("Shape", "Size") and not found.isdisjoint((*node.inputs, *inner)):
-                found.update(node.outputs)
-
-    look(model.graph)
-    return found
-
-
-def _subgraphs(node):
-    """The graphs among the attributes of a node."""
-    for value in node.attributes.values():
-        yield from (g for g in (value if isinstance(value, list) else (value,)) if isinstance(g, Graph))
-
-
-def roles(model, constants):
-    """{name of an initialiser: "parameter", "buffer" or "constant"}: what is trained, what belongs to it, and all else.
-
-    Files of torch's exporter say which were parameters and buffers; in others all arrays of floats are parameters, but
-    for those that an operator takes as statistics.
-    """
-    statistics, said = set(), model.graph.roles
-    for node in model.graph.nodes:
-        operator = find(node.domain, node.op, model.versions.get(node.domain, 1))
-        if operator is not None:
-            statistics.update(name for i, name in enumerate(node.inputs) if i in operator.statistics)
-    found = {}
-    for name, array in model.graph.initializers.items():
-        if name in constants or not is_floats(array):
-            found[name] = "constant"
-        elif name in statistics:
-            found[name] = "buffer"
-        else:
-            found[name] = said.get(name, "constant") if said else "parameter"
-    return found
 
 
 def is_floats(array):

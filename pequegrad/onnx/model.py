@@ -9,7 +9,8 @@ from ..core.tensor import Tensor
 from ..nn.module import StatefulModule, parameter
 from ..ops.creation import as_tensor
 from .inputs import checked
-from .interpreter import Rounds, Scope, check_operators, names_that_must_be_known, roles
+from .interpreter import Rounds, Scope, check_operators
+from .needs import names_that_must_be_known, roles
 from .reading import read
 
 
