@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from ..core.dtype import is_float
 from ..core.errors import ArgumentError, OutOfMemoryError, PequegradError
 from ..core.tensor import Tensor
+from ..ops.arithmetic import clip, isfinite, where
 from .reading import Function, Reference, subgraphs
 from .registry import find
 from .strings import holds_strings, through_codes
-from .values import as_known, check_sizes, is_known, is_strings, known, outside, tensor
+from .values import as_known, check_sizes, dtype_of, element_type_of, is_known, is_strings, known, outside, tensor
 
 
 class Rounds:
@@ -26,11 +28,15 @@ class Rounds:
 
 
 class Scope:
-    """Values by name, and those of the graphs around. versions, functions: of the model; rounds: a Rounds, for all scopes of a call."""
+    """Values by name, and those of the graphs around. versions, functions: of the model; rounds: a Rounds, for all scopes of a call.
 
-    def __init__(self, model, versions, outer=None, arguments=None, rounds=None):
+    floats: the floating dtype that the model was converted to, if it was: known numbers that meet such Tensors become it.
+    """
+
+    def __init__(self, model, versions, outer=None, arguments=None, rounds=None, floats=None):
         self.model, self.versions, self.outer = model, versions, outer
         self.rounds = rounds or outer.rounds
+        self.floats = floats if outer is None else outer.floats
         self.values = {"": None}
         self.arguments = arguments or {}  # attributes of the function that is called
 
@@ -99,7 +105,7 @@ class Scope:
     def call(self, function, node, inputs):
         """A model-local function."""
         given = {name: self.attribute(value) for name, value in node.attributes.items()}
-        inner = Scope(self.model, function.versions, None, {**function.attributes, **given}, self.rounds)
+        inner = Scope(self.model, function.versions, None, {**function.attributes, **given}, self.rounds, self.floats)
         inner.values.update(dict.fromkeys(function.inputs))
         inner.values.update(zip(function.inputs, inputs))
         inner.run_nodes(function.nodes)
@@ -117,6 +123,8 @@ def apply_operator(operator, node, inputs, attributes, scope):
         raise ArgumentError(f"{node} has {len(inputs)} inputs, {operator.name} takes {len(operator.inputs)}.")
     if holds_strings(operator, inputs):
         return through_codes(operator, inputs, lambda codes: apply_operator(operator, node, codes, attributes, scope))
+    if scope.floats is not None:
+        inputs, attributes = _converted(operator, inputs, attributes, scope.floats)
     names = operator.inputs
     for i in operator.known:
         if i < len(inputs):
@@ -137,6 +145,25 @@ def apply_operator(operator, node, inputs, attributes, scope):
             found = operator.function(*_as_tensors(operator, inputs), **options)
             return [as_known(x) for x in _checked(found, what)]
     return _checked(operator.function(*_as_tensors(operator, inputs), **options), what)
+
+
+def _converted(operator, inputs, attributes, floats):
+    """The inputs and attributes in a model that was converted to `floats`: constants, and what is cast from other kinds, are that, too."""
+    if operator.name == "Cast" and isinstance(inputs[0], Tensor) and not is_float(inputs[0].dtype):
+        to = attributes["to"]
+        return inputs, {**attributes, "to": element_type_of(floats) if is_float(dtype_of(to)) else to}
+    if not any(isinstance(x, Tensor) and x.dtype == floats for x in inputs):
+        return inputs, attributes
+    plain = operator.known | operator.either
+    return [_as_floats(x, floats) if i not in plain and is_floats(x) else x for i, x in enumerate(inputs)], attributes
+
+
+def _as_floats(array, floats):
+    """An array in another floating dtype; finite numbers remain finite: masks hold the least that there is."""
+    with outside():
+        x = tensor(array)
+        most = (2 - 2**-7) * 2.0**127 if floats.name == "bfloat16" else float(np.finfo(floats).max)
+        return (where(isfinite(x), clip(x, -most, most), x) if floats.itemsize == 2 else x).astype(floats)
 
 
 def _as_tensors(operator, inputs):

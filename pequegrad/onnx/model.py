@@ -4,6 +4,8 @@ import re
 
 import numpy as np
 
+from ..core.device import Device
+from ..core.dtype import canonical
 from ..core.errors import ArgumentError
 from ..core.tensor import Tensor
 from ..nn.module import StatefulModule, parameter
@@ -35,6 +37,7 @@ class OnnxModel(StatefulModule):
     """
 
     most_rounds = 1 << 17
+    floats = None  # the dtype that the model was converted to
     _own_names = frozenset({"weights"})  # parameters have the file's names
 
     def __init__(self, model):
@@ -60,7 +63,7 @@ class OnnxModel(StatefulModule):
 
     def run(self, *args, **kwargs):
         """{name of an output: its value} for inputs in their order, or by name."""
-        scope = Scope(self.model, self.model.versions, rounds=Rounds(self.most_rounds))
+        scope = Scope(self.model, self.model.versions, rounds=Rounds(self.most_rounds), floats=self.floats)
         scope.values.update(self.constants)
         scope.values.update(self.weights)
         scope.values.update(self._bound(args, kwargs))
@@ -86,7 +89,17 @@ class OnnxModel(StatefulModule):
         if missing:
             raise ArgumentError(f"The input {missing[0]!r} is missing.", fix=f"the inputs are {', '.join(names)}.")
         kinds = {v.name: v for v in self.inputs}
-        return {name: checked(value, kinds.get(name), name in self.known_names) for name, value in given.items()}
+        return {
+            name: checked(value, kinds.get(name), name in self.known_names, self.floats)
+            for name, value in given.items()
+        }
+
+    def to(self, target):
+        """As of any module; a model that was converted to a dtype takes, and computes with, floating numbers of that."""
+        super().to(target)
+        if not isinstance(target, Device) and str(target).partition(":")[0] not in ("cpu", "cuda"):
+            self.floats = canonical(target)
+        return self
 
     def __repr__(self):
         inputs, outputs = ", ".join(map(repr, self.inputs)), ", ".join(map(repr, self.outputs))
