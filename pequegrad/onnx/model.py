@@ -46,15 +46,15 @@ class OnnxModel(StatefulModule):
         constants, self.known_names = names_that_must_be_known(model)
         model.known_names = self.known_names
         self.weights, self.constants = {}, {}
+        self.inputs = [v for v in model.graph.inputs if v.name not in model.graph.initializers]
         for name, role in roles(model, constants).items():
-            array = model.graph.initializers[name]
+            array = model.graph.initializers.pop(name)  # weights are not held twice
             if role == "constant":
                 self.constants[name] = array
             else:
                 self.weights[name] = parameter(np.array(array), array.dtype)
             if role == "buffer":
                 self._buffer_names = self._buffer_names | {name}
-        self.inputs = [v for v in model.graph.inputs if v.name not in model.graph.initializers]
         self.outputs = list(model.graph.outputs)
 
     def forward(self, *args, **kwargs):
@@ -80,7 +80,7 @@ class OnnxModel(StatefulModule):
         by_name = {_identifier(name): name for name in names}
         for name, value in kwargs.items():
             name = name if name in names else by_name.get(name, name)
-            if name not in names and name not in self.model.graph.initializers:
+            if name not in names and name not in self.weights and name not in self.constants:
                 raise ArgumentError(f"The model has no input {name!r}.", fix=f"its inputs are {', '.join(names)}.")
             if name in given:
                 raise ArgumentError(f"Input {name!r} is given twice.")

@@ -88,3 +88,14 @@ def test_converted_models_compute_in_their_dtype(dtype, jitted):
         found = y.astype("float32").numpy()
         assert np.isfinite(found).all()
         np.testing.assert_allclose(found[:, :2].max(1), 0.5 * 0.731, rtol=0.01)
+
+
+def test_weights_are_held_once_and_may_be_given_in_a_call():
+    w, k = np.eye(3, dtype=np.float32), np.array([3, 2])
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["a"]), helper.make_node("Reshape", ["a", "k"], ["y"])]
+    made = load(nodes, {"x": ("float32", [2, 3])}, {"w": w, "k": k})
+    assert not made.model.graph.initializers and list(made.weights) == ["w"] and list(made.constants) == ["k"]
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.testing.assert_array_equal(made(x).numpy(), x.reshape(3, 2))
+    np.testing.assert_array_equal(made(x, w=2 * w, k=np.array([6])).numpy(), 2 * x.ravel())
+    assert [v.name for v in made.inputs] == ["x"]
