@@ -10,13 +10,13 @@ from collections import Counter
 import numpy as np
 
 from ..core.errors import ArgumentError, MissingPackageError, PequegradError, ShapeError
-from ..core.tensor import Tensor
 from ..transforms.jit import jit
 from .comparison import difference, random_inputs, session_of
-from .interpreter import check_operators, names_that_must_be_known, roles
+from .interpreter import check_operators
 from .model import load
-from .reading import Graph, read
-from .values import DTYPES, NAMES
+from .needs import names_that_must_be_known, roles
+from .reading import read, subgraphs
+from .values import DTYPES, NAMES, as_known
 
 PROGRAM = "python -m pequegrad.onnx"
 
@@ -129,10 +129,8 @@ def _operators(nodes):
     """The names of the operators of nodes and of their subgraphs."""
     for node in nodes:
         yield f"{node.domain}.{node.op}" if node.domain else node.op
-        for value in node.attributes.values():
-            for graph in value if isinstance(value, list) else (value,):
-                if isinstance(graph, Graph):
-                    yield from _operators(graph.nodes)
+        for graph in subgraphs(node):
+            yield from _operators(graph.nodes)
 
 
 def _most_first(counts):
@@ -226,14 +224,8 @@ def _statistics(x):
     return f"{wide.mean():.4g}", f"{wide.std():.4g}"
 
 
-def _plain(value):
-    if isinstance(value, Tensor):
-        return value.numpy()
-    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
-
-
 def _eager(model, inputs):
-    return lambda: [_plain(x) for x in model.run(**inputs).values()]
+    return lambda: [as_known(x) for x in model.run(**inputs).values()]
 
 
 def _compiled(model, inputs):
@@ -241,7 +233,7 @@ def _compiled(model, inputs):
     fixed = {name: x for name, x in inputs.items() if name in model.known_names}
     moving = {name: x for name, x in inputs.items() if name not in fixed}
     program = jit(lambda values: list(model.run(**values, **fixed).values()))
-    return lambda: [_plain(x) for x in program(moving)]
+    return lambda: [as_known(x) for x in program(moving)]
 
 
 def _inputs(model, options):

@@ -5,11 +5,11 @@ import onnx
 from onnx.backend.base import Backend, BackendRep, namedtupledict
 
 from ..core.errors import ArgumentError, DeviceError
-from ..core.tensor import Tensor
 from ..transforms.jit import jit
 from .interpreter import check_operators
 from .model import load
 from .reading import read
+from .values import as_known
 
 
 class PequegradRep(BackendRep):
@@ -54,7 +54,7 @@ class PequegradRep(BackendRep):
                 raise ArgumentError(f"The model takes inputs {sorted(names)}, got {sorted(inputs)}.")
             inputs = [inputs[name] for name in names]
         inputs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
-        return self._outputs(*(_plain(value) for value in self._call(inputs)))
+        return self._outputs(*(as_known(value) for value in self._call(inputs)))
 
 
 def _is_data(value):
@@ -66,14 +66,6 @@ def _holds_strings(value):
     if isinstance(value, list):
         return any(map(_holds_strings, value))
     return isinstance(value, np.ndarray) and value.dtype.kind in "OUS"
-
-
-def _plain(value):
-    if isinstance(value, Tensor):
-        return value.numpy()
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return value
 
 
 class PequegradBackend(Backend):

@@ -10,8 +10,11 @@ from ..ops.reductions import any as any_
 from .values import DTYPES, dtype_of, is_readable, known, outside
 
 
-def checked(value, expected, stays):
-    """An input as a value of the model: of the element type and shape that the file says. stays: a NumPy array remains one."""
+def checked(value, expected, stays, floats=None):
+    """An input as a value of the model: of the element type and shape that the file says.
+
+    stays: a NumPy array remains one. floats: the dtype in place of the file's floating ones.
+    """
     if value is None or isinstance(value, list):
         return value
     weak = isinstance(value, (bool, int, float)) or (isinstance(value, Tensor) and value.weak_type)
@@ -24,7 +27,10 @@ def checked(value, expected, stays):
     if expected is None:
         return value
     if expected.element_type in DTYPES and value.dtype.kind not in "OUS":
-        value = _cast(value, dtype_of(expected.element_type), weak, expected.name)
+        dtype = dtype_of(expected.element_type)
+        if floats is not None and _kind(dtype) == "f" and isinstance(value, Tensor):
+            dtype = floats
+        value = _cast(value, dtype, weak, expected.name)
     if expected.shape is not None:
         fits = len(expected.shape) == value.ndim and all(
             not isinstance(n, int) or n == m for n, m in zip(expected.shape, value.shape)

@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from ..core.dtype import is_float
 from ..core.errors import ArgumentError, OutOfMemoryError, PequegradError
 from ..core.tensor import Tensor
-from .reading import Function, Graph, Reference
+from ..ops.arithmetic import clip, isfinite, where
+from .reading import Function, Reference, subgraphs
 from .registry import find
 from .strings import holds_strings, through_codes
-from .values import as_known, check_sizes, is_known, is_strings, known, outside, tensor
+from .values import as_known, check_sizes, dtype_of, element_type_of, is_known, is_strings, known, outside, tensor
 
 
 class Rounds:
@@ -26,11 +28,15 @@ class Rounds:
 
 
 class Scope:
-    """Values by name, and those of the graphs around. versions, functions: of the model; rounds: a Rounds, for all scopes of a call."""
+    """Values by name, and those of the graphs around. versions, functions: of the model; rounds: a Rounds, for all scopes of a call.
 
-    def __init__(self, model, versions, outer=None, arguments=None, rounds=None):
+    floats: the floating dtype that the model was converted to, if it was: known numbers that meet such Tensors become it.
+    """
+
+    def __init__(self, model, versions, outer=None, arguments=None, rounds=None, floats=None):
         self.model, self.versions, self.outer = model, versions, outer
         self.rounds = rounds or outer.rounds
+        self.floats = floats if outer is None else outer.floats
         self.values = {"": None}
         self.arguments = arguments or {}  # attributes of the function that is called
 
@@ -99,7 +105,7 @@ class Scope:
     def call(self, function, node, inputs):
         """A model-local function."""
         given = {name: self.attribute(value) for name, value in node.attributes.items()}
-        inner = Scope(self.model, function.versions, None, {**function.attributes, **given}, self.rounds)
+        inner = Scope(self.model, function.versions, None, {**function.attributes, **given}, self.rounds, self.floats)
         inner.values.update(dict.fromkeys(function.inputs))
         inner.values.update(zip(function.inputs, inputs))
         inner.run_nodes(function.nodes)
@@ -117,6 +123,8 @@ def apply_operator(operator, node, inputs, attributes, scope):
         raise ArgumentError(f"{node} has {len(inputs)} inputs, {operator.name} takes {len(operator.inputs)}.")
     if holds_strings(operator, inputs):
         return through_codes(operator, inputs, lambda codes: apply_operator(operator, node, codes, attributes, scope))
+    if scope.floats is not None:
+        inputs, attributes = _converted(operator, inputs, attributes, scope.floats)
     names = operator.inputs
     for i in operator.known:
         if i < len(inputs):
@@ -137,6 +145,25 @@ def apply_operator(operator, node, inputs, attributes, scope):
             found = operator.function(*_as_tensors(operator, inputs), **options)
             return [as_known(x) for x in _checked(found, what)]
     return _checked(operator.function(*_as_tensors(operator, inputs), **options), what)
+
+
+def _converted(operator, inputs, attributes, floats):
+    """The inputs and attributes in a model that was converted to `floats`: constants, and what is cast from other kinds, are that, too."""
+    if operator.name == "Cast" and isinstance(inputs[0], Tensor) and not is_float(inputs[0].dtype):
+        to = attributes["to"]
+        return inputs, {**attributes, "to": element_type_of(floats) if is_float(dtype_of(to)) else to}
+    if not any(isinstance(x, Tensor) and x.dtype == floats for x in inputs):
+        return inputs, attributes
+    plain = operator.known | operator.either
+    return [_as_floats(x, floats) if i not in plain and is_floats(x) else x for i, x in enumerate(inputs)], attributes
+
+
+def _as_floats(array, floats):
+    """An array in another floating dtype; finite numbers remain finite: masks hold the least that there is."""
+    with outside():
+        x = tensor(array)
+        most = (2 - 2**-7) * 2.0**127 if floats.name == "bfloat16" else float(np.finfo(floats).max)
+        return (where(isfinite(x), clip(x, -most, most), x) if floats.itemsize == 2 else x).astype(floats)
 
 
 def _as_tensors(operator, inputs):
@@ -177,7 +204,7 @@ def check_operators(model):
                 node.domain, node.op, versions.get(node.domain, 1)
             ) is None:
                 absent.append((node, versions))
-            for graph in _subgraphs(node):
+            for graph in subgraphs(node):
                 look(graph.nodes, versions)
 
     look(model.graph.nodes, model.versions)
@@ -186,99 +213,6 @@ def check_operators(model):
         look(function.nodes, function.versions)
     if absent:
         raise NotImplementedError(missing(absent))
-
-
-def names_that_must_be_known(model):
-    """(names of initialisers that are constants, names of inputs that jit must not trace): what operators need as values.
-
-    What is needed to know a value is needed, too; but where an operator only reads a value that comes from data, the
-    weights that it was computed with stay parameters: making them constants would not make it known.
-    """
-    constants = _wanted(model, _read(model) - _from_data(model), False)
-    return constants, _wanted(model, set(), True)
-
-
-def _wanted(model, found, reads):
-    """`found`, and the names that some operator requires (with reads: or reads), and of what all these are computed from."""
-
-    def look(nodes, versions):
-        for node in reversed(nodes):
-            known, read = _positions(node, versions)
-            found.update(name for i, name in enumerate(node.inputs) if i in known or (reads and i in read))
-            for graph in _subgraphs(node):
-                given = graph.outputs[1 if node.op == "Loop" else 0 :]
-                found.update(inner.name for inner, name in zip(given, node.outputs) if name in found)
-                look(graph.nodes, versions)
-            if node.op not in ("Shape", "Size") and not found.isdisjoint(node.outputs):
-                found.update(node.inputs)
-
-    look(model.graph.nodes, model.versions)
-    return found - {""}
-
-
-def _positions(node, versions):
-    """Which inputs of a node are required as values, and which are read when it runs."""
-    operator = find(node.domain, node.op, versions.get(node.domain, 1))
-    if operator is None:
-        return set(), set()
-    read = operator.reads | (set() if operator.deciding is None else operator.deciding(node))
-    return operator.known - read, read
-
-
-def _read(model):
-    """The names of the values that operators read."""
-    found, waiting = set(), [model.graph]
-    while waiting:
-        for node in waiting.pop().nodes:
-            _, read = _positions(node, model.versions)
-            found.update(name for i, name in enumerate(node.inputs) if i in read and name)
-            waiting.extend(_subgraphs(node))
-    return found
-
-
-def _from_data(model):
-    """The names of the values that are computed from inputs; shapes are not."""
-    found = {v.name for v in model.graph.inputs if v.name not in model.graph.initializers}
-
-    def look(graph):
-        for node in graph.nodes:
-            for inner in _subgraphs(node):
-                found.update(v.name for v in inner.inputs)
-                look(inner)
-            inner = {v.name for graph in _subgraphs(node) for v in graph.outputs}
-            if node.op not in ("Shape", "Size") and not found.isdisjoint((*node.inputs, *inner)):
-                found.update(node.outputs)
-
-    look(model.graph)
-    return found
-
-
-def _subgraphs(node):
-    """The graphs among the attributes of a node."""
-    for value in node.attributes.values():
-        yield from (g for g in (value if isinstance(value, list) else (value,)) if isinstance(g, Graph))
-
-
-def roles(model, constants):
-    """{name of an initialiser: "parameter", "buffer" or "constant"}: what is trained, what belongs to it, and all else.
-
-    Files of torch's exporter say which were parameters and buffers; in others all arrays of floats are parameters, but
-    for those that an operator takes as statistics.
-    """
-    statistics, said = set(), model.graph.roles
-    for node in model.graph.nodes:
-        operator = find(node.domain, node.op, model.versions.get(node.domain, 1))
-        if operator is not None:
-            statistics.update(name for i, name in enumerate(node.inputs) if i in operator.statistics)
-    found = {}
-    for name, array in model.graph.initializers.items():
-        if name in constants or not is_floats(array):
-            found[name] = "constant"
-        elif name in statistics:
-            found[name] = "buffer"
-        else:
-            found[name] = said.get(name, "constant") if said else "parameter"
-    return found
 
 
 def is_floats(array):

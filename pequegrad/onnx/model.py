@@ -4,12 +4,15 @@ import re
 
 import numpy as np
 
+from ..core.device import Device
+from ..core.dtype import canonical
 from ..core.errors import ArgumentError
 from ..core.tensor import Tensor
 from ..nn.module import StatefulModule, parameter
 from ..ops.creation import as_tensor
 from .inputs import checked
-from .interpreter import Rounds, Scope, check_operators, names_that_must_be_known, roles
+from .interpreter import Rounds, Scope, check_operators
+from .needs import names_that_must_be_known, roles
 from .reading import read
 
 
@@ -34,6 +37,7 @@ class OnnxModel(StatefulModule):
     """
 
     most_rounds = 1 << 17
+    floats = None  # the dtype that the model was converted to
     _own_names = frozenset({"weights"})  # parameters have the file's names
 
     def __init__(self, model):
@@ -42,15 +46,15 @@ class OnnxModel(StatefulModule):
         constants, self.known_names = names_that_must_be_known(model)
         model.known_names = self.known_names
         self.weights, self.constants = {}, {}
+        self.inputs = [v for v in model.graph.inputs if v.name not in model.graph.initializers]
         for name, role in roles(model, constants).items():
-            array = model.graph.initializers[name]
+            array = model.graph.initializers.pop(name)  # weights are not held twice
             if role == "constant":
                 self.constants[name] = array
             else:
                 self.weights[name] = parameter(np.array(array), array.dtype)
             if role == "buffer":
                 self._buffer_names = self._buffer_names | {name}
-        self.inputs = [v for v in model.graph.inputs if v.name not in model.graph.initializers]
         self.outputs = list(model.graph.outputs)
 
     def forward(self, *args, **kwargs):
@@ -59,7 +63,7 @@ class OnnxModel(StatefulModule):
 
     def run(self, *args, **kwargs):
         """{name of an output: its value} for inputs in their order, or by name."""
-        scope = Scope(self.model, self.model.versions, rounds=Rounds(self.most_rounds))
+        scope = Scope(self.model, self.model.versions, rounds=Rounds(self.most_rounds), floats=self.floats)
         scope.values.update(self.constants)
         scope.values.update(self.weights)
         scope.values.update(self._bound(args, kwargs))
@@ -76,7 +80,7 @@ class OnnxModel(StatefulModule):
         by_name = {_identifier(name): name for name in names}
         for name, value in kwargs.items():
             name = name if name in names else by_name.get(name, name)
-            if name not in names and name not in self.model.graph.initializers:
+            if name not in names and name not in self.weights and name not in self.constants:
                 raise ArgumentError(f"The model has no input {name!r}.", fix=f"its inputs are {', '.join(names)}.")
             if name in given:
                 raise ArgumentError(f"Input {name!r} is given twice.")
@@ -85,7 +89,17 @@ class OnnxModel(StatefulModule):
         if missing:
             raise ArgumentError(f"The input {missing[0]!r} is missing.", fix=f"the inputs are {', '.join(names)}.")
         kinds = {v.name: v for v in self.inputs}
-        return {name: checked(value, kinds.get(name), name in self.known_names) for name, value in given.items()}
+        return {
+            name: checked(value, kinds.get(name), name in self.known_names, self.floats)
+            for name, value in given.items()
+        }
+
+    def to(self, target):
+        """As of any module; a model that was converted to a dtype takes, and computes with, floating numbers of that."""
+        super().to(target)
+        if not isinstance(target, Device) and str(target).partition(":")[0] not in ("cpu", "cuda"):
+            self.floats = canonical(target)
+        return self
 
     def __repr__(self):
         inputs, outputs = ", ".join(map(repr, self.inputs)), ", ".join(map(repr, self.outputs))

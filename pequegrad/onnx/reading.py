@@ -235,7 +235,7 @@ class _Reader:
                         sizes[key] = size(functions[key].nodes)
                         open_.discard(key)
                     total += sizes[key]
-                total += 1 + sum(size(inner.nodes) for inner in _subgraphs(node))
+                total += 1 + sum(size(inner.nodes) for inner in subgraphs(node))
             if total > _MOST_CALLS:
                 self.fail(f"The model's functions stand for more than {_MOST_CALLS} nodes.")
             return total
@@ -382,7 +382,8 @@ def _follow(nodes, known):
         known.update(node.outputs)
 
 
-def _subgraphs(node):
+def subgraphs(node):
+    """The graphs among the attributes of a node."""
     for value in node.attributes.values():
         for graph in value if isinstance(value, list) else (value,):
             if isinstance(graph, Graph):
@@ -391,7 +392,7 @@ def _subgraphs(node):
 
 def _needs(node):
     """What a node reads: its inputs, and what its subgraphs read from outside."""
-    return [*node.inputs, *(name for graph in _subgraphs(node) for name in outer_names(graph))]
+    return [*node.inputs, *(name for graph in subgraphs(node) for name in outer_names(graph))]
 
 
 def outer_names(graph):

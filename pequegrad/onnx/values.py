@@ -116,7 +116,7 @@ def check_sizes(values, what):
 
 
 def as_known(value):
-    """A value computed outside(), with NumPy arrays for Tensors."""
+    """A value that is readable, with NumPy arrays for Tensors."""
     if isinstance(value, Tensor):
         return value.numpy()
     if isinstance(value, (list, tuple)):

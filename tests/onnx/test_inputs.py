@@ -65,3 +65,37 @@ def test_inputs_that_decide_on_shapes_are_checked_too():
         made(x, np.array([1, 2, 3]))
     with pytest.raises(ArgumentError, match="'s'"):
         made(x, np.array([2.0, 3.0]))
+
+
+@pytest.mark.parametrize("jitted", [False, True])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_converted_models_compute_in_their_dtype(dtype, jitted):
+    """Weights, constants, and masks cast from integers; the scales of Resize stay as they are."""
+    node = helper.make_node
+    least = numpy_helper.from_array(np.float32(np.finfo(np.float32).min))
+    nodes = [
+        node("MatMul", ["x", "w"], ["a"]), node("Constant", [], ["least"], value=least), node("Cast", ["m"], ["f"], to=1),
+        node("Mul", ["f", "least"], ["mask"]), node("Add", ["a", "mask"], ["b"]), node("Softmax", ["b"], ["c"]),
+        node("Constant", [], ["half"], value_float=0.5), node("Mul", ["c", "half"], ["d"]), node("Resize", ["d", "", "k"], ["y"]),
+    ]  # fmt: skip
+    weights = {"w": np.eye(3, dtype=np.float32), "k": np.array([1, 1.34], np.float32)}
+    made = load(nodes, {"x": ("float32", [2, 3]), "m": ("int64", [3])}, weights).to(dtype)
+    assert {p.dtype.name for p in made.parameters()} == {dtype}
+    x = np.array([[1, 2, 3], [3, 2, 1]], np.float32)
+    for given in (x, pg.Tensor(x).astype(dtype)):
+        y = (pg.jit(made) if jitted else made)(given, np.array([0, 0, 1]))
+        assert y.dtype.name == dtype and y.shape == (2, 4)
+        found = y.astype("float32").numpy()
+        assert np.isfinite(found).all()
+        np.testing.assert_allclose(found[:, :2].max(1), 0.5 * 0.731, rtol=0.01)
+
+
+def test_weights_are_held_once_and_may_be_given_in_a_call():
+    w, k = np.eye(3, dtype=np.float32), np.array([3, 2])
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["a"]), helper.make_node("Reshape", ["a", "k"], ["y"])]
+    made = load(nodes, {"x": ("float32", [2, 3])}, {"w": w, "k": k})
+    assert not made.model.graph.initializers and list(made.weights) == ["w"] and list(made.constants) == ["k"]
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.testing.assert_array_equal(made(x).numpy(), x.reshape(3, 2))
+    np.testing.assert_array_equal(made(x, w=2 * w, k=np.array([6])).numpy(), 2 * x.ravel())
+    assert [v.name for v in made.inputs] == ["x"]

@@ -176,3 +176,13 @@ def test_gradients_are_those_of_finite_differences(op, opset, shapes, options):
         ]
         expected = (ends[0] - ends[1]) / 2e-3
         assert abs((g.numpy() * along).sum() - expected) < 0.02 * max(1, abs(expected))  # float32 and a step of 1e-3
+
+
+@pytest.mark.parametrize("softcap", [0.0, 2.0])
+def test_attention_with_a_negative_scale(softcap):
+    q, k, v = floats(1, 2, 3, 4), floats(1, 2, 5, 4), floats(1, 2, 5, 4)
+    scores = -0.7 * q @ k.swapaxes(2, 3)
+    scores = softcap * np.tanh(scores / softcap) if softcap else scores
+    weights = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    found = run("Attention", {"q": q, "k": k, "v": v}, 23, scale=-0.7, softcap=softcap)
+    np.testing.assert_allclose(found, weights @ v, rtol=1e-4, atol=1e-5)

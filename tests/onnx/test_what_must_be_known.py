@@ -116,3 +116,71 @@ def test_a_condition_that_weights_decide():
     model = load(nodes, {"w": np.array([2, 3], np.float32), "zero": np.float32(0)}, {"x": [2]}, ["z"])
     assert "w" in dict(model.named_parameters())
     assert model(np.array([1, -2], np.float32)).numpy().tolist() == [-2, 6]
+
+
+# ---- model-local functions and subgraphs ---------------------------------------------------------------------
+
+
+def with_functions(nodes, functions, weights, inputs, outputs):
+    """The same as load; functions: name -> ("inputs", "outputs", nodes)."""
+    names = lambda text: ["" if name == "-" else name for name in text.split()]
+    made = lambda nodes: [
+        helper.make_node(op, names(i), names(o), domain="own" if op in functions else "", **a) for op, i, o, a in nodes
+    ]
+    sets = [helper.make_opsetid("", 20), helper.make_opsetid("own", 1)]
+    graph = helper.make_graph(
+        made(nodes),
+        "some",
+        [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, s) for n, s in inputs.items()],
+        [helper.make_empty_tensor_value_info(n) for n in outputs],
+        [onnx.numpy_helper.from_array(np.asarray(a), n) for n, a in weights.items()],
+    )
+    functions = [
+        helper.make_function("own", n, names(i), names(o), made(inner), sets) for n, (i, o, inner) in functions.items()
+    ]
+    return pg.onnx.load(helper.make_model(graph, opset_imports=sets, functions=functions))
+
+
+def test_statistics_and_shapes_inside_functions():
+    functions = {
+        "Norm": ("a s b m v", "c", [("BatchNormalization", "a s b m v", "c", {})]),
+        "Block": ("a s b m v k", "c", [("Norm", "a s b m v", "n", {}), ("Resize", "n - k", "c", {})]),
+        "Rows": ("a k", "c", [("Mul", "k k", "q", {}), ("Cast", "q", "n", {"to": 7}), ("Reshape", "a n", "c", {})]),
+    }
+    weights = {name: np.ones(2, np.float32) for name in "sbmv"}
+    weights |= {"k": np.array([1, 1, 2, 2], np.float32), "root": np.array([2, 4], np.float32)}
+    nodes = [("Block", "x s b m v k", "y", {}), ("Rows", "y root", "z", {})]
+    model = with_functions(nodes, functions, weights, {"x": [1, 2, 2, 4]}, ["z"])
+    assert [n for n, _ in model.named_parameters()] == ["s", "b"]
+    assert [n for n, _ in model.named_buffers()] == ["m", "v"]
+    x = floats(1, 2, 2, 4)
+    np.testing.assert_allclose(pg.jit(model)(x).numpy(), model(x).numpy(), rtol=1e-6)
+
+
+def test_functions_that_read_what_weights_compute_keep_them():
+    functions = {"Scaled": ("a b", "c", [("Mul", "a b", "p", {}), ("NonZero", "p", "c", {})])}
+    weights = {"w": floats(3), "u": floats(3), "v": floats(3)}
+    nodes = [("Scaled", "x w", "y", {}), ("Scaled", "u v", "z", {})]
+    model = with_functions(nodes, functions, weights, {"x": [3]}, ["y", "z"])
+    assert [n for n, _ in model.named_parameters()] == ["w"]
+
+
+def test_statistics_inside_subgraphs():
+    branch = lambda name, nodes: helper.make_graph(nodes, name, [], [helper.make_empty_tensor_value_info(name)])
+    normal = helper.make_node("BatchNormalization", ["x", "s", "b", "m", "v"], ["n"])
+    nodes = [
+        ("ReduceSum", "x", "t", {"keepdims": 0}), ("Greater", "t zero", "c", {}),
+        ("If", "c", "z", {"then_branch": branch("n", [normal]), "else_branch": branch("e", [helper.make_node("Neg", ["x"], ["e"])])}),
+    ]  # fmt: skip
+    weights = {**{name: np.ones(2, np.float32) for name in "sbmv"}, "zero": np.float32(0)}
+    model = load(nodes, weights, {"x": [1, 2, 3]}, ["z"])
+    assert {n for n, _ in model.named_buffers()} == {"m", "v"}
+
+
+def test_functions_in_functions_are_looked_at_once():
+    """Each calls the one before twice, and so on."""
+    functions = {"F0": ("a k", "c", [("Add", "a k", "c", {})])}
+    for i in range(1, 12):
+        functions[f"F{i}"] = ("a k", "c", [(f"F{i - 1}", "a k", "d", {}), (f"F{i - 1}", "d k", "c", {})])
+    model = with_functions([("F11", "x w", "y", {})], functions, {"w": floats(3)}, {"x": [3]}, ["y"])
+    assert [n for n, _ in model.named_parameters()] == ["w"]

@@ -77,9 +77,10 @@ def _scores(q, k, scale):
     if q.shape[1] % k.shape[1]:
         raise ShapeError(f"Attention: {q.shape[1]} heads of queries do not divide among {k.shape[1]} of keys.")
     wide = "float32" if q.dtype.itemsize == 2 else q.dtype
-    root = math.sqrt(1 / math.sqrt(q.shape[3]) if scale is None else scale)
+    scale = 1 / math.sqrt(q.shape[3]) if scale is None else scale
+    root = math.sqrt(abs(scale))  # half of the scale for each, so that products of 16-bit numbers stay in their range
     k = pg.repeat(k, q.shape[1] // k.shape[1], 1) if q.shape[1] != k.shape[1] else k
-    return pg.matmul(q.astype(wide) * root, pg.swapaxes(k.astype(wide) * root, 2, 3))
+    return pg.matmul(q.astype(wide) * math.copysign(root, scale), pg.swapaxes(k.astype(wide) * root, 2, 3))
 
 
 def _weighed(weights, v):
