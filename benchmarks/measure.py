@@ -12,7 +12,9 @@ import numpy as np
 
 from .libraries import ENVIRONMENT
 
-PAUSE = 0.5  # seconds in which idle threads of the contestant before stop spinning: OpenBLAS 20 ms, onnxruntime some 100 ms
+PAUSE = (
+    0.5  # seconds in which idle threads of the contestant before stop spinning: OpenBLAS 20 ms, onnxruntime some 100 ms
+)
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
