@@ -69,3 +69,15 @@ def test_programs_inside_programs_keep_what_is_read_around_them():
         return y + b, z
 
     check(pair, [(2, 3), (3, 4), (4,)])
+
+
+def test_amounts_that_are_free_sizes():
+    more = [[(n, 4)] for n in (1, 2, 7)]
+    check(lambda x: pg.pad(x, [(0, x.shape[0]), (0, 0)]), [(8, 4)], more, dynamic_axes={"x": {0: "n"}})
+    square = [[(n, n)] for n in (1, 2, 7)]
+    for function in (lambda x: pg.diagonal(x), lambda x: pg.trace(x), lambda x: x + pg.eye(x.shape[0])):
+        check(function, [(5, 5)], square, dynamic_axes={"x": {0: "n", 1: "n"}})
+    with pytest.raises(NotImplementedError, match="no polynomial"):
+        pg.onnx.export(
+            lambda x: pg.pad(x, [(0, -x.shape[0] % 32), (0, 0)]), (pg.zeros((8, 4)),), dynamic_axes={"x": {0: "n"}}
+        )

@@ -153,6 +153,8 @@ class Writer:
             return ""
         if isinstance(x, str):
             return x
+        if isinstance(x, list) and not fixed(x):
+            return self.shape(x)
         if not isinstance(x, Value):
             return self.constant(np.asarray(x, None if isinstance(x, (np.ndarray, np.generic)) else np.int64))
         if x not in self.names:
