@@ -13,6 +13,7 @@ import torch
 import pequegrad as pg
 import pequegrad.jax_api as pj
 from pequegrad import optim
+from pequegrad.compiler import program
 
 SHAPES = [(4, 3), (3,), (), (2, 3, 4)]
 STEPS = 20
@@ -90,6 +91,11 @@ def bits(a, b):
         np.testing.assert_array_equal(x, y)
 
 
+def same_bits(name, a, b):
+    """Generated kernels (test-full) add up the rows of a norm in another order than eager operations do."""
+    (close if program.fusing and name in ("LAMB", "Adafactor") else bits)(a, b)
+
+
 def close(a, b, **tolerance):
     for x, y in zip(a, b, strict=True):
         np.testing.assert_allclose(x, y, **(tolerance or {"rtol": 2e-5, "atol": 2e-6}))
@@ -161,7 +167,9 @@ def test_functions_do_what_objects_do_bit_for_bit(name, face, device, rng):
             state, tree = run(tree, as_tree(g), state)
         assert state["step"].item() == STEPS and isinstance(state["step"], pj.Array) == (face == "Array"), jit
         assert all(isinstance(x, pj.Array) == (face == "Array") for x in pj.tree.leaves((tree, state)))
-        bits([x.numpy() if face == "Tensor" else np.asarray(x) for x in (*tree["w"], *tree["rest"])], expected)
+        same_bits(
+            name, [x.numpy() if face == "Tensor" else np.asarray(x) for x in (*tree["w"], *tree["rest"])], expected
+        )
 
 
 def test_functions_in_a_jitted_training_step_of_a_dict(device):
@@ -612,7 +620,7 @@ def test_a_loaded_state_goes_on_bit_for_bit(name, device, rng):
         other = build(make(values, device), **{k: v for k, v in options.items() if k in ("momentum", "centered")})
         assert other.load_state_dict(state) is other and other.steps.item() == 5 and other.lr.item() == 0.1
         assert repr(other._options) == repr(whole._options)
-        bits(trained(other, gradients[5:10], device, jitted=state is as_arrays), expected)
+        same_bits(name, trained(other, gradients[5:10], device, jitted=state is as_arrays), expected)
 
 
 def test_states_of_schedules_and_functions(device, rng):
