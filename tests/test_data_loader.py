@@ -28,10 +28,15 @@ with_workers = pytest.mark.parametrize("workers", WORKERS.values(), ids=list(WOR
 with_others = pytest.mark.parametrize("workers", [WORKERS["thread"], WORKERS["process"]], ids=["thread", "process"])
 
 
+others = set()  # child processes that another test left, such as the resource tracker of multiprocessing
+
+
 @pytest.fixture(autouse=True)
 def clean():
     """After each test: no child processes, no threads of loaders, no file (which shared memory is, too) left open."""
     before = len(os.listdir("/proc/self/fd"))
+    others.clear()
+    others.update(children())
     yield
     gc.collect()
     assert len(os.listdir("/proc/self/fd")) <= before
@@ -40,9 +45,9 @@ def clean():
 
 
 def children(pid=None):
-    """Processes below this one, zombies included."""
+    """Processes below this one, zombies included, but for those of other tests."""
     with open(f"/proc/{pid or os.getpid()}/task/{pid or os.getpid()}/children") as file:
-        return [int(child) for child in file.read().split()]
+        return [child for child in map(int, file.read().split()) if child not in others]
 
 
 def gone(pids, seconds=20):

@@ -52,12 +52,17 @@ def op(name, since=1, known=(), domain="", folds=True, either=(), reads=(), stat
     return register
 
 
+def load_modules(package):
+    """Imports the modules of a package, which register what is in them."""
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+
+
 @functools.cache
 def _load_all():
     from . import ops
 
-    for module in pkgutil.iter_modules(ops.__path__):
-        importlib.import_module(f"{ops.__name__}.{module.name}")
+    load_modules(ops)
 
 
 def find(domain, name, version):

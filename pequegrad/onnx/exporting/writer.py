@@ -1,9 +1,7 @@
 """Writer: turns a Program into ONNX nodes by the rules of its primitives."""
 
 import functools
-import importlib
 import math
-import pkgutil
 from collections import Counter
 
 import numpy as np
@@ -12,6 +10,7 @@ from ...core.dtype import is_float
 from ...core.errors import ShapeError
 from ...ops.creation import as_tensor
 from ...primitives.base import PRIMITIVES
+from ..registry import load_modules
 from ..values import DTYPES, element_type_of, outside
 from .program import Program, Value, splits
 from .records import Record, info, needed, protos
@@ -40,8 +39,7 @@ def rule(*names):
 def load_rules():
     from .. import exporting
 
-    for module in pkgutil.iter_modules(exporting.__path__):
-        importlib.import_module(f"{exporting.__name__}.{module.name}")
+    load_modules(exporting)
     return _RULES
 
 
