@@ -98,6 +98,12 @@ SHAPES = {  # name: x, w, what differs from PLAIN
     "few rows of a volume": ((2, 3, 9, 12, 11), (5, 3, 3, 2, 3), {"stride": (1, 2, 1)}),
     "a long line of few rows": ((1, 3, 5000), (3, 3, 7), {"dilation": 2}),
     "wide features": ((1, 150, 5, 5), (16, 150, 3, 3), {}),
+    "fewer products": ((1, 36, 37, 41), (70, 36, 3, 3), {}),
+    "fewer products, small images": ((9, 33, 9, 7), (33, 33, 3, 3), {"padding": (2, 1)}),
+    "fewer products, long lines": ((1, 32, 3, 531), (32, 32, 3, 3), {}),
+    "fewer products, one line": ((1, 32, 3, 331), (32, 32, 3, 3), {"padding": 0}),
+    "fewer products, many weights": ((4, 150, 8, 8), (170, 150, 3, 3), {}),
+    "fewer products, groups": ((2, 96, 16, 11), (120, 32, 3, 3), {"groups": 3}),
 }
 
 
@@ -116,14 +122,25 @@ def test_sizes_of_zero(device, rng, batch):
     np.testing.assert_array_equal(found.numpy(), np.zeros((batch, 16, 5, 4)))
 
 
-def test_what_is_not_finite_stays_where_it_is(tensor, rng):
+@pytest.mark.parametrize("channels", [5, 40])
+def test_what_is_not_finite_stays_where_it_is(tensor, rng, channels):
     """An infinite element reaches the outputs whose windows cover it, of all features, and no others."""
-    x, w = rng.normal(size=(2, 5, 9, 20)).astype("f4"), rng.normal(size=(40, 5, 3, 3)).astype("f4")
+    x, w = rng.normal(size=(2, channels, 9, 20)).astype("f4"), rng.normal(size=(40, channels, 3, 3)).astype("f4")
     x[1, 2, 4, 16] = np.inf
     found = pg.conv2d(tensor(x), tensor(w), padding=1).numpy()
     reached = np.zeros((2, 9, 20), bool)
     reached[1, 3:6, 15:18] = True
     np.testing.assert_array_equal(~np.isfinite(found), np.broadcast_to(reached[:, None], found.shape))
+
+
+@pytest.mark.parametrize("shape", [(2, 64, 33, 28), (16, 128, 14, 14), (3, 256, 13, 7)])
+def test_fewer_products_cost_few_digits(tensor, rng, shape):
+    """Root mean squares of errors against sums in float64: at most three times those of PyTorch, which multiplies directly."""
+    x, w = rng.normal(size=shape).astype("f4"), rng.normal(size=(48, shape[1], 3, 3)).astype("f4")
+    exact = F.conv2d(torch.tensor(x).double(), torch.tensor(w).double(), padding=1).numpy()
+    direct = F.conv2d(torch.tensor(x), torch.tensor(w), padding=1).numpy()
+    error = lambda found: np.sqrt(np.mean((found - exact) ** 2))
+    assert error(pg.conv2d(tensor(x), tensor(w), padding=1).numpy()) < 3 * error(direct)
 
 
 def test_transposed_convolution(device, rng):

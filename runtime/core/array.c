@@ -72,6 +72,7 @@ pg_status pg_array_of(pg_device *device, const pg_aval *aval, pg_array **out)
     buffer->device = device;
     buffer->bytes = bytes;
     buffer->release = NULL;
+    buffer->packed = NULL;
     pg_array *array = first_array(buffer);
     describe(array, aval->dtype, aval->ndim, aval->shape);
     array->buffer = buffer;
@@ -122,6 +123,7 @@ void pg_array_release(pg_array *array)
     pg_buffer *buffer = array->buffer;
     if (array != first_array(buffer)) free(array); /* a view */
     if (!drop_owner(&buffer->owners)) return;
+    if (buffer->packed) buffer->device->backend->forget(buffer);
     if (buffer->release)
         buffer->release(buffer->context);
     else
@@ -276,6 +278,7 @@ pg_status pg_array_from_foreign(pg_device *device, pg_dtype dtype, int32_t ndim,
     buffer->bytes = count * pg_dtype_size(dtype);
     buffer->release = release;
     buffer->context = context;
+    buffer->packed = NULL;
     pg_array *array = first_array(buffer);
     describe(array, dtype, ndim, shape);
     array->buffer = buffer;

@@ -41,6 +41,8 @@ typedef struct pg_buffer {
     void (*release)(
         void *context); /* gives memory of somebody else back; NULL: it is the device's */
     void *context;
+    struct pg_packed
+        *packed; /* the backend's: what kernels made of it, which is lost when it is written to */
 } pg_buffer;
 
 struct pg_array {
@@ -143,6 +145,8 @@ typedef struct pg_backend {
     void (*reset_peak)(pg_device *device);
     void (*set_memory_limit)(pg_device *device, int64_t bytes);
     void (*empty_cache)(pg_device *device);
+    void (*forget)(
+        pg_buffer *buffer); /* called before a buffer with `packed` is freed or written to */
     pg_status (*synchronize)(pg_device *device);
 } pg_backend;
 

@@ -285,8 +285,12 @@ static pg_status run_instruction(const instruction *ins, pg_device *device, pg_a
     pg_dying dying = 0;
     for (int32_t i = 0; i < op->n_in; i++)
         in[i] = values[ins->in[i]];
-    for (pg_dying rest = ins->last_reads; rest; rest &= rest - 1)
-        if (only_owner(in[__builtin_ctz(rest)])) dying |= rest & -rest;
+    for (pg_dying rest = ins->last_reads; rest; rest &= rest - 1) {
+        pg_buffer *buffer = in[__builtin_ctz(rest)]->buffer;
+        if (!only_owner(in[__builtin_ctz(rest)])) continue;
+        dying |= rest & -rest;
+        if (buffer->packed) buffer->device->backend->forget(buffer);
+    }
 
     int64_t begin = pg_profile_begin();
     pg_status status = device == op->device ? op->kernel->run(op, in, dying, out)

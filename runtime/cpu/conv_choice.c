@@ -46,6 +46,7 @@ static bool find_image(const pg_op *op, const pg_conv_numbers *n, const pg_array
                         .out_dtype = out->dtype,
                         .lhs = lhs->data,
                         .rhs = rhs->data,
+                        .weights = rhs->buffer,
                         .out = out->data,
                         .group = {groups, {group_move, rows * rs, rows * os}},
                         .row = {rows, {0, rs, os}},
@@ -102,6 +103,7 @@ static pg_status (*choose_tiles(const pg_conv_image *image, bool weights))(const
                    ? pg_conv_weights
                    : no_tiles;
     if (line < TILE_PLACES || image->channel.size * few < TILE_DEPTH) return no_tiles;
+    if (pg_conv_winograd_suits(image)) return pg_conv_winograd;
     return rows > loops->lanes * 3 / 4 ? pg_conv_pixels : pg_conv_planes;
 }
 

@@ -6,7 +6,7 @@
  * elements lie, since neighbouring outputs meet neighbouring elements under each weight. Sums are kept for a
  * block of places and a panel, while a block of depth passes that fits L1, and leave it transposed.
  *
- * Units and blocks depend on shapes only. */
+ * How the work is cut changes no result: each sum goes over depth in the same order. */
 #include "conv.h"
 #include "conv_tiles.h"
 
@@ -17,7 +17,7 @@ enum {
     PANEL_BYTES = 20 << 10,   /* of a panel's weights in a block of depth: fits L1 with the rest */
     SLAB_BYTES = 512 << 10,   /* fits L2 with the weights */
     MANY_WEIGHTS = 1 << 20,   /* bytes that do not stay in L2 while slabs pass by */
-    UNITS = 16,               /* wanted, where the work is worth it */
+    UNITS = 4,                /* wanted per thread, where there are several */
     UNIT_PLACES = 64,         /* in a unit, at least */
     PARALLEL_FLOPS = 1 << 21, /* work worth a thread */
     PARALLEL_PACK = 1 << 15,  /* elements worth a thread */
@@ -27,17 +27,17 @@ enum {
 typedef struct plan {
     const pg_conv_image *image;
     const pg_conv_tile_loops *loops;
-    const pg_conv_tile_loops *from_sums; /* copies of accumulators */
-    pg_conv_store *store;
     pg_conv_slab slab;
     int64_t panels, panel_rows; /* in a group; rows of a panel */
     int64_t depth, depth_block;
     int64_t slabs; /* in an image */
     int64_t panel_blocks,
-        panel_block; /* of a group: units are groups * batch * slabs * panel_blocks */
-    int64_t *at;     /* of each depth index in a slab */
-    bool packs_late; /* each panel is packed where it is used */
-    char *packed;    /* [group, panel, depth, row], but with packs_late */
+        panel_block;    /* of a group: units are groups * batch * slabs * panel_blocks */
+    int64_t *at;        /* of each depth index in a slab */
+    bool packs_late;    /* each panel is packed where it is used */
+    const char *packed; /* [group, panel, depth, row], but with packs_late */
+    pg_packed *kept;    /* that `packed` is, or NULL */
+    char *own;          /* that it is else, or NULL */
     atomic_bool no_memory;
 } plan;
 
@@ -51,6 +51,25 @@ typedef struct block {
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+/* ---- kept weights ------------------------------------------------------------------------------ */
+
+pg_packed_key pg_conv_packed_key(const pg_conv_image *image, int64_t kernel)
+{
+    pg_packed_key key = {{kernel, image->dtype, image->rhs - (char *)image->weights->data}};
+    int64_t *to = key.numbers + 3;
+    const pg_axis *axes[] = {&image->group, &image->row, &image->channel};
+    for (int32_t i = 0; i < 3; i++) {
+        *to++ = axes[i]->size;
+        *to++ = axes[i]->stride[1];
+    }
+    for (int32_t a = 0; a < image->n_space; a++) {
+        if (image->space[a].few == 1) continue;
+        *to++ = image->space[a].few;
+        *to++ = image->space[a].few_stride;
+    }
+    return key;
+}
+
 /* ---- packing ----------------------------------------------------------------------------------- */
 
 static int64_t panel_vectors(const plan *p, int64_t panel)
@@ -62,9 +81,9 @@ static int64_t panel_vectors(const plan *p, int64_t panel)
 /* Bytes of a packed panel. */
 static int64_t panel_bytes(const plan *p) { return p->depth * p->panel_rows * p->loops->size; }
 
-static char *packed_panel(const plan *p, int64_t group, int64_t panel)
+static int64_t panel_at(const plan *p, int64_t group, int64_t panel)
 {
-    return p->packed + (group * p->panels + panel) * panel_bytes(p);
+    return (group * p->panels + panel) * panel_bytes(p);
 }
 
 /* The axes of depth over rhs: channel, then the window. */
@@ -98,7 +117,7 @@ static void pack_units(void *context, int64_t begin, int64_t end)
     const plan *p = context;
     for (int64_t unit = begin; unit < end; unit++) {
         int64_t group = unit / p->panels, panel = unit % p->panels;
-        pack_panel(p, group, panel, packed_panel(p, group, panel));
+        pack_panel(p, group, panel, p->own + panel_at(p, group, panel));
     }
 }
 
@@ -139,22 +158,29 @@ static void sum_block(const plan *p, const block *b, int64_t panel, const char *
     }
 }
 
-/* Writes `count` places of `rows` rows; neighbouring places are `step` bytes apart. */
-static void store_run(const plan *p, const char *sums, int64_t width, int64_t rows, int64_t count,
-                      char *out, int64_t step)
+void pg_conv_store_places(const pg_conv_image *image, const char *sums, int64_t width, int64_t rows,
+                          int64_t count, char *out, int64_t step)
 {
-    int64_t row_step = p->image->row.stride[2], item = pg_dtype_size(p->image->out_dtype),
-            size = p->loops->size;
+    const pg_conv_tile_loops *const *loops = PG_ISA_SELECT(pg_conv_tile_loops);
+    pg_conv_store *store = PG_ISA_SELECT(pg_conv_stores)[image->out_dtype];
+    int64_t row_step = image->row.stride[2], item = pg_dtype_size(image->out_dtype),
+            size = loops[image->dtype]->size;
+    const pg_conv_tile_loops *from_sums = loops[size == 8 ? PG_FLOAT64 : PG_FLOAT32];
     if (row_step == item && rows > 1) {
         for (int64_t j = 0; j < count; j++)
-            p->store(rows, sums + j * width, out + j * step, row_step);
-    } else if (step == item && item == size) {
-        p->from_sums->copy(out, row_step, sums, size, width, rows, count);
-    } else {
-        _Alignas(64) char turned[2 * MAX_VECTOR * PLACES];
-        p->from_sums->copy(turned, count * size, sums, size, width, rows, count);
+            store(rows, sums + j * width, out + j * step, row_step);
+        return;
+    }
+    if (step == item && item == size) {
+        from_sums->copy(out, row_step, sums, size, width, rows, count);
+        return;
+    }
+    _Alignas(64) char turned[2 * MAX_VECTOR * PLACES];
+    for (int64_t j = 0; j < count; j += PLACES) {
+        int64_t some = least(PLACES, count - j);
+        from_sums->copy(turned, some * size, sums + j * width, size, width, rows, some);
         for (int64_t r = 0; r < rows; r++)
-            p->store(count, turned + r * count * size, out + r * row_step, step);
+            store(some, turned + r * some * size, out + r * row_step + j * step, step);
     }
 }
 
@@ -165,12 +191,12 @@ static void store_block(const plan *p, const block *b, int64_t panel, const char
     int64_t rows = least(p->panel_rows, image->row.size - panel * p->panel_rows);
     int64_t step = image->space[image->n_space - 1].many_stride;
     if (b->adjacent) {
-        store_run(p, sums, width, rows, b->lines * b->length, out + b->to[0], step);
+        pg_conv_store_places(image, sums, width, rows, b->lines * b->length, out + b->to[0], step);
         return;
     }
     for (int64_t line = 0; line < b->lines; line++)
-        store_run(p, sums + line * b->length * width, width, rows, b->length, out + b->to[line],
-                  step);
+        pg_conv_store_places(image, sums + line * b->length * width, width, rows, b->length,
+                             out + b->to[line], step);
 }
 
 /* ---- one unit ---------------------------------------------------------------------------------- */
@@ -205,7 +231,8 @@ static void run_block(const plan *p, const block *b, int64_t group, int64_t pane
     int64_t end = least(panel + p->panel_block, p->panels);
     for (; panel < end; panel++) {
         if (p->packs_late) pack_panel(p, group, panel, own);
-        sum_block(p, b, panel, p->packs_late ? own : packed_panel(p, group, panel), slab, sums);
+        sum_block(p, b, panel, p->packs_late ? own : p->packed + panel_at(p, group, panel), slab,
+                  sums);
         store_block(p, b, panel, sums, out + panel * p->panel_rows * p->image->row.stride[2]);
     }
 }
@@ -270,16 +297,46 @@ static void choose_units(plan *p)
     /* Many weights are rather shared out by panels than read once more for another slab. */
     int64_t weights = p->panels * p->panel_rows * p->depth * p->loops->size;
     int64_t spread = weights > MANY_WEIGHTS ? p->panels : 1;
+    int64_t threads = pg_parallel_threads(), units = threads > 1 ? UNITS * threads : 1;
     int64_t count = many; /* halved until a slab fits and there are enough units */
     while (count > 1 && count * line > UNIT_PLACES &&
            (slab_bytes(image, count) > SLAB_BYTES ||
-            images * ceil_divide(many, count) * spread < UNITS))
+            images * ceil_divide(many, count) * spread < units))
         count = ceil_divide(count, 2);
     p->slab = pg_conv_slab_plan(image, ceil_divide(many, ceil_divide(many, count)), false, false);
     p->slabs = ceil_divide(many, p->slab.count);
-    int64_t wanted = least(p->panels, ceil_divide(UNITS, images * p->slabs));
+    int64_t wanted = least(p->panels, ceil_divide(units, images * p->slabs));
     p->panel_block = ceil_divide(p->panels, wanted);
     p->panel_blocks = ceil_divide(p->panels, p->panel_block);
+}
+
+static int64_t packed_bytes(const plan *p)
+{
+    return p->image->group.size * p->panels * panel_bytes(p);
+}
+
+/* Packs all weights, unless they are kept from before, or panels are packed where they are used. */
+static pg_status pack_weights(plan *p)
+{
+    const pg_conv_image *image = p->image;
+    pg_packed_key key = pg_conv_packed_key(image, 0);
+    bool keep;
+    void *memory;
+    p->kept = pg_packed_find(image->weights, &key, &keep);
+    if (p->kept) {
+        p->packed = pg_packed_data(p->kept);
+        p->packs_late = false;
+        return PG_OK;
+    }
+    p->packs_late &= !keep;
+    if (p->packs_late) return PG_OK;
+    PG_TRY(pg_cpu_alloc(image->device, packed_bytes(p), &memory));
+    p->packed = p->own = memory;
+    pg_parallel_for(image->group.size * p->panels, PARALLEL_PACK / (p->panel_rows * p->depth) + 1,
+                    pack_units, p);
+    if (keep) p->kept = pg_packed_keep(image->weights, &key, memory, packed_bytes(p));
+    if (p->kept) p->own = NULL;
+    return PG_OK;
 }
 
 pg_status pg_conv_pixels(const pg_conv_image *given)
@@ -287,9 +344,7 @@ pg_status pg_conv_pixels(const pg_conv_image *given)
     pg_conv_image folded = pg_conv_with_batch(given, false), *image = &folded;
     plan p = {.image = image,
               .loops = PG_ISA_SELECT(pg_conv_tile_loops)[image->dtype],
-              .store = PG_ISA_SELECT(pg_conv_stores)[image->out_dtype],
               .depth = image->channel.size};
-    p.from_sums = PG_ISA_SELECT(pg_conv_tile_loops)[p.loops->size == 8 ? PG_FLOAT64 : PG_FLOAT32];
     p.panel_rows = 2 * p.loops->lanes;
     p.panels = ceil_divide(image->row.size, p.panel_rows);
     for (int32_t a = 0; a < image->n_space; a++)
@@ -300,21 +355,21 @@ pg_status pg_conv_pixels(const pg_conv_image *given)
     int64_t places = p.slab.count;
     for (int32_t a = 1; a < image->n_space; a++)
         places *= image->space[a].many;
-    p.packs_late = p.slabs * image->batch.size == 1 && places <= PLACES;
-    int64_t packed = p.packs_late ? 0 : image->group.size * p.panels * panel_bytes(&p);
-    int64_t bytes = packed + p.depth * (int64_t)sizeof *p.at;
     void *memory;
-    PG_TRY(pg_cpu_alloc(image->device, bytes, &memory));
-    p.packed = memory;
-    p.at = (int64_t *)(p.packed + packed);
+    int64_t at_bytes = p.depth * (int64_t)sizeof *p.at;
+    PG_TRY(pg_cpu_alloc(image->device, at_bytes, &memory));
+    p.at = memory;
     find_depths(&p);
-    if (!p.packs_late)
-        pg_parallel_for(image->group.size * p.panels, PARALLEL_PACK / (p.panel_rows * p.depth) + 1,
-                        pack_units, &p);
+    p.packs_late = p.slabs * image->batch.size == 1 && places <= PLACES;
+    pg_status status = pack_weights(&p);
     int64_t flops = 2 * places * p.depth * least(p.panel_block * p.panel_rows, image->row.size);
-    pg_parallel_for(image->group.size * image->batch.size * p.slabs * p.panel_blocks,
-                    PARALLEL_FLOPS / (flops + 1) + 1, run_units, &p);
-    pg_cpu_free(image->device, memory, bytes);
+    if (status == PG_OK)
+        pg_parallel_for(image->group.size * image->batch.size * p.slabs * p.panel_blocks,
+                        PARALLEL_FLOPS / (flops + 1) + 1, run_units, &p);
+    if (p.kept) pg_packed_release(p.kept);
+    if (p.own) pg_cpu_free(image->device, p.own, packed_bytes(&p));
+    pg_cpu_free(image->device, memory, at_bytes);
+    if (status != PG_OK) return status;
     return atomic_load(&p.no_memory) ? pg_fail(PG_ENOMEM, "no memory for a part of the input")
                                      : PG_OK;
 }

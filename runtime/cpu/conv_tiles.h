@@ -13,7 +13,7 @@
 #define PG_CONV_TILES_H
 
 #include "axes.h"
-#include "cpu.h"
+#include "packed.h"
 
 typedef struct pg_conv_space {
     int64_t size, stride;                 /* of lhs; strides are in bytes */
@@ -27,6 +27,7 @@ typedef struct pg_conv_image {
     pg_dtype dtype,
         out_dtype; /* of lhs and rhs: a real float; of out: the same, or float32 for 16-bit floats */
     const char *lhs, *rhs;
+    pg_buffer *weights; /* that rhs lies in */
     char *out;
     pg_axis group, row, batch, channel; /* strides: array 0: lhs, 1: rhs, 2: out */
     pg_conv_space space[PG_MAX_NDIM];   /* at least one; no size is 0 */
@@ -36,8 +37,19 @@ typedef struct pg_conv_image {
 /* Outputs along `many` for many rows (conv_pixels.c) and for few (conv_planes.c), and sums along it (conv_weights.c).
  * PG_ENOMEM, or PG_OK. */
 pg_status pg_conv_pixels(const pg_conv_image *image);
+/* The same with fewer products, for windows of 3 x 3 and many rows and channels (conv_winograd.c). */
+pg_status pg_conv_winograd(const pg_conv_image *image);
+bool pg_conv_winograd_suits(const pg_conv_image *image);
 pg_status pg_conv_planes(const pg_conv_image *image);
 pg_status pg_conv_weights(const pg_conv_image *image);
+
+/* Writes sums [place, row], `width` bytes a place, of `count` neighbouring places, `step` bytes apart in out, and `rows` rows
+ * (conv_pixels.c). */
+void pg_conv_store_places(const pg_conv_image *image, const char *sums, int64_t width, int64_t rows,
+                          int64_t count, char *out, int64_t step);
+
+/* What packed weights of kernel `kernel` depend on. */
+pg_packed_key pg_conv_packed_key(const pg_conv_image *image, int64_t kernel);
 
 /* ---- slabs: parts of lhs, laid out so that neighbours along `many` are neighbours (conv_slab.c) --- */
 

@@ -1,5 +1,6 @@
 /* cpu.c - the CPU backend: instruction set, kernel lookup, and the functions the core calls. */
 #include "cpu.h"
+#include "packed.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -139,5 +140,6 @@ const pg_backend pg_cpu_backend = {
     .reset_peak = pg_cpu_reset_peak,
     .set_memory_limit = pg_cpu_set_memory_limit,
     .empty_cache = pg_cpu_empty_cache,
+    .forget = pg_packed_forget,
     .synchronize = synchronize,
 };

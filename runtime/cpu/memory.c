@@ -3,8 +3,9 @@
  * Freed blocks are kept in lists by size class and handed out again: a fresh block costs page faults
  * worth more than most kernels. Classes are powers of two with three steps between them (at most a
  * quarter is lost), in multiples of 64 bytes. Blocks of 2 MB and more are mapped at 2 MB boundaries
- * and ask for huge pages. Where in_use + cached would pass the limit, cached blocks are given back. */
-#include "cpu.h"
+ * and ask for huge pages. Where in_use + cached would pass the limit, cached blocks are given back, and then the forms of
+ * weights that kernels keep. */
+#include "packed.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -211,10 +212,15 @@ static void *take(account *a, int64_t block)
 pg_status pg_cpu_alloc(pg_device *device, int64_t bytes, void **out)
 {
     account *a = device->state;
-    pthread_mutex_lock(&a->lock);
-    void *data = take(a, pg_cpu_buffer_bytes(bytes));
-    int64_t in_use = a->stats.in_use, limit = a->stats.limit;
-    pthread_mutex_unlock(&a->lock);
+    void *data;
+    int64_t in_use, limit;
+    do {
+        pthread_mutex_lock(&a->lock);
+        data = take(a, pg_cpu_buffer_bytes(bytes));
+        in_use = a->stats.in_use;
+        limit = a->stats.limit;
+        pthread_mutex_unlock(&a->lock);
+    } while (!data && pg_packed_evict(device));
     if (!data)
         return pg_fail(PG_ENOMEM,
                        "out of memory on cpu:%d: %lld bytes wanted, %lld in use, the limit is %lld",
@@ -271,6 +277,7 @@ void pg_cpu_set_memory_limit(pg_device *device, int64_t bytes)
 void pg_cpu_empty_cache(pg_device *device)
 {
     account *a = device->state;
+    pg_packed_evict(device);
     pthread_mutex_lock(&a->lock);
     empty_cache(a);
     pthread_mutex_unlock(&a->lock);
