@@ -24,6 +24,7 @@ from .model import OnnxModel
 from .reading import onnx_package
 from .storing import add_initializers, check, is_outside, write, write_with_data
 from .values import element_type_of
+from .verifying import check_small_sizes, verify_model
 
 OLDEST, NEWEST = 18, 25  # versions of the operator set that rules know
 
@@ -46,8 +47,9 @@ def export(
     modules are written in the mode they are in: model.eval() first. example_inputs: its arguments, a tuple or list, or a
     dict by name, with tensors, arrays or ShapeDtypeStruct in any nested containers; other values (numbers, strings) are constants.
     dynamic_axes: {input: {axis: name}}, or {input: [axes]}: sizes that stay open, equal where their names are. The
-    function is traced for several values of each.
-    opset: the version of ONNX's operator set. verify: compares results with onnxruntime, which must be there.
+    function is traced for several values of each, from 3 on; (name, least) in place of a name says how small the size may be.
+    opset: the version of ONNX's operator set. verify: compares results with onnxruntime, which must be there,
+    for the example's and other values of the free sizes.
     external_data: True for weights in a file of their own, path.data, to which the model that is given back refers; by default so
     if it would be larger than 1.9 GB.
 
@@ -63,16 +65,25 @@ def export(
             f"export: operator set {opset} is not one of {OLDEST} to {NEWEST}.", fix="the default is 20."
         )
     call = _Call(function, example_inputs, input_names)
-    free = _free_sizes(call, dynamic_axes)
-    traced = _Traced(call, free)
-    model, arrays = _model(onnx, call, free, traced, opset, output_names)
+    free, least = _free_sizes(call, dynamic_axes)
+    options = onnx, call, free, opset, output_names
+    traced = _Traced(call, free, least)
+    try:
+        model, arrays = _model(traced, *options)
+    except (ShapeError, NotImplementedError):
+        larger = traced.larger(call, free)
+        found = larger and _model_if_possible(larger, *options)
+        if not found:
+            raise
+        traced, (model, arrays) = larger, found
+        check_small_sizes(model, arrays, call, free, traced.samples, traced.name)
+    verified = lambda source: verify_model(source, call, free, traced.samples) if verify else None
     if is_outside(external_data, path, arrays):
-        write_with_data(model, arrays, os.fspath(path), lambda file: verify_model(file, call) if verify else None)
+        write_with_data(model, arrays, os.fspath(path), verified)
         return model
     add_initializers(model, arrays)
     check(model)
-    if verify:
-        verify_model(model, call)
+    verified(model)
     if path is not None:
         write(model, os.fspath(path))
     return model
@@ -130,39 +141,59 @@ class _Call:
 
 
 def _free_sizes(call, dynamic_axes):
-    """{(position of the input, axis): name}."""
-    found = {}
+    """{(position of the input, axis): name}, {name: the least size, where it is given}."""
+    found, least = {}, {}
     for name, axes in (dynamic_axes or {}).items():
         if name not in call.names:
             raise ArgumentError(
                 f"export: dynamic_axes names {name!r}, which is no input.", fix=f"inputs are {', '.join(call.names)}."
             )
         i = call.names.index(name)
-        ndim = call.inputs[i].ndim
+        x = call.inputs[i]
         axes = axes if isinstance(axes, dict) else {axis: f"{name}_{axis}" for axis in axes}
         for axis, size in axes.items():
-            if not -ndim <= axis < ndim:
+            if not -x.ndim <= axis < x.ndim:
                 raise ShapeError(f"export: dynamic_axes: input {name!r} has no axis {axis}.")
-            found[i, axis % ndim] = str(size)
-    return found
+            size, at_least = size if isinstance(size, (tuple, list)) else (size, 0)
+            if x.shape[axis] < at_least:
+                raise ShapeError(
+                    f"export: dynamic_axes: axis {axis} of {name!r} is {x.shape[axis]} in the example, not at least {at_least}."
+                )
+            found[i, axis % x.ndim] = str(size)
+            least[str(size)] = max(least.get(str(size), 0), at_least)
+    return found, least
 
 
 class _Traced:
     """The function's graphs, one for each choice of the free sizes."""
 
-    def __init__(self, call, free):
+    def __init__(self, call, free, least, smaller=True):
+        """smaller: for smaller sizes than the example's, too, as far as the function works for them."""
         sizes = {}
         for (i, axis), name in free.items():
             n = call.inputs[i].shape[axis]
             if sizes.setdefault(name, n) != n:
                 raise ShapeError(f"export: the size {name!r} is {sizes[name]} in one example input, {n} in another.")
         self.name = getattr(call.target, "__name__", type(call.target).__name__)
-        self._trace_all(Samples(sizes), call, free)
+        samples = Samples(sizes, least, smaller)
+        if not smaller:
+            for small in samples.small:
+                samples.drop(small)
+        self._trace_all(samples, call, free)
         first = self.closures[0]
         for other in self.closures[1:]:
             if list(map(id, other.constants)) != list(map(id, first.constants)):
                 raise ShapeError("export: the function reads other tensors for other sizes of its dynamic axes.")
         self.constants, self.state = first.constants, first.state
+
+    def larger(self, call, free):
+        """The function's graphs for sizes from the example's on; None if it cannot be traced for them."""
+        if not free:
+            return None
+        try:
+            return _Traced(call, free, self.samples.least, smaller=False)
+        except ShapeError:
+            return None
 
     def _trace_all(self, samples, call, free):
         """The graphs for all samples; those to which a size must be changed may be larger if smaller ones fail."""
@@ -175,10 +206,11 @@ class _Traced:
             try:
                 self._trace(avals, call, free, chosen)
             except ShapeError:
-                if chosen in samples.checks:
+                if any(chosen is check for check in samples.checks):
                     samples.drop(chosen)
                 elif free and samples.smaller and chosen is not samples.known[0]:
-                    return self._trace_all(Samples(samples.known[0], smaller=False), call, free)
+                    samples = Samples(samples.known[0], samples.least, smaller=False)
+                    return self._trace_all(samples, call, free)
                 else:
                     raise
         if free and not samples.checks:
@@ -211,7 +243,7 @@ class _Traced:
         self.closures.append(closure)
 
 
-def _model(onnx, call, free, traced, opset, output_names):
+def _model(traced, onnx, call, free, opset, output_names):
     """The model without its initialisers, and these, {name: array}."""
     shared = Shared(opset, traced.samples)
     shared.taken.update(call.names)
@@ -255,6 +287,13 @@ def _model(onnx, call, free, traced, opset, output_names):
     version = onnx.helper.find_min_ir_version_for(imports)
     model = onnx.helper.make_model(graph, opset_imports=imports, producer_name="pequegrad", ir_version=version)
     return model, {name: array for name, array in values.items() if name in used}
+
+
+def _model_if_possible(*args):
+    try:
+        return _model(*args)
+    except (ShapeError, NotImplementedError):
+        return None
 
 
 def _constant(onnx, name, array):
@@ -356,20 +395,6 @@ def _input(onnx, call, free, i):
 
 def _output(onnx, samples, name, x):
     return onnx.helper.make_tensor_value_info(name, element_type_of(x.dtype), _dims(samples, x.shape))
-
-
-def verify_model(model, call, rtol=1e-3, atol=1e-4):
-    """Runs the model, or that in a file, in onnxruntime on the example inputs (random numbers where they have no values); ArgumentError if results differ."""
-    from .comparison import compare, random_inputs, session_of
-
-    values = {}
-    for name, x in zip(call.names, call.inputs):
-        known = x._node.value is not None or x._node.inputs
-        values[name] = x.numpy() if known else random_inputs(x.shape, x.dtype)
-    expected = flatten(call([as_tensor(values[name]) for name in call.names]))[0]
-    session = session_of(model)
-    found = session.run(None, values)
-    compare([as_tensor(x).numpy() for x in expected], found, [v.name for v in session.get_outputs()], rtol, atol)
 
 
 __all__ = ["export"]

@@ -47,22 +47,18 @@ def prelu(node):
         yield {}, F.prelu, [node.aval, node.aval.update(shape=(n,))]
 
 
-@composite("Celu", "select", since=12)
-def celu(node):
-    for alpha in numbers_of(node, "div", 4):
-        yield {"alpha": alpha}, lambda x: F.celu(x, alpha), [node.aval]
+def with_alpha(op, last, primitive, depth, function, since=1):
+    """An operator with a number, alpha, that is an operand of a primitive at most `depth` steps before the last."""
+
+    @composite(op, last, since)
+    def candidates(node):
+        for alpha in numbers_of(node, primitive, depth):
+            yield {"alpha": alpha}, lambda x: function(x, alpha), [node.aval]
 
 
-@composite("LeakyRelu", "select")
-def leaky_relu(node):
-    for slope in numbers_of(node, "mul", 1):
-        yield {"alpha": slope}, lambda x: F.leaky_relu(x, slope), [node.aval]
-
-
-@composite("Elu", "select")
-def elu(node):
-    for alpha in numbers_of(node, "mul", 1):
-        yield {"alpha": alpha}, lambda x: F.elu(x, alpha), [node.aval]
+with_alpha("Celu", "select", "div", 4, F.celu, since=12)
+with_alpha("LeakyRelu", "select", "mul", 1, F.leaky_relu)
+with_alpha("Elu", "select", "mul", 1, F.elu)
 
 
 @composite("ThresholdedRelu", "select")

@@ -24,9 +24,9 @@ from ..ops.indexing import scatter_elements
 
 # others may read what these compute inside: indices, maxima, signs
 _SHARED = frozenset("ReduceLogSumExp Gather GatherElements ScatterElements Softmax Relu LeakyRelu PRelu Clip".split())
-_SINGLE = frozenset(
-    "Resize LRN ThresholdedRelu RNN GRU LSTM".split()
-)  # in onnxruntime: parts of them stay what they are
+_SINGLE = frozenset(  # of float64 onnxruntime has no kernels: parts of them stay what they are
+    "Resize LRN RNN GRU LSTM Softplus Softsign Elu Selu HardSigmoid HardSwish Mish LeakyRelu PRelu ThresholdedRelu LogSigmoid".split()
+)
 _COMPOSITES = {}  # primitive at the end -> [(operator, first version, candidates)]
 
 
@@ -60,7 +60,7 @@ def matches(program, simplify, version):
             if type(node.aval) is tuple or (last not in ("gather", "scatter") and not is_float(node.aval.dtype)):
                 continue
             for op, since, candidates in entries:
-                if op in _SINGLE and (not is_float(node.aval.dtype) or node.aval.dtype.itemsize > 4):
+                if op in _SINGLE and node.aval.dtype.itemsize > 4:
                     continue
                 if since <= version and (match := _match(op, candidates(node), node, program, simplify)):
                     found.append(match)

@@ -239,12 +239,13 @@ def rem(w, x, y):
 
 @rule("atan2")
 def atan2(w, y, x):
-    """atan(y / x), and pi more or less where x is negative."""
+    """atan(y / x), and pi more or less where x is negative; -0.0 is."""
     zero = w.number(0, x)
+    negative = lambda value: w("Or", w("Less", value, zero), w("Less", w("Reciprocal", value), zero))
     both = w("And", w("Equal", x, zero), w("Equal", y, zero))
     angle = w("Atan", w("Div", y, w("Where", both, w.number(1, x), x)))
-    turn = w("Where", w("Less", y, zero), w.number(-math.pi, x), w.number(math.pi, x))
-    return w("Where", w("Less", x, zero), w("Add", angle, turn), angle)
+    turn = w("Where", negative(y), w.number(-math.pi, x), w.number(math.pi, x))
+    return w("Where", negative(x), w("Add", angle, turn), angle)
 
 
 def _unsigned(dtype):
