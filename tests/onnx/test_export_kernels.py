@@ -42,3 +42,35 @@ def test_atan2_in_all_quadrants():
 )
 def test_activations_of_float64(name):
     check(getattr(F, name), [np.linspace(-5, 5, 12).reshape(3, 4)], tolerance=1e-12)
+
+
+INTEGERS = "int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()
+FUNCTIONS = {
+    "sums and products": lambda x, y: [x + y, x - y, x * y, x @ y.T, -x, pg.cumsum(x, 1), x**3, x**5, x * 2 - 1],
+    "the largest": lambda x, y: [x.max(), x.max(1), x.min(0), x.argmax(1), x.argmin(0), pg.maximum(x, y), pg.minimum(x, y), pg.clip(x, 3, 90)],
+    "order": lambda x, y: [pg.sort(x, 1), pg.argsort(x, 0), *pg.topk(x, 2), x < y, x >= y, x == y, pg.cummax(x, 1)],
+    "choices": lambda x, y: [pg.where(x < y, x, y), pg.pad(x, [(1, 0), (0, 2)]), x.at[0].set(7), x.at[:, 1:].add(3), x.at[np.array([1, 0])].add(y[:2])],
+    "bits": lambda x, y: [x & y, x | y, x ^ y, ~x, x << 3, x >> 2, abs(x), pg.sign(x)],
+    "others": lambda x, y: [x // 7, x % 7, pg.einsum("ij,kj->ik", x, y), pg.einsum("ij,ij->j", x, y), x.astype("float32").mean(), x.astype("int32")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_sums_and_products_of_axes_of_integers(dtype):
+    """As far as float64 holds what is added up: onnxruntime computes in that, and gives the largest number for larger ones."""
+    limits, rng = np.iinfo(dtype), np.random.default_rng(3)
+    most = min(limits.max, 2**53 // 12 if limits.bits == 64 else 2 ** (limits.bits - 5) if limits.bits == 32 else 2**16)
+    x = rng.integers(-most if limits.min else 0, most, (3, 4), dtype, endpoint=True)
+    check(lambda x: [x.sum(), x.sum(1), (x // 3).sum(0)], [x])
+    factors = x if limits.bits < 16 else x % 9
+    check(lambda x: [x.prod(0), x.mean(1)], [factors], loaded=("eager", "jit"))
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+@pytest.mark.parametrize("what", FUNCTIONS)
+def test_integers(what, dtype):
+    """Of all values that there are: what is too large wraps around."""
+    limits, rng = np.iinfo(dtype), np.random.default_rng(3)
+    x, y = (rng.integers(limits.min, limits.max, (3, 4), dtype, endpoint=True) for _ in range(2))
+    x[0, :2], x[1, 2] = (limits.min, limits.max), limits.min
+    check(FUNCTIONS[what], [x, y], [[y, x]], loaded=("eager", "jit"))
