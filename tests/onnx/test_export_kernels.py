@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from exports import check  # noqa: E402
+from exports import check, operators  # noqa: E402
 
 import pequegrad as pg  # noqa: E402
 from pequegrad.nn import functional as F  # noqa: E402
@@ -74,3 +74,14 @@ def test_integers(what, dtype):
     x, y = (rng.integers(limits.min, limits.max, (3, 4), dtype, endpoint=True) for _ in range(2))
     x[0, :2], x[1, 2] = (limits.min, limits.max), limits.min
     check(FUNCTIONS[what], [x, y], [[y, x]], loaded=("eager", "jit"))
+
+
+def test_activations_with_python_integers():
+    """Attributes of ONNX say whether they are ints or floats."""
+    x, found = [np.linspace(-5, 5, 12).reshape(3, 4).astype("float32")], {}
+    for op, function in {
+        "ThresholdedRelu": lambda x: pg.where(x > 1, x, 0), "Elu": lambda x: F.elu(x, 2), "LeakyRelu": lambda x: F.leaky_relu(x, 2),
+        "Clip": lambda x: F.hardtanh(x, -2, 3), "LayerNormalization": lambda x: F.layer_norm(x, (4,), eps=1),
+    }.items():  # fmt: skip
+        found[op] = operators(check(function, x))
+    assert found == {op: {op: 1} for op in found}

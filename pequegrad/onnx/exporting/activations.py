@@ -36,7 +36,7 @@ activation("Swish", "mul", F.silu, since=24)
 def clip(node):
     yield {"low": 0.0, "high": 6.0}, F.relu6, [node.aval]
     for low in numbers_of(node, "select", 1):
-        for high in [x.spec.params["value"] for x in node.inputs if x.spec.primitive is constant]:
+        for high in [float(x.spec.params["value"]) for x in node.inputs if x.spec.primitive is constant]:
             yield {"low": low, "high": high}, lambda x: F.hardtanh(x, low, high), [node.aval]
             yield {"low": high, "high": low}, lambda x: F.hardtanh(x, high, low), [node.aval]
 

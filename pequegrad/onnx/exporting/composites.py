@@ -134,7 +134,7 @@ def numbers_of(node, name, depth=6):
         level = [source for n in level for source in n.inputs if not is_constant(source)]
         for n in level:
             if n.spec.primitive.name == name:
-                found += [x.spec.params["value"] for x in n.inputs if x.spec.primitive is constant]
+                found += [float(x.spec.params["value"]) for x in n.inputs if x.spec.primitive is constant]
     return list(dict.fromkeys(found))
 
 
