@@ -94,36 +94,28 @@ def free_sizes(call, dynamic_axes):
     return found, least
 
 
+def sizes_of_examples(call, free):
+    """{name of a free size: what it is in the example inputs}."""
+    sizes = {}
+    for (i, axis), name in free.items():
+        n = call.inputs[i].shape[axis]
+        if sizes.setdefault(name, n) != n:
+            raise ShapeError(f"export: the size {name!r} is {sizes[name]} in one example input, {n} in another.")
+    return sizes
+
+
 class Traced:
     """The function's graphs, one for each choice of the free sizes."""
 
-    def __init__(self, call, free, least, smaller=True):
-        """smaller: for smaller sizes than the example's, too, as far as the function works for them."""
-        sizes = {}
-        for (i, axis), name in free.items():
-            n = call.inputs[i].shape[axis]
-            if sizes.setdefault(name, n) != n:
-                raise ShapeError(f"export: the size {name!r} is {sizes[name]} in one example input, {n} in another.")
+    def __init__(self, call, free, samples):
+        """samples: values of the free sizes."""
         self.name = getattr(call.target, "__name__", type(call.target).__name__)
-        samples = Samples(sizes, least, smaller)
-        if not smaller:
-            for small in samples.small:
-                samples.drop(small)
         self._trace_all(samples, call, free)
         first = self.closures[0]
         for other in self.closures[1:]:
             if list(map(id, other.constants)) != list(map(id, first.constants)):
                 raise ShapeError("export: the function reads other tensors for other sizes of its dynamic axes.")
         self.constants, self.state = first.constants, first.state
-
-    def larger(self, call, free):
-        """The function's graphs for sizes from the example's on; None if it cannot be traced for them."""
-        if not free:
-            return None
-        try:
-            return Traced(call, free, self.samples.least, smaller=False)
-        except ShapeError:
-            return None
 
     def _trace_all(self, samples, call, free):
         """The graphs for all samples; those to which a size must be changed may be larger if smaller ones fail."""

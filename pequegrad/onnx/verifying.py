@@ -37,12 +37,13 @@ def verify_model(model, call, free, samples):
 
 
 def inputs_for(call, free, sizes):
-    """Arrays for the inputs: the examples; for other sizes what is like them, random numbers where they have no values, or one."""
+    """Arrays for the inputs: the examples, or, for `sizes`, what is like them; random numbers where they have no values, or but one."""
     rng, found = np.random.default_rng(0), []
     for i, x in enumerate(call.inputs):
+        changes = sizes and any((i, axis) in free for axis in range(x.ndim))
         shape = tuple(sizes.get(free.get((i, axis)), n) for axis, n in enumerate(x.shape))
         array = x.numpy() if x._node.value is not None or x._node.inputs else None
-        if array is None or shape != x.shape and (not array.size or (array == array.flat[0]).all()):
+        if array is None or changes and (not array.size or (array == array.flat[0]).all()):
             array = random_inputs(shape, x.dtype, rng)
         elif shape != x.shape:
             for axis, n in enumerate(shape):
@@ -61,29 +62,33 @@ def _named(sizes):
     return ", ".join(f"{name} = {n}" for name, n in sizes.items())
 
 
-def check_small_sizes(model, arrays, call, free, samples, name):
-    """ShapeError unless a model that was made for larger sizes is right for the smallest, too: it is run as it is read here.
+def holds_for_small_sizes(traced, model, arrays, call, free, example):
+    """Whether a model that was made for larger sizes is right for the example's, too: it is run as it is read here.
 
-    Sizes of outputs that are others there are left open.
+    ShapeError if it is, but not for smaller ones. Sizes of outputs that are others there are left open.
     """
     whole = onnx_package().ModelProto()
     whole.CopyFrom(model)
     add_initializers(whole, arrays)
     read_again = OnnxModel(read(whole))
+    samples = traced.samples
     base = samples.known[0]
     halfway = {name: (samples.least[name] + n) // 2 for name, n in base.items()}
-    for sizes in (*samples.small, halfway):
+    for sizes in (example, *samples.small, halfway):
         wrong, shapes = _compared(read_again, call, free, sizes)
+        if wrong and sizes is example:
+            return False
         if wrong:
             holds = lambda name, n: not _compared(read_again, call, free, {**base, name: n})[0]
             raise ShapeError(
-                f"export: {name} is something else for {_named(sizes)} than for larger sizes ({wrong}).",
+                f"export: {traced.name} is something else for {_named(sizes)} than for larger sizes ({wrong}).",
                 fix=f"say how small sizes can be: dynamic_axes={_suggestion(call, free, samples, holds)}",
             )
         for output, shape in zip(model.graph.output, shapes):
             for dim, n in zip(output.type.tensor_type.shape.dim, shape):
                 if dim.HasField("dim_value") and dim.dim_value != n:
                     dim.Clear()
+    return True
 
 
 def _compared(model, call, free, sizes):

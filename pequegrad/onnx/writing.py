@@ -8,15 +8,15 @@ from ..nn.module import StatefulModule
 from ..transforms.tree import leaf_names
 from .exporting.program import program_of
 from .exporting.records import Record, needed, protos
-from .exporting.sizes import Varying
+from .exporting.sizes import LEAST, Samples, Varying
 from .exporting.writer import Shared, Writer
 from .interpreter import is_floats
 from .model import OnnxModel
 from .reading import onnx_package
 from .storing import add_initializers, check, is_outside, write, write_with_data
-from .tracing import Call, Traced, free_sizes
+from .tracing import Call, Traced, free_sizes, sizes_of_examples
 from .values import element_type_of
-from .verifying import check_small_sizes, verify_model
+from .verifying import holds_for_small_sizes, verify_model
 
 OLDEST, NEWEST = 18, 25  # versions of the operator set that rules know
 
@@ -58,17 +58,16 @@ def export(
         )
     call = Call(function, example_inputs, input_names)
     free, least = free_sizes(call, dynamic_axes)
+    sizes = sizes_of_examples(call, free)
     options = onnx, call, free, opset, output_names
-    traced = Traced(call, free, least)
     try:
+        traced = Traced(call, free, Samples(sizes, least))
         model, arrays = _model(traced, *options)
     except (ShapeError, NotImplementedError):
-        larger = traced.larger(call, free)
-        found = larger and _model_if_possible(larger, *options)
-        if not found:
+        found = _made_for_larger_sizes(sizes, least, *options)
+        if found is None or not holds_for_small_sizes(*found, call, free, sizes):
             raise
-        traced, (model, arrays) = larger, found
-        check_small_sizes(model, arrays, call, free, traced.samples, traced.name)
+        traced, model, arrays = found
     verified = lambda source: verify_model(source, call, free, traced.samples) if verify else None
     if is_outside(external_data, path, arrays):
         write_with_data(model, arrays, os.fspath(path), verified)
@@ -79,6 +78,20 @@ def export(
     if path is not None:
         write(model, os.fspath(path))
     return model
+
+
+def _made_for_larger_sizes(sizes, least, onnx, call, free, *options):
+    """(Traced, model, arrays) of sizes from the example's on, or of about twice these; None if there is none."""
+    for base in (sizes, Samples(sizes).twice) if sizes else ():
+        samples = Samples(base, least, smaller=False)
+        for small in samples.small:
+            samples.drop(small)
+        try:
+            traced = Traced(call, free, samples)
+            return traced, *_model(traced, onnx, call, free, *options)
+        except (ShapeError, NotImplementedError):
+            pass
+    return None
 
 
 def _model(traced, onnx, call, free, opset, output_names):
@@ -118,20 +131,13 @@ def _model(traced, onnx, call, free, opset, output_names):
     graph = onnx.helper.make_graph(
         [*first, *protos(records)],
         re.sub(r"\W+", "_", traced.name).strip("_"),
-        [_input(onnx, call, free, i) for i in range(len(call.names))],
+        [_input(onnx, call, free, traced.samples.least, i) for i in range(len(call.names))],
         [_output(onnx, traced.samples, name, x) for name, x in zip(outputs, results)],
     )
     imports = [onnx.helper.make_opsetid("", opset)]
     version = onnx.helper.find_min_ir_version_for(imports)
     model = onnx.helper.make_model(graph, opset_imports=imports, producer_name="pequegrad", ir_version=version)
     return model, {name: array for name, array in values.items() if name in used}
-
-
-def _model_if_possible(*args):
-    try:
-        return _model(*args)
-    except (ShapeError, NotImplementedError):
-        return None
 
 
 def _constant(onnx, name, array):
@@ -225,10 +231,11 @@ def _dims(samples, shape):
     return found
 
 
-def _input(onnx, call, free, i):
+def _input(onnx, call, free, least, i):
     x = call.inputs[i]
     shape = [free.get((i, axis), n) for axis, n in enumerate(x.shape)]
-    return onnx.helper.make_tensor_value_info(call.names[i], element_type_of(x.dtype), shape)
+    limits = [f"{n} is at least {least[n]}" for n in dict.fromkeys(shape) if least.get(n, 0) > LEAST]
+    return onnx.helper.make_tensor_value_info(call.names[i], element_type_of(x.dtype), shape, ", ".join(limits))
 
 
 def _output(onnx, samples, name, x):
