@@ -85,3 +85,12 @@ def test_activations_with_python_integers():
     }.items():  # fmt: skip
         found[op] = operators(check(function, x))
     assert found == {op: {op: 1} for op in found}
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_remainders(dtype):
+    limits = np.iinfo(dtype)
+    x = np.array([limits.min, limits.min + 1, 0, 1, 6, 7, limits.max], dtype)
+    for n in (7, 8, 1, -3) if limits.min else (7, 8, 1):
+        assert set(operators(check(lambda x: x % n, [x]))) <= {"Mod"}
+    check(lambda x: [x // 7, x % x[3:4], x // x[3:4]], [x])

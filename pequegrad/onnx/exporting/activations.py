@@ -68,6 +68,14 @@ def thresholded_relu(node):
             yield {"alpha": alpha}, lambda x: where(x > alpha, x, 0.0), [node.aval]
 
 
+@composite("Mod", "select")
+def mod(node):
+    """Of signed integers by a number; floats are composed: with fmod=0 ONNX takes integers only."""
+    for n in numbers_of(node, "rem", 3) if node.aval.dtype.kind == "i" else ():
+        if n:
+            yield {"by": int(n)}, lambda x: x % int(n), [node.aval]
+
+
 @composite("ReduceLogSumExp", "add")
 def reduce_logsumexp(node):
     for largest in sources_of(node, "reduce_max", 4):

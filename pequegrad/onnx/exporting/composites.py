@@ -27,6 +27,7 @@ _SHARED = frozenset("ReduceLogSumExp Gather GatherElements ScatterElements Softm
 _SINGLE = frozenset(  # of float64 onnxruntime has no kernels: parts of them stay what they are
     "Resize LRN RNN GRU LSTM Softplus Softsign Elu Selu HardSigmoid HardSwish Mish LeakyRelu PRelu ThresholdedRelu LogSigmoid".split()
 )
+_INTEGERS = frozenset("Gather GatherElements ScatterElements Mod".split())  # of any dtype
 _COMPOSITES = {}  # primitive at the end -> [(operator, first version, candidates)]
 
 
@@ -57,9 +58,11 @@ def matches(program, simplify, version):
     found = []
     for last, entries in _COMPOSITES.items():
         for node in [n for n in program.graph.nodes if n.spec.primitive.name == last]:
-            if type(node.aval) is tuple or (last not in ("gather", "scatter") and not is_float(node.aval.dtype)):
+            if type(node.aval) is tuple:
                 continue
             for op, since, candidates in entries:
+                if op not in _INTEGERS and not is_float(node.aval.dtype):
+                    continue
                 if op in _SINGLE and node.aval.dtype.itemsize > 4:
                     continue
                 if since <= version and (match := _match(op, candidates(node), node, program, simplify)):
