@@ -94,3 +94,13 @@ def test_remainders(dtype):
     for n in (7, 8, 1, -3) if limits.min else (7, 8, 1):
         assert set(operators(check(lambda x: x % n, [x]))) <= {"Mod"}
     check(lambda x: [x // 7, x % x[3:4], x // x[3:4]], [x])
+
+
+def test_integers_in_loops_and_branches():
+    x = np.arange(12, dtype="uint16").reshape(3, 4)
+    for function in (
+        lambda x: pg.scan(lambda c, r: (pg.maximum(c, r), r.sum()), x[0], x),
+        lambda x: pg.while_loop(lambda c: c.max() < 60000, lambda c: pg.maximum(c * 3, c + 7), x),
+        lambda x: pg.cond(x.sum() > 5, lambda x: pg.where(x > 3, x, x + 1), lambda x: x, x),
+    ):
+        check(function, [x], loaded=("eager", "jit"))
