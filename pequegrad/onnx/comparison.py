@@ -28,19 +28,19 @@ def random_inputs(shape, dtype, rng=None):
     return rng.normal(size=shape).astype(dtype)
 
 
-def compare(expected, found, names, rtol, atol):
+def compare(expected, found, names, rtol, atol, where=""):
     """The largest difference of arrays; ArgumentError, which names the output, if it is beyond the tolerance or shapes differ."""
     largest = 0.0
     for a, b, name in zip(expected, found, names):
         a, b = np.asarray(a), np.asarray(b)
         if a.shape != b.shape or a.dtype != b.dtype:
             raise ArgumentError(
-                f"Output {name!r} is {a.dtype}{list(a.shape)} here, {b.dtype}{list(b.shape)} in onnxruntime."
+                f"Output {name!r} is {a.dtype}{list(a.shape)} here, {b.dtype}{list(b.shape)} in onnxruntime{where}."
             )
         wide = np.float64 if a.dtype.kind in "biufV" else a.dtype
         a, b = a.astype(wide), b.astype(wide)
         if not np.allclose(a, b, rtol, atol, equal_nan=True):
-            raise ArgumentError(f"Output {name!r} differs from onnxruntime's by {np.nanmax(np.abs(a - b)):.3g}.")
+            raise ArgumentError(f"Output {name!r} differs from onnxruntime's by {np.nanmax(np.abs(a - b)):.3g}{where}.")
         if a.size:
             with np.errstate(invalid="ignore"):
                 largest = max(largest, float(np.nanmax(np.where(a == b, 0, np.abs(a - b)))))

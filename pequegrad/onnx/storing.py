@@ -67,8 +67,22 @@ def write_with_data(model, arrays, path, verify):
             file.write(model.SerializeToString())
         check(model, unfinished)
         verify(unfinished)
+        _put_in_place(unfinished, path)
+
+
+def _put_in_place(unfinished, path):
+    """A model and its data, in place of older ones: the older model goes first, so that nobody finds it beside the new data."""
+    older = f"{unfinished}.older"
+    replaces = os.path.exists(path) and os.path.exists(f"{path}.data")
+    if replaces:
+        os.replace(path, older)
+    try:
         os.replace(f"{unfinished}.data", f"{path}.data")
-        os.replace(unfinished, path)
+    except OSError:
+        if replaces:
+            os.replace(older, path)
+        raise
+    os.replace(unfinished, path)
 
 
 @contextlib.contextmanager

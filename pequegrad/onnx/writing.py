@@ -3,27 +3,20 @@
 import os
 import re
 
-import numpy as np
-
-from ..core.errors import ArgumentError, PequegradError, ShapeError
-from ..core.node import make_aval, next_number
-from ..core.tensor import Tensor
+from ..core.errors import ArgumentError, ShapeError
 from ..nn.module import StatefulModule
-from ..ops.creation import as_tensor
-from ..transforms.arguments import from_abstract
-from ..transforms.control_flow import Closure
-from ..transforms.signatures import signature
-from ..transforms.trace import trace
-from ..transforms.tree import flatten, leaf_names
-from .exporting.program import program_of, with_constants
+from ..transforms.tree import leaf_names
+from .exporting.program import program_of
 from .exporting.records import Record, needed, protos
-from .exporting.sizes import Samples, Varying
+from .exporting.sizes import LEAST, Samples, Varying
 from .exporting.writer import Shared, Writer
 from .interpreter import is_floats
 from .model import OnnxModel
 from .reading import onnx_package
 from .storing import add_initializers, check, is_outside, write, write_with_data
+from .tracing import Call, Traced, free_sizes, sizes_of_examples
 from .values import element_type_of
+from .verifying import holds_for_small_sizes, verify_model
 
 OLDEST, NEWEST = 18, 25  # versions of the operator set that rules know
 
@@ -46,8 +39,9 @@ def export(
     modules are written in the mode they are in: model.eval() first. example_inputs: its arguments, a tuple or list, or a
     dict by name, with tensors, arrays or ShapeDtypeStruct in any nested containers; other values (numbers, strings) are constants.
     dynamic_axes: {input: {axis: name}}, or {input: [axes]}: sizes that stay open, equal where their names are. The
-    function is traced for several values of each.
-    opset: the version of ONNX's operator set. verify: compares results with onnxruntime, which must be there.
+    function is traced for several values of each, from 3 on; (name, least) in place of a name says how small the size may be.
+    opset: the version of ONNX's operator set. verify: compares results with onnxruntime, which must be there,
+    for the example's and other values of the free sizes.
     external_data: True for weights in a file of their own, path.data, to which the model that is given back refers; by default so
     if it would be larger than 1.9 GB.
 
@@ -62,156 +56,45 @@ def export(
         raise ArgumentError(
             f"export: operator set {opset} is not one of {OLDEST} to {NEWEST}.", fix="the default is 20."
         )
-    call = _Call(function, example_inputs, input_names)
-    free = _free_sizes(call, dynamic_axes)
-    traced = _Traced(call, free)
-    model, arrays = _model(onnx, call, free, traced, opset, output_names)
+    call = Call(function, example_inputs, input_names)
+    free, least = free_sizes(call, dynamic_axes)
+    sizes = sizes_of_examples(call, free)
+    options = onnx, call, free, opset, output_names
+    try:
+        traced = Traced(call, free, Samples(sizes, least))
+        model, arrays = _model(traced, *options)
+    except (ShapeError, NotImplementedError):
+        found = _made_for_larger_sizes(sizes, least, *options)
+        if found is None or not holds_for_small_sizes(*found, call, free, sizes):
+            raise
+        traced, model, arrays = found
+    verified = lambda source: verify_model(source, call, free, traced.samples) if verify else None
     if is_outside(external_data, path, arrays):
-        write_with_data(model, arrays, os.fspath(path), lambda file: verify_model(file, call) if verify else None)
+        write_with_data(model, arrays, os.fspath(path), verified)
         return model
     add_initializers(model, arrays)
     check(model)
-    if verify:
-        verify_model(model, call)
+    verified(model)
     if path is not None:
         write(model, os.fspath(path))
     return model
 
 
-class _Call:
-    """A function and its example arguments: leaves, and their names."""
-
-    def __init__(self, function, example_inputs, input_names):
-        if isinstance(function, OnnxModel):
-            input_names = input_names or [v.name for v in function.inputs]
-        if isinstance(example_inputs, (Tensor, np.ndarray)):
-            example_inputs = (example_inputs,)
-        jitted = not isinstance(function, StatefulModule) and hasattr(function, "function")
-        self.function, self.target = function, function.function if jitted else function
-        by_name = isinstance(example_inputs, dict)
-        args, kwargs = ((), example_inputs) if by_name else (tuple(example_inputs), {})
-        self.leaves, self.structure = flatten((args, kwargs))
-        self.leaves = [x if x is None or isinstance(x, Tensor) else from_abstract(x) for x in self.leaves]
-        self.moving = [i for i, x in enumerate(self.leaves) if isinstance(x, (Tensor, np.ndarray, np.generic))]
-        for i in self.moving:
-            self.leaves[i] = as_tensor(self.leaves[i])
-        self.names = list(input_names) if input_names is not None else self._names(args, kwargs)
-        if len(self.names) != len(self.moving) or len(set(self.names)) != len(self.names):
-            raise ArgumentError(
-                f"export: the function has {len(self.moving)} tensors as inputs, input_names are {self.names}.",
-                fix="give one name for each.",
-            )
-
-    def _names(self, args, kwargs):
-        """x, or x_weight_0 for a leaf of an argument x."""
-        target = self.target.forward if isinstance(self.target, StatefulModule) else self.target
-        target = getattr(target, "function", target)
-        known = [p.name for p in signature(target) if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        if known[:1] == ["self"] and getattr(target, "__self__", None) is None:
-            known = known[1:]
-        known += ["input" if len(args) == 1 else f"input_{i}" for i in range(len(known), len(args))]
-        found = []
-        for name, value in [*zip(known, args), *sorted(kwargs.items())]:
-            found += [re.sub(r"\W+", "_", text).strip("_") for text in leaf_names(value, name)]
-        return (
-            [found[i] for i in self.moving] if len(found) == len(self.leaves) else [f"input_{i}" for i in self.moving]
-        )
-
-    @property
-    def inputs(self):
-        return [self.leaves[i] for i in self.moving]
-
-    def __call__(self, tensors):
-        leaves = list(self.leaves)
-        for i, x in zip(self.moving, tensors):
-            leaves[i] = x
-        args, kwargs = self.structure.unflatten(leaves)
-        return self.function(*args, **kwargs)
-
-
-def _free_sizes(call, dynamic_axes):
-    """{(position of the input, axis): name}."""
-    found = {}
-    for name, axes in (dynamic_axes or {}).items():
-        if name not in call.names:
-            raise ArgumentError(
-                f"export: dynamic_axes names {name!r}, which is no input.", fix=f"inputs are {', '.join(call.names)}."
-            )
-        i = call.names.index(name)
-        ndim = call.inputs[i].ndim
-        axes = axes if isinstance(axes, dict) else {axis: f"{name}_{axis}" for axis in axes}
-        for axis, size in axes.items():
-            if not -ndim <= axis < ndim:
-                raise ShapeError(f"export: dynamic_axes: input {name!r} has no axis {axis}.")
-            found[i, axis % ndim] = str(size)
-    return found
-
-
-class _Traced:
-    """The function's graphs, one for each choice of the free sizes."""
-
-    def __init__(self, call, free):
-        sizes = {}
-        for (i, axis), name in free.items():
-            n = call.inputs[i].shape[axis]
-            if sizes.setdefault(name, n) != n:
-                raise ShapeError(f"export: the size {name!r} is {sizes[name]} in one example input, {n} in another.")
-        self.name = getattr(call.target, "__name__", type(call.target).__name__)
-        self._trace_all(Samples(sizes), call, free)
-        first = self.closures[0]
-        for other in self.closures[1:]:
-            if list(map(id, other.constants)) != list(map(id, first.constants)):
-                raise ShapeError("export: the function reads other tensors for other sizes of its dynamic axes.")
-        self.constants, self.state = first.constants, first.state
-
-    def _trace_all(self, samples, call, free):
-        """The graphs for all samples; those to which a size must be changed may be larger if smaller ones fail."""
-        self.samples, self.graphs, self.closures = samples, [], []
-        for chosen in samples.traces:
-            avals = []
-            for i, x in enumerate(call.inputs):
-                shape = tuple(chosen[free[i, a]] if (i, a) in free else n for a, n in enumerate(x.shape))
-                avals.append(make_aval(shape, x.dtype, x.device))
-            try:
-                self._trace(avals, call, free, chosen)
-            except ShapeError:
-                if chosen in samples.checks:
-                    samples.drop(chosen)
-                elif free and samples.smaller and chosen is not samples.known[0]:
-                    return self._trace_all(Samples(samples.known[0], smaller=False), call, free)
-                else:
-                    raise
-        if free and not samples.checks:
-            raise ShapeError(
-                f"export: {self.name} works for sizes like {samples.known[0]} only.",
-                fix="leave axes that must have a certain size out of dynamic_axes.",
-            )
-
-    def _trace(self, avals, call, optional, sizes):
-        before = next_number()
+def _made_for_larger_sizes(sizes, least, onnx, call, free, *options):
+    """(Traced, model, arrays) of sizes from the example's on, or of about twice these; None if there is none."""
+    for base in (sizes, Samples(sizes).twice) if sizes else ():
+        samples = Samples(base, least, smaller=False)
+        for small in samples.small:
+            samples.drop(small)
         try:
-            graph, self.structure, self.frame = trace("export", self.name, avals, call)
-        except PequegradError as error:
-            if not optional:
-                raise
-            raise ShapeError(
-                f"export: {self.name} fails for the sizes {sizes}: {str(error).splitlines()[0]}",
-                fix="leave axes that must have a certain size out of dynamic_axes.",
-            ) from error
-        closure = Closure([graph])
-        # tensors that the function itself made of numbers and arrays are constants, not what it reads from outside
-        made = [i for i, handle in enumerate(closure.constants) if handle._node.number > before]
-        (found,) = closure.graphs
-        nodes, handles = found.inputs, closure.constants
-        found = with_constants(found, {nodes[i]: handles[i] for i in made})
-        made = set(made)
-        inputs = [node for i, node in enumerate(nodes) if i not in made]
-        closure.constants = [handle for i, handle in enumerate(handles) if i not in made]
-        self.graphs.append(found.rewired(inputs, found.outputs))
-        self.closures.append(closure)
+            traced = Traced(call, free, samples)
+            return traced, *_model(traced, onnx, call, free, *options)
+        except (ShapeError, NotImplementedError):
+            pass
+    return None
 
 
-def _model(onnx, call, free, traced, opset, output_names):
+def _model(traced, onnx, call, free, opset, output_names):
     """The model without its initialisers, and these, {name: array}."""
     shared = Shared(opset, traced.samples)
     shared.taken.update(call.names)
@@ -248,7 +131,7 @@ def _model(onnx, call, free, traced, opset, output_names):
     graph = onnx.helper.make_graph(
         [*first, *protos(records)],
         re.sub(r"\W+", "_", traced.name).strip("_"),
-        [_input(onnx, call, free, i) for i in range(len(call.names))],
+        [_input(onnx, call, free, traced.samples.least, i) for i in range(len(call.names))],
         [_output(onnx, traced.samples, name, x) for name, x in zip(outputs, results)],
     )
     imports = [onnx.helper.make_opsetid("", opset)]
@@ -348,28 +231,15 @@ def _dims(samples, shape):
     return found
 
 
-def _input(onnx, call, free, i):
+def _input(onnx, call, free, least, i):
     x = call.inputs[i]
     shape = [free.get((i, axis), n) for axis, n in enumerate(x.shape)]
-    return onnx.helper.make_tensor_value_info(call.names[i], element_type_of(x.dtype), shape)
+    limits = [f"{n} is at least {least[n]}" for n in dict.fromkeys(shape) if least.get(n, 0) > LEAST]
+    return onnx.helper.make_tensor_value_info(call.names[i], element_type_of(x.dtype), shape, ", ".join(limits))
 
 
 def _output(onnx, samples, name, x):
     return onnx.helper.make_tensor_value_info(name, element_type_of(x.dtype), _dims(samples, x.shape))
-
-
-def verify_model(model, call, rtol=1e-3, atol=1e-4):
-    """Runs the model, or that in a file, in onnxruntime on the example inputs (random numbers where they have no values); ArgumentError if results differ."""
-    from .comparison import compare, random_inputs, session_of
-
-    values = {}
-    for name, x in zip(call.names, call.inputs):
-        known = x._node.value is not None or x._node.inputs
-        values[name] = x.numpy() if known else random_inputs(x.shape, x.dtype)
-    expected = flatten(call([as_tensor(values[name]) for name in call.names]))[0]
-    session = session_of(model)
-    found = session.run(None, values)
-    compare([as_tensor(x).numpy() for x in expected], found, [v.name for v in session.get_outputs()], rtol, atol)
 
 
 __all__ = ["export"]

@@ -67,3 +67,32 @@ def test_nothing_is_left_behind_where_it_fails(tmp_path, monkeypatch):
     assert path.read_bytes() == b"before" and os.listdir(tmp_path) == ["model.onnx"]
     with pytest.raises(OSError):
         pg.onnx.export(net, (pg.Tensor(X),), tmp_path / "absent" / "model.onnx", external_data=True)
+
+
+def test_an_older_model_never_stands_beside_new_data(tmp_path, monkeypatch):
+    """Where weights are replaced there is no model for a moment; if they cannot be, the older one comes back."""
+    path, x = tmp_path / "model.onnx", pg.Tensor(X)
+    pg.onnx.export(network(), (x,), path, external_data=True)
+    before = path.read_bytes(), (tmp_path / "model.onnx.data").read_bytes()
+    seen, replace = [], os.replace
+
+    def watch(old, new):
+        if str(new).endswith(".data"):
+            seen.append(path.exists())
+            if len(seen) == 1:
+                raise OSError("no")
+        replace(old, new)
+
+    monkeypatch.setattr(os, "replace", watch)
+    with pytest.raises(OSError, match="no"):
+        pg.onnx.export(network(), (x,), path, external_data=True)
+    assert (path.read_bytes(), (tmp_path / "model.onnx.data").read_bytes()) == before
+    net = network()
+    pg.onnx.export(net, (x,), path, external_data=True)
+    assert seen == [False, False] and sorted(os.listdir(tmp_path)) == ["model.onnx", "model.onnx.data"]
+    np.testing.assert_allclose(pg.onnx.load(path)(x).numpy(), net(x).numpy(), 1e-5)
+
+
+def test_verify_where_onnxruntime_has_no_kernels():
+    with pytest.raises(NotImplementedError, match="onnxruntime cannot run the model"):
+        pg.onnx.export(pg.tanh, (pg.ones(3, dtype="bfloat16"),), verify=True)

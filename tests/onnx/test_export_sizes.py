@@ -81,3 +81,77 @@ def test_amounts_that_are_free_sizes():
         pg.onnx.export(
             lambda x: pg.pad(x, [(0, -x.shape[0] % 32), (0, 0)]), (pg.zeros((8, 4)),), dynamic_axes={"x": {0: "n"}}
         )
+
+
+def small_ones_differ(x):
+    return x * 2 if x.shape[1] < 6 else x * 3
+
+
+def test_parts_that_are_as_long_as_small_sizes():
+    """At 3 these are other programs than at 8: what is written is run there, and may be right nevertheless."""
+    more = [[(2, n, 4)] for n in (1, 2, 3, 4, 5, 30)]
+    for function in (lambda x: x[:, -4:] * 2, lambda x: x[:, :4] * 2, lambda x: x[:, -4:].mean(1)):
+        model = check(function, [(2, 8, 4)], more, dynamic_axes={"x": {1: "n"}}, input_names=["x"])
+    for n in (5, 6, 7):
+        model = check(lambda x: x[:, -6:], [(2, n, 4)], more, dynamic_axes={"x": {1: "n"}}, input_names=["x"])
+    assert not model.graph.output[0].type.tensor_type.shape.dim[1].HasField("dim_value")
+
+
+@pytest.mark.parametrize(
+    "function, least",
+    [
+        (small_ones_differ, 6), (lambda x: x[:, -5:].sum(1) / 5, 5), (lambda x: x[:, -4:].reshape((x.shape[0], -1)), 4),
+        (lambda x: x.at[:, -4:].set(1.5), 4),
+    ],
+)  # fmt: skip
+def test_least_sizes(function, least):
+    """Where small sizes are something else, the error says from which on the model would be right; that may be asked for."""
+    export = lambda axes: pg.onnx.export(function, (pg.zeros((2, 20, 4)),), input_names=["x"], dynamic_axes={"x": axes})
+    for axes in ({1: "n"}, {0: "b", 1: ("n", least - 1)}):
+        with pytest.raises(pg.ShapeError, match=f"for larger sizes.*\n(.*\n)*.*1: \\('n', {least}\\)"):
+            export(axes)
+    more = [[(2, n, 4)] for n in (least, least + 1, 40)]
+    for n in (least, least + 1, 20):
+        model = check(function, [(2, n, 4)], more, input_names=["x"], dynamic_axes={"x": {1: ("n", least)}})
+        assert model.graph.input[0].doc_string == f"n is at least {least}"
+    with pytest.raises(pg.ShapeError, match="not at least 21"):
+        export({1: ("n", 21)})
+
+
+@pytest.mark.parametrize(
+    "index, more",
+    [
+        ((slice(None), 0), 1), ((slice(None), -1), 1), ((slice(None), slice(1, -1)), 3), ((0, slice(1, 3), 2), 3),
+        ((slice(None), slice(None), slice(None, None, -3)), 1),
+    ],
+)  # fmt: skip
+def test_parts_of_free_axes_that_get_new_values(index, more):
+    sizes = [[(2, n, 4)] for n in (more, more + 1, 20)]
+    for value in (1.5, lambda x: x[index] * 2):
+        new = lambda x: x.at[index].set(value(x) if callable(value) else value)
+        check(new, [(2, 8, 4)], sizes, dynamic_axes={"x": {1: "n"}}, input_names=["x"])
+    check(lambda x: x.at[index].set(True), [np.zeros((2, 8, 4), bool)], [], loaded=("eager", "jit"))
+
+
+def test_what_is_compared_with_onnxruntime(monkeypatch):
+    """Sizes near the example's, and inputs like it."""
+    import onnxruntime
+
+    seen, run = [], onnxruntime.InferenceSession.run
+
+    def spy(self, names, values, *rest):
+        seen.append({name: (value.shape[0], value.min() >= 4 and value.max() <= 9) for name, value in values.items()})
+        found = run(self, names, values, *rest)
+        return [found[0] + (len(seen) > 2), *found[1:]]
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", spy)
+    table = pg.Tensor(np.arange(10, dtype="float32"))
+    with pytest.raises(pg.ArgumentError, match="differs from onnxruntime's by 1 for n = "):
+        pg.onnx.export(
+            lambda i: table[i],
+            (np.array([4, 9, 5, 6, 7]),),
+            input_names=["i"],
+            dynamic_axes={"i": {0: "n"}},
+            verify=True,
+        )
+    assert [s["i"][0] for s in seen][0] == 5 and len({s["i"][0] for s in seen}) == 3 and all(s["i"][1] for s in seen)

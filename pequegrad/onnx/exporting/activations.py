@@ -36,7 +36,7 @@ activation("Swish", "mul", F.silu, since=24)
 def clip(node):
     yield {"low": 0.0, "high": 6.0}, F.relu6, [node.aval]
     for low in numbers_of(node, "select", 1):
-        for high in [x.spec.params["value"] for x in node.inputs if x.spec.primitive is constant]:
+        for high in [float(x.spec.params["value"]) for x in node.inputs if x.spec.primitive is constant]:
             yield {"low": low, "high": high}, lambda x: F.hardtanh(x, low, high), [node.aval]
             yield {"low": high, "high": low}, lambda x: F.hardtanh(x, high, low), [node.aval]
 
@@ -47,22 +47,18 @@ def prelu(node):
         yield {}, F.prelu, [node.aval, node.aval.update(shape=(n,))]
 
 
-@composite("Celu", "select", since=12)
-def celu(node):
-    for alpha in numbers_of(node, "div", 4):
-        yield {"alpha": alpha}, lambda x: F.celu(x, alpha), [node.aval]
+def with_alpha(op, last, primitive, depth, function, since=1):
+    """An operator with a number, alpha, that is an operand of a primitive at most `depth` steps before the last."""
+
+    @composite(op, last, since)
+    def candidates(node):
+        for alpha in numbers_of(node, primitive, depth):
+            yield {"alpha": alpha}, lambda x: function(x, alpha), [node.aval]
 
 
-@composite("LeakyRelu", "select")
-def leaky_relu(node):
-    for slope in numbers_of(node, "mul", 1):
-        yield {"alpha": slope}, lambda x: F.leaky_relu(x, slope), [node.aval]
-
-
-@composite("Elu", "select")
-def elu(node):
-    for alpha in numbers_of(node, "mul", 1):
-        yield {"alpha": alpha}, lambda x: F.elu(x, alpha), [node.aval]
+with_alpha("Celu", "select", "div", 4, F.celu, since=12)
+with_alpha("LeakyRelu", "select", "mul", 1, F.leaky_relu)
+with_alpha("Elu", "select", "mul", 1, F.elu)
 
 
 @composite("ThresholdedRelu", "select")
@@ -70,6 +66,14 @@ def thresholded_relu(node):
     for alpha in numbers_of(node, "gt", 1):
         if alpha > 0:
             yield {"alpha": alpha}, lambda x: where(x > alpha, x, 0.0), [node.aval]
+
+
+@composite("Mod", "select")
+def mod(node):
+    """Of signed integers by a number; floats are composed: with fmod=0 ONNX takes integers only."""
+    for n in numbers_of(node, "rem", 3) if node.aval.dtype.kind == "i" else ():
+        if n:
+            yield {"by": int(n)}, lambda x: x % int(n), [node.aval]
 
 
 @composite("ReduceLogSumExp", "add")

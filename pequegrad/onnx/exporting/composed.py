@@ -77,6 +77,11 @@ def reduce_logsumexp(w, x, *, axes):
     return w("ReduceLogSumExp", x, list(axes), keepdims=0)
 
 
+@written("Mod")
+def mod(w, x, *, by):
+    return w("Mod", x, w.number(by, x))
+
+
 @written("Normalize")
 def normalize(w, x, *, axis, eps):
     return w("Div", x, w("Max", w("ReduceL2", x, [axis]), w.number(eps, x)))

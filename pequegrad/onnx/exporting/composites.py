@@ -24,9 +24,10 @@ from ..ops.indexing import scatter_elements
 
 # others may read what these compute inside: indices, maxima, signs
 _SHARED = frozenset("ReduceLogSumExp Gather GatherElements ScatterElements Softmax Relu LeakyRelu PRelu Clip".split())
-_SINGLE = frozenset(
-    "Resize LRN ThresholdedRelu RNN GRU LSTM".split()
-)  # in onnxruntime: parts of them stay what they are
+_SINGLE = frozenset(  # of float64 onnxruntime has no kernels: parts of them stay what they are
+    "Resize LRN RNN GRU LSTM Softplus Softsign Elu Selu HardSigmoid HardSwish Mish LeakyRelu PRelu ThresholdedRelu LogSigmoid".split()
+)
+_INTEGERS = frozenset("Gather GatherElements ScatterElements Mod".split())  # of any dtype
 _COMPOSITES = {}  # primitive at the end -> [(operator, first version, candidates)]
 
 
@@ -57,10 +58,12 @@ def matches(program, simplify, version):
     found = []
     for last, entries in _COMPOSITES.items():
         for node in [n for n in program.graph.nodes if n.spec.primitive.name == last]:
-            if type(node.aval) is tuple or (last not in ("gather", "scatter") and not is_float(node.aval.dtype)):
+            if type(node.aval) is tuple:
                 continue
             for op, since, candidates in entries:
-                if op in _SINGLE and (not is_float(node.aval.dtype) or node.aval.dtype.itemsize > 4):
+                if op not in _INTEGERS and not is_float(node.aval.dtype):
+                    continue
+                if op in _SINGLE and node.aval.dtype.itemsize > 4:
                     continue
                 if since <= version and (match := _match(op, candidates(node), node, program, simplify)):
                     found.append(match)
@@ -134,7 +137,7 @@ def numbers_of(node, name, depth=6):
         level = [source for n in level for source in n.inputs if not is_constant(source)]
         for n in level:
             if n.spec.primitive.name == name:
-                found += [x.spec.params["value"] for x in n.inputs if x.spec.primitive is constant]
+                found += [float(x.spec.params["value"]) for x in n.inputs if x.spec.primitive is constant]
     return list(dict.fromkeys(found))
 
 

@@ -229,22 +229,30 @@ def is_finite(w, x):
 def integer_pow(w, x, *, exponent):
     if exponent == 2:
         return w("Mul", x, x)
+    if not is_float(x.dtype) and exponent > 0:  # runtimes compute powers of integers as floats
+        half = integer_pow(w, x, exponent=exponent // 2) if exponent > 1 else None
+        square = w("Mul", half, half) if half else x
+        return w("Mul", square, x) if half and exponent % 2 else square
     return w("Pow", x, w.number(exponent, x))
 
 
 @rule("rem")
 def rem(w, x, y):
-    return w("Mod", x, y, fmod=1)
+    """With the sign of x: fmod=1, which runtimes compute of int64, too, as of floats."""
+    if x.dtype == np.int64:
+        return w("Sub", x, w("Mul", w("Div", x, y), y))
+    return w("Mod", x, y, fmod=None if x.dtype.kind == "u" else 1)
 
 
 @rule("atan2")
 def atan2(w, y, x):
-    """atan(y / x), and pi more or less where x is negative."""
+    """atan(y / x), and pi more or less where x is negative; -0.0 is."""
     zero = w.number(0, x)
+    negative = lambda value: w("Or", w("Less", value, zero), w("Less", w("Reciprocal", value), zero))
     both = w("And", w("Equal", x, zero), w("Equal", y, zero))
     angle = w("Atan", w("Div", y, w("Where", both, w.number(1, x), x)))
-    turn = w("Where", w("Less", y, zero), w.number(-math.pi, x), w.number(math.pi, x))
-    return w("Where", w("Less", x, zero), w("Add", angle, turn), angle)
+    turn = w("Where", negative(y), w.number(-math.pi, x), w.number(math.pi, x))
+    return w("Where", negative(x), w("Add", angle, turn), angle)
 
 
 def _unsigned(dtype):

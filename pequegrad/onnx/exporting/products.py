@@ -7,13 +7,11 @@ from .shapes import padded, spread
 from .sizes import fixed
 from .writer import Unsupported, rule
 
-_MULTIPLIED = ("float16", "bfloat16", "float32", "float64", "int32", "int64", "uint32", "uint64")
-
 
 @rule("dot_general")
 def dot_general(w, x, y, *, contract, batch, dtype):
     left, right = x, y
-    kind = dtype if np.dtype(dtype).name in _MULTIPLIED else np.dtype("int32")
+    kind = np.dtype(dtype) if np.dtype(dtype).kind != "b" else np.dtype("int32")
     if x.dtype != kind:
         left, right = w.cast(x, kind), w.cast(y, kind)
     found = _product(w, left, right, x, y, contract, batch)

@@ -258,7 +258,7 @@ def _merged(items, version):
 def _differ(what):
     raise ShapeError(
         f"The function does something else for other sizes of its free axes ({what}).",
-        fix="leave those axes out of dynamic_axes.",
+        fix="give larger examples, or leave those axes out of dynamic_axes.",
     )
 
 

@@ -49,8 +49,10 @@ def arg(w, x, *, axis, dtype):
 
 @rule("cumsum")
 def cumsum(w, x, *, axis, reverse):
-    kind = x.dtype if x.dtype.name in ("float32", "float64", "int32", "int64") else np.dtype("int64")
-    if is_float(x.dtype) and kind != x.dtype:
+    kind = x.dtype
+    if kind.kind == "b":
+        kind = np.dtype("int64")
+    elif is_float(kind) and kind.itemsize < 4:
         kind = np.dtype("float32")
     operand = x if kind == x.dtype else w.cast(x, kind)
     found = w("CumSum", operand, w.constant(np.int64(axis)), reverse=int(reverse))
@@ -127,9 +129,7 @@ def sort(w, *xs, axis, num_keys):
     count = w.size(xs[0].shape[axis])
     order = None
     for key in reversed(xs[:num_keys]):
-        operand = (
-            w.cast(key, np.int32) if key.dtype.kind == "b" or key.dtype.itemsize < 4 and key.dtype.kind in "iu" else key
-        )
+        operand = w.cast(key, np.int32) if key.dtype.kind == "b" else key
         operand = operand if order is None else w("GatherElements", operand, order, axis=axis)
         _, places = w("TopK", operand, count, n=2, axis=axis, largest=0)
         order = places if order is None else w("GatherElements", order, places, axis=axis)

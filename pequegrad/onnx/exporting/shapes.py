@@ -133,21 +133,36 @@ def iota(w, *, shape, dtype, axis, device):
 
 @rule("slice_update")
 def slice_update(w, x, update, *, start, step):
-    """The update, spread, where it belongs; x elsewhere."""
-    if not fixed(x.shape) or not fixed(update.shape):
-        raise Unsupported("parts of free axes that are given new values")
-    if not math.prod(update.shape):
-        return x
-    places = [start_ + np.arange(n) * step_ for start_, n, step_ in zip(start, update.shape, step)]
-    mask = None
-    for axis, (chosen, n) in enumerate(zip(places, x.shape)):
-        here = np.zeros([n if i == axis else 1 for i in range(x.ndim)], bool)
-        here.reshape(-1)[chosen] = True
-        mask = here if mask is None else mask & here
-    spans = [(n - 1) * s + 1 for n, s in zip(update.shape, step)]
-    high = [n - a - span for n, a, span in zip(x.shape, start, spans)]
-    wide = pad(w, update, w.number(0, x), low=start, high=high, interior=tuple(s - 1 for s in step))
-    return wide if mask is None else w.where(mask, wide, x, x.dtype)
+    return _updated(w, x, x.shape, update, update.shape, start, step, 0)
+
+
+def _updated(w, x, shape, update, sizes, start, step, axis):
+    """What lies before the part along an axis, the part, updated along the axes behind, and what lies after it."""
+    while axis < len(shape) and sizes[axis] == shape[axis]:
+        axis += 1
+    if axis == len(shape):
+        return update
+    n, count, first, s = shape[axis], sizes[axis], start[axis], step[axis]
+    s = 1 if count == 1 else s
+    end = first + (count - 1) * s + 1
+    cut = lambda a, b, by=None: w.slice(
+        x, w.shape([_from_end(a, n)]), [LAST if b == n else _from_end(b, n)], [axis], by
+    )
+    part_shape = [count if i == axis else m for i, m in enumerate(shape)]
+    update = _updated(w, cut(first, end, None if s == 1 else [s]), part_shape, update, sizes, start, step, axis + 1)
+    if s != 1:
+        if fixed((count, first)):
+            places = w.constant(first + s * np.arange(count))
+        else:
+            places = w("Add", w("Mul", counted(w, count), w.constant(np.int64(s))), w.number_of(first))
+        places = w.reshape(places, [count if i == axis else 1 for i in range(len(shape))])
+        return w("ScatterElements", x, w.expand(places, part_shape), update, axis=axis)
+    parts = [update]
+    if first != 0:
+        parts.insert(0, cut(0, first))
+    if end != n:
+        parts.append(cut(end, n))
+    return w("Concat", *parts, axis=axis)
 
 
 @rule("dynamic_slice")

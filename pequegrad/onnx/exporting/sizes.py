@@ -13,7 +13,7 @@ import numpy as np
 
 from ...core.errors import ShapeError
 
-CHECKS = 3, 1001  # sizes at which what is written must be right, too
+LEAST, FAR = 3, 1001  # sizes at which what is written must be right, too
 
 
 class Varying:
@@ -82,36 +82,55 @@ def fixed(shape):
 class Samples:
     """The free sizes by name, and their values in each trace: the given ones, then each set of them changed, then checks.
 
-    Checks are far away (CHECKS and about twice the given ones): a function that clips or rounds a size, or decides on it, is another
+    Checks are far away (about twice the given ones, the `small` ones, and FAR): a function that clips or rounds a size, or decides on it, is another
     function there. `drop` takes out a check at which the function fails: there it need not be right.
     """
 
-    def __init__(self, sizes, smaller=True):
-        """smaller: sizes are changed to smaller ones, where there is room (a function may have a largest size, or a smallest)."""
+    def __init__(self, sizes, least=None, smaller=True):
+        """least: {name: the least size that there will be}. smaller: sizes are changed to smaller ones, where there is room (a function
+        may have a largest size, or a smallest).
+        """
         self.names, self.smaller = list(sizes), smaller
-        base = {name: _plain(n, -1) for name, n in sizes.items()}
+        self.least = {name: max(LEAST, (least or {}).get(name, LEAST)) for name in sizes}
+        base = {name: _plain(n, -1, self.least[name]) for name, n in sizes.items()}
         other = {
-            name: _plain(n - 1 - i if smaller else n + 1 + i, -1 if smaller else 1)
+            name: _plain(n - 1 - i if smaller else n + 1 + i, -1 if smaller else 1, self.least[name])
             for i, (name, n) in enumerate(base.items())
         }
         for name, n in base.items():
             if other[name] == n:
-                other[name] = _plain(n + 1, 1)
+                other[name] = _plain(n + 1, 1, self.least[name])
         self.known = [
             {name: other[name] if changed else base[name] for name, changed in zip(self.names, which)}
             for which in itertools.product((False, True), repeat=len(self.names))
         ]
-        self.checks = []
-        if self.names:
-            self.checks.append({name: _other(n) for name, n in base.items()})
-            self.checks += [{name: _plain(n + 2 * i, 1) for i, name in enumerate(self.names)} for n in CHECKS]
+        self.twice = {name: _other(n) for name, n in base.items()}
+        self.small = [self._small(name) for name in self.names]
+        far = {name: _plain(FAR + 2 * i, 1, self.least[name]) for i, name in enumerate(self.names)}
+        self.checks = [self.twice, *self.small, far] if self.names else []
+
+    def _small(self, least):
+        """One size (its name) is as small as it may be, the others nearly so; none is equal to another."""
+        found = {least: self.least[least]}
+        for name in self.names:
+            n = found.get(name) or _plain(self.least[name] + 1, 1, LEAST)
+            while name != least and n in found.values():
+                n = _plain(n + 1, 1, LEAST)
+            found[name] = n
+        return found
 
     @property
     def traces(self):
         return [*self.known, *self.checks]
 
+    @property
+    def near(self):
+        """Sizes to run the function for: a set of changed ones, and checks that are not far away."""
+        found = [self.known[-1], *(c for c in self.checks if all(c[n] <= self.twice[n] for n in self.names))]
+        return found if self.names else []
+
     def drop(self, sizes):
-        self.checks.remove(sizes)
+        self.checks = [check for check in self.checks if check is not sizes]
 
     def terms(self, varying):
         """{names of free sizes: factor} whose sum of products is the number in all traces; None if there is none."""
@@ -129,11 +148,11 @@ class Samples:
         return {s: f for s, f in zip(subsets, factors) if f}
 
 
-def _plain(n, step):
-    """n, or a size near it: programs for 1, 2 and powers of 2, whose inverses are exact, may be others."""
-    found = n
-    while found < 3 or found & (found - 1) == 0:
-        found += step if found > 4 else 1
+def _plain(n, step, least):
+    """n, or a size near it, from `least` on: programs for 1, 2 and powers of 2, whose inverses are exact, may be others."""
+    found = max(n, least)
+    while found & (found - 1) == 0:
+        found += step if found > max(4, least) else 1
     return found
 
 

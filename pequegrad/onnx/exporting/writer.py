@@ -12,6 +12,7 @@ from ...ops.creation import as_tensor
 from ...primitives.base import PRIMITIVES
 from ..registry import load_modules
 from ..values import DTYPES, element_type_of, outside
+from .kernels import data_dtype, dtypes_of_results, in_stand_in, stand_in
 from .program import Program, Value, splits
 from .records import Record, info, needed, protos
 from .sizes import Varying, fixed
@@ -64,6 +65,7 @@ class Shared:
         self.owners = {}  # name of a parameter -> of its module
         self.arranged = {}  # name of what a parameter became by moving its elements -> of the parameter
         self.constants, self.arrays = {}, {}  # key -> name, name -> array
+        self.dtypes = {}  # name -> dtype, where it is known
         self.size_of = {}  # name of a free size -> (input, axis)
         self.before, self.sizes = [], {}  # nodes that compute sizes, what they give
         self.failures = []
@@ -121,6 +123,9 @@ class Writer:
         inputs = [self.name_of(x) for x in operands]
         while inputs and not inputs[-1]:
             inputs.pop()
+        wide = stand_in(op, data_dtype(op, [self.shared.dtypes.get(x) for x in inputs]))
+        if wide is not None:
+            return in_stand_in(self, wide, op, inputs, n, attributes)
         if op not in _ONCE:
             return self._written(op, inputs, n, attributes)
         key = op, *inputs, repr(attributes)
@@ -134,6 +139,8 @@ class Writer:
         if op in _ARRANGED and source is not None:  # still a parameter
             self.shared.owners.update(dict.fromkeys(outputs, self.shared.owners[source]))
             self.shared.arranged.update(dict.fromkeys(outputs, self.shared.arranged.get(source, source)))
+        dtypes = dtypes_of_results(op, [self.shared.dtypes.get(x) for x in inputs], n, attributes)
+        self.shared.dtypes.update(zip(outputs, dtypes))
         record = Record(op, inputs, outputs, {k: v for k, v in attributes.items() if v is not None})
         self.records.append(record)
         self.producers.update(dict.fromkeys(outputs, record))
@@ -173,7 +180,7 @@ class Writer:
             name = self.shared.constants[key] = self.shared.name(
                 "_".join(["constants" if array.ndim else "constant", *text]) if few else "constant"
             )
-            self.shared.arrays[name] = array
+            self.shared.arrays[name], self.shared.dtypes[name] = array, array.dtype
         return self.shared.constants[key]
 
     def number(self, value, like):
@@ -346,6 +353,7 @@ class Writer:
     def _name(self, values, names):
         self.names.update(zip(values, names))
         self.shapes.update((name, x.shape) for x, name in zip(values, names))
+        self.shared.dtypes.update((name, x.dtype) for x, name in zip(values, names))
 
     def _split(self, axis, group):
         outputs = [operation.outputs[0] for operation in group]

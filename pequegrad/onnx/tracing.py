@@ -1,0 +1,165 @@
+"""What export writes: a function's arguments, their free sizes, and its graphs for several values of these."""
+
+import re
+
+import numpy as np
+
+from ..core.errors import ArgumentError, PequegradError, ShapeError
+from ..core.node import make_aval, next_number
+from ..core.tensor import Tensor
+from ..nn.module import StatefulModule
+from ..ops.creation import as_tensor
+from ..transforms.arguments import from_abstract
+from ..transforms.control_flow import Closure
+from ..transforms.signatures import signature
+from ..transforms.trace import trace
+from ..transforms.tree import flatten, leaf_names
+from .exporting.program import with_constants
+from .exporting.sizes import Samples
+from .model import OnnxModel
+
+
+class Call:
+    """A function and its example arguments: leaves, and their names."""
+
+    def __init__(self, function, example_inputs, input_names):
+        if isinstance(function, OnnxModel):
+            input_names = input_names or [v.name for v in function.inputs]
+        if isinstance(example_inputs, (Tensor, np.ndarray)):
+            example_inputs = (example_inputs,)
+        jitted = not isinstance(function, StatefulModule) and hasattr(function, "function")
+        self.function, self.target = function, function.function if jitted else function
+        by_name = isinstance(example_inputs, dict)
+        args, kwargs = ((), example_inputs) if by_name else (tuple(example_inputs), {})
+        self.leaves, self.structure = flatten((args, kwargs))
+        self.leaves = [x if x is None or isinstance(x, Tensor) else from_abstract(x) for x in self.leaves]
+        self.moving = [i for i, x in enumerate(self.leaves) if isinstance(x, (Tensor, np.ndarray, np.generic))]
+        for i in self.moving:
+            self.leaves[i] = as_tensor(self.leaves[i])
+        self.names = list(input_names) if input_names is not None else self._names(args, kwargs)
+        if len(self.names) != len(self.moving) or len(set(self.names)) != len(self.names):
+            raise ArgumentError(
+                f"export: the function has {len(self.moving)} tensors as inputs, input_names are {self.names}.",
+                fix="give one name for each.",
+            )
+
+    def _names(self, args, kwargs):
+        """x, or x_weight_0 for a leaf of an argument x."""
+        target = self.target.forward if isinstance(self.target, StatefulModule) else self.target
+        target = getattr(target, "function", target)
+        known = [p.name for p in signature(target) if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        if known[:1] == ["self"] and getattr(target, "__self__", None) is None:
+            known = known[1:]
+        known += ["input" if len(args) == 1 else f"input_{i}" for i in range(len(known), len(args))]
+        found = []
+        for name, value in [*zip(known, args), *sorted(kwargs.items())]:
+            found += [re.sub(r"\W+", "_", text).strip("_") for text in leaf_names(value, name)]
+        return (
+            [found[i] for i in self.moving] if len(found) == len(self.leaves) else [f"input_{i}" for i in self.moving]
+        )
+
+    @property
+    def inputs(self):
+        return [self.leaves[i] for i in self.moving]
+
+    def __call__(self, tensors):
+        leaves = list(self.leaves)
+        for i, x in zip(self.moving, tensors):
+            leaves[i] = x
+        args, kwargs = self.structure.unflatten(leaves)
+        return self.function(*args, **kwargs)
+
+
+def free_sizes(call, dynamic_axes):
+    """{(position of the input, axis): name}, {name: the least size, where it is given}."""
+    found, least = {}, {}
+    for name, axes in (dynamic_axes or {}).items():
+        if name not in call.names:
+            raise ArgumentError(
+                f"export: dynamic_axes names {name!r}, which is no input.", fix=f"inputs are {', '.join(call.names)}."
+            )
+        i = call.names.index(name)
+        x = call.inputs[i]
+        axes = axes if isinstance(axes, dict) else {axis: f"{name}_{axis}" for axis in axes}
+        for axis, size in axes.items():
+            if not -x.ndim <= axis < x.ndim:
+                raise ShapeError(f"export: dynamic_axes: input {name!r} has no axis {axis}.")
+            size, at_least = size if isinstance(size, (tuple, list)) else (size, 0)
+            if x.shape[axis] < at_least:
+                raise ShapeError(
+                    f"export: dynamic_axes: axis {axis} of {name!r} is {x.shape[axis]} in the example, not at least {at_least}."
+                )
+            found[i, axis % x.ndim] = str(size)
+            least[str(size)] = max(least.get(str(size), 0), at_least)
+    return found, least
+
+
+def sizes_of_examples(call, free):
+    """{name of a free size: what it is in the example inputs}."""
+    sizes = {}
+    for (i, axis), name in free.items():
+        n = call.inputs[i].shape[axis]
+        if sizes.setdefault(name, n) != n:
+            raise ShapeError(f"export: the size {name!r} is {sizes[name]} in one example input, {n} in another.")
+    return sizes
+
+
+class Traced:
+    """The function's graphs, one for each choice of the free sizes."""
+
+    def __init__(self, call, free, samples):
+        """samples: values of the free sizes."""
+        self.name = getattr(call.target, "__name__", type(call.target).__name__)
+        self._trace_all(samples, call, free)
+        first = self.closures[0]
+        for other in self.closures[1:]:
+            if list(map(id, other.constants)) != list(map(id, first.constants)):
+                raise ShapeError("export: the function reads other tensors for other sizes of its dynamic axes.")
+        self.constants, self.state = first.constants, first.state
+
+    def _trace_all(self, samples, call, free):
+        """The graphs for all samples; those to which a size must be changed may be larger if smaller ones fail."""
+        self.samples, self.graphs, self.closures = samples, [], []
+        for chosen in samples.traces:
+            avals = []
+            for i, x in enumerate(call.inputs):
+                shape = tuple(chosen[free[i, a]] if (i, a) in free else n for a, n in enumerate(x.shape))
+                avals.append(make_aval(shape, x.dtype, x.device))
+            try:
+                self._trace(avals, call, free, chosen)
+            except ShapeError:
+                if any(chosen is check for check in samples.checks):
+                    samples.drop(chosen)
+                elif free and samples.smaller and chosen is not samples.known[0]:
+                    samples = Samples(samples.known[0], samples.least, smaller=False)
+                    return self._trace_all(samples, call, free)
+                else:
+                    raise
+        if free and not samples.checks:
+            raise ShapeError(
+                f"export: {self.name} works for sizes like {samples.known[0]} only.",
+                fix="leave axes that must have a certain size out of dynamic_axes.",
+            )
+
+    def _trace(self, avals, call, optional, sizes):
+        before = next_number()
+        try:
+            graph, self.structure, self.frame = trace("export", self.name, avals, call)
+        except PequegradError as error:
+            if not optional:
+                raise
+            raise ShapeError(
+                f"export: {self.name} fails for the sizes {sizes}: {str(error).splitlines()[0]}",
+                fix="leave axes that must have a certain size out of dynamic_axes.",
+            ) from error
+        closure = Closure([graph])
+        # tensors that the function itself made of numbers and arrays are constants, not what it reads from outside
+        made = [i for i, handle in enumerate(closure.constants) if handle._node.number > before]
+        (found,) = closure.graphs
+        nodes, handles = found.inputs, closure.constants
+        found = with_constants(found, {nodes[i]: handles[i] for i in made})
+        made = set(made)
+        inputs = [node for i, node in enumerate(nodes) if i not in made]
+        closure.constants = [handle for i, handle in enumerate(handles) if i not in made]
+        self.graphs.append(found.rewired(inputs, found.outputs))
+        self.closures.append(closure)
