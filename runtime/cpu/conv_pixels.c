@@ -9,6 +9,7 @@
  * How the work is cut changes no result: each sum goes over depth in the same order. */
 #include "conv.h"
 #include "conv_tiles.h"
+#include "slots.h"
 
 #include <string.h>
 
@@ -30,14 +31,14 @@ typedef struct plan {
     pg_conv_slab slab;
     int64_t panels, panel_rows; /* in a group; rows of a panel */
     int64_t depth, depth_block;
-    int64_t slabs; /* in an image */
-    int64_t panel_blocks,
-        panel_block;    /* of a group: units are groups * batch * slabs * panel_blocks */
+    int64_t slabs, all_slabs;          /* of an image; groups * batch * slabs */
+    int64_t panel_blocks, panel_block; /* of a group: units are panel_blocks * all_slabs */
     int64_t *at;        /* of each depth index in a slab */
     bool packs_late;    /* each panel is packed where it is used */
     const char *packed; /* [group, panel, depth, row], but with packs_late */
     pg_packed *kept;    /* that `packed` is, or NULL */
     char *own;          /* that it is else, or NULL */
+    pg_slots slots;
     atomic_bool no_memory;
 } plan;
 
@@ -223,6 +224,12 @@ static void find_block(const plan *p, int64_t line, int64_t lines, int64_t place
     }
 }
 
+/* Bytes of a slot before its slab. */
+static int64_t scratch_bytes(const plan *p)
+{
+    return PLACES * p->panel_rows * p->loops->size + (p->packs_late ? panel_bytes(p) : 0);
+}
+
 /* memory: of the thread, for sums and, with packs_late, a panel. */
 static void run_block(const plan *p, const block *b, int64_t group, int64_t panel, const char *slab,
                       char *memory, char *out)
@@ -237,14 +244,19 @@ static void run_block(const plan *p, const block *b, int64_t group, int64_t pane
     }
 }
 
-static void run_unit(const plan *p, int64_t unit, bool zeroed, char *slab, char *memory)
+/* slot: sums and, with packs_late, a panel; then a slab, which may still be that of the unit before. */
+static void run_unit(const plan *p, int64_t unit, bool zeroed, pg_slot *slot)
 {
     const pg_conv_image *image = p->image;
-    int64_t panel = unit % p->panel_blocks * p->panel_block, rest = unit / p->panel_blocks;
-    int64_t first = rest % p->slabs * p->slab.count, batch = rest / p->slabs % image->batch.size;
-    int64_t group = rest / p->slabs / image->batch.size;
+    int64_t panel = unit / p->all_slabs * p->panel_block, index = unit % p->all_slabs;
+    int64_t first = index % p->slabs * p->slab.count, batch = index / p->slabs % image->batch.size;
+    int64_t group = index / p->slabs / image->batch.size;
     int64_t count = least(p->slab.count, image->space[0].many - first);
-    const char *filled = pg_conv_slab_fill(&p->slab, group, batch, first, count, zeroed, slab);
+    char *slab = slot->data + scratch_bytes(p), *memory = slot->data;
+    const char *filled = slab;
+    if (p->slab.in_place || slot->content != index)
+        filled = pg_conv_slab_fill(&p->slab, group, batch, first, count, zeroed, slab);
+    slot->content = index;
     char *out = image->out + group * image->group.stride[2] + batch * image->batch.stride[2] +
                 first * image->space[0].many_stride;
     int32_t last = image->n_space - 1;
@@ -265,20 +277,16 @@ static void run_unit(const plan *p, int64_t unit, bool zeroed, char *slab, char 
 static void run_units(void *context, int64_t begin, int64_t end)
 {
     plan *p = context;
-    int64_t before = PLACES * p->panel_rows * p->loops->size;
-    if (p->packs_late) before += panel_bytes(p);
-    int64_t bytes = before + p->slab.bytes;
     bool alike = pg_conv_slabs_alike(&p->slab);
-    void *memory;
-    if (pg_cpu_alloc(p->image->device, bytes, &memory) != PG_OK) {
+    pg_slot *slot = pg_slot_take(&p->slots);
+    if (!slot) {
         atomic_store(&p->no_memory, true);
         return;
     }
-    char *slab = (char *)memory + before;
-    if (alike) memset(slab, 0, (size_t)p->slab.bytes);
+    if (slot->content < 0) memset(slot->data + scratch_bytes(p), 0, (size_t)p->slab.bytes);
     for (int64_t unit = begin; unit < end; unit++)
-        run_unit(p, unit, alike, slab, memory);
-    pg_cpu_free(p->image->device, memory, bytes);
+        run_unit(p, unit, alike, slot);
+    pg_slot_give(&p->slots, slot);
 }
 
 /* ---- the plan ---------------------------------------------------------------------------------- */
@@ -305,8 +313,10 @@ static void choose_units(plan *p)
         count = ceil_divide(count, 2);
     p->slab = pg_conv_slab_plan(image, ceil_divide(many, ceil_divide(many, count)), false, false);
     p->slabs = ceil_divide(many, p->slab.count);
-    int64_t wanted = least(p->panels, ceil_divide(units, images * p->slabs));
-    p->panel_block = ceil_divide(p->panels, wanted);
+    /* Each thread has a slab: the panels of a few slabs are shared out, those of many are not. */
+    p->all_slabs = images * p->slabs;
+    int64_t blocks = p->all_slabs > threads ? 1 : ceil_divide(units, p->all_slabs);
+    p->panel_block = ceil_divide(p->panels, least(blocks, p->panels));
     p->panel_blocks = ceil_divide(p->panels, p->panel_block);
 }
 
@@ -363,9 +373,12 @@ pg_status pg_conv_pixels(const pg_conv_image *given)
     p.packs_late = p.slabs * image->batch.size == 1 && places <= PLACES;
     pg_status status = pack_weights(&p);
     int64_t flops = 2 * places * p.depth * least(p.panel_block * p.panel_rows, image->row.size);
+    p.slots.device = image->device;
+    p.slots.bytes = scratch_bytes(&p) + p.slab.bytes;
     if (status == PG_OK)
-        pg_parallel_for(image->group.size * image->batch.size * p.slabs * p.panel_blocks,
-                        PARALLEL_FLOPS / (flops + 1) + 1, run_units, &p);
+        pg_parallel_for(p.all_slabs * p.panel_blocks, PARALLEL_FLOPS / (flops + 1) + 1, run_units,
+                        &p);
+    pg_slots_free(&p.slots);
     if (p.kept) pg_packed_release(p.kept);
     if (p.own) pg_cpu_free(image->device, p.own, packed_bytes(&p));
     pg_cpu_free(image->device, memory, at_bytes);

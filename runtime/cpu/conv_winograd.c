@@ -13,6 +13,7 @@
  * its input is transformed for all channels, multiplied, and the sums are transformed while they are in cache. */
 #include "conv.h"
 #include "conv_tiles.h"
+#include "slots.h"
 #include "winograd.h"
 
 #include <string.h>
@@ -20,10 +21,14 @@
 enum {
     NUMBERS = 16,           /* of a tile */
     TAPS = 9,               /* of a window */
-    TILES = 128,            /* of a unit, at most */
-    CHANNELS = 16,          /* that are copied and transformed at once */
+    CHANNELS = 16,            /* that are copied and transformed at once */
+    FEW_WEIGHTS = 5 << 18,    /* bytes, after transforming, that stay in L2 while units pass by, */
+    INPUT_BYTES = 1 << 19,    /* with so much of a unit's input, */
+    MIN_TILES = 28,           /* but not less than of so many tiles; */
+    MANY_TILES = 128,         /* other weights are read anew for each unit, of so many */
     PANEL_BYTES = 20 << 10, /* of a panel's weights in a block of channels: fits L1 with the rest */
     LINE = 64,              /* bytes, that a panel of tiles is copied with */
+    UNITS = 4,                /* wanted per thread, where there are several */
     PARALLEL_FLOPS = 1 << 21, /* work worth a thread */
     PARALLEL_PACK = 1 << 15,  /* elements worth a thread */
     MIN_ROWS = 32,
@@ -43,15 +48,17 @@ typedef struct plan {
     int64_t bands, band;        /* units along axis 0 of space: images, or lines of tiles */
     int64_t parts;              /* of a line */
     int64_t panel_blocks, panel_block;
+    int64_t panels_at_once; /* of a unit, whose sums are kept */
     int64_t unit_tiles, tile_panel; /* of a unit and in a panel of it, at most */
     const float *weights;           /* [group, number, panel, channel, row] */
     pg_packed *kept;                /* that `weights` are, or NULL */
     float *own;                     /* that they are else, or NULL */
     const int64_t *at;              /* of each channel in a panel of tiles */
+    pg_slots slots;
     atomic_bool no_memory, not_finite;
 } plan;
 
-/* What a thread needs while it works on a unit; see run_units() for the sizes. */
+/* What a thread needs while it works on a unit; find_bytes() has the sizes. */
 typedef struct scratch {
     char *slab;
     float *numbers; /* [number, tile] of one channel */
@@ -115,6 +122,7 @@ static void transform_weights(void *context, int64_t begin, int64_t end)
 /* ---- one unit ---------------------------------------------------------------------------------- */
 
 typedef struct unit {
+    int64_t index; /* of its input: the panels differ */
     int64_t group, batch, panel, panel_end;
     int64_t first, count;  /* along axis 0 of space: images, or rows of places */
     int64_t images, lines; /* of tiles in an image */
@@ -122,14 +130,20 @@ typedef struct unit {
     int64_t tiles;
 } unit;
 
+static int64_t count_inputs(const plan *p)
+{
+    return p->image->group.size * p->image->batch.size * p->bands * p->parts;
+}
+
 static unit find_unit(const plan *p, int64_t index)
 {
     const pg_conv_image *image = p->image;
     bool folded = image->n_space == 3;
     unit u;
-    u.panel = index % p->panel_blocks * p->panel_block;
+    u.panel = index / count_inputs(p) * p->panel_block;
     u.panel_end = least(u.panel + p->panel_block, p->panels);
-    index /= p->panel_blocks;
+    index %= count_inputs(p);
+    u.index = index;
     int64_t part = index % p->parts, band = index / p->parts % p->bands * p->band;
     index /= p->parts * p->bands;
     u.batch = index % image->batch.size;
@@ -189,21 +203,21 @@ static void transform_input(const plan *p, const unit *u, scratch *s, bool zeroe
  * cache. */
 static int64_t sums_step(const plan *p)
 {
-    int64_t lines = p->panel_block * p->unit_tiles * p->panel_rows * (int64_t)sizeof(float) / LINE;
+    int64_t lines = p->panels_at_once * p->unit_tiles * p->panel_rows * (int64_t)sizeof(float) / LINE;
     return (lines | 1) * LINE / (int64_t)sizeof(float);
 }
 
 /* While a block of weights is used, the next one comes into cache: a share of it for each panel of tiles. */
-static void multiply(const plan *p, const unit *u, scratch *s)
+static void multiply(const plan *p, const unit *u, int64_t first, int64_t last, scratch *s)
 {
     int64_t panels = ceil_divide(u->tiles, p->tile_panel), panel_floats = tile_panel_floats(p);
     int64_t all_panels = ceil_divide(p->unit_tiles, p->tile_panel);
     for (int64_t k = 0; k < NUMBERS; k++)
-        for (int64_t panel = u->panel; panel < u->panel_end; panel++) {
+        for (int64_t panel = first; panel < last; panel++) {
             const float *weights = p->weights + panel_at(p, u->group, panel, k);
             int64_t width = panel_width(p, panel);
             float *sums =
-                s->sums + k * sums_step(p) + (panel - u->panel) * p->unit_tiles * p->panel_rows;
+                s->sums + k * sums_step(p) + (panel - first) * p->unit_tiles * p->panel_rows;
             for (int64_t c = 0; c < p->channels; c += p->channel_block)
                 for (int64_t i = 0, t = 0; i < panels; i++, t += p->tile_panel) {
                     int64_t channels = least(p->channel_block, p->channels - c);
@@ -244,68 +258,89 @@ static bool transform_sums(const plan *p, const unit *u, scratch *s, const float
     return finite;
 }
 
-static bool run_unit(const plan *p, const unit *u, scratch *s, bool zeroed)
+static bool run_unit(const plan *p, const unit *u, scratch *s)
 {
     const pg_conv_image *image = p->image;
-    transform_input(p, u, s, zeroed);
-    multiply(p, u, s);
     char *out = image->out + u->group * image->group.stride[2] + u->batch * image->batch.stride[2] +
                 u->first * image->space[0].many_stride;
     bool finite = true;
-    for (int64_t panel = u->panel; panel < u->panel_end; panel++)
-        for (int64_t i = 0; i < u->images; i++)
-            finite &= transform_sums(p, u, s,
-                                     s->sums + (panel - u->panel) * p->unit_tiles * p->panel_rows +
-                                         i * u->lines * u->line * panel_width(p, panel),
-                                     panel, out + i * image->space[0].many_stride);
+    for (int64_t first = u->panel, last; first < u->panel_end; first = last) {
+        last = least(first + p->panels_at_once, u->panel_end);
+        multiply(p, u, first, last, s);
+        for (int64_t panel = first; panel < last; panel++)
+            for (int64_t i = 0; i < u->images; i++)
+                finite &= transform_sums(p, u, s,
+                                         s->sums + (panel - first) * p->unit_tiles * p->panel_rows +
+                                             i * u->lines * u->line * panel_width(p, panel),
+                                         panel, out + i * image->space[0].many_stride);
+    }
     return finite;
+}
+
+enum { OVER = 4 * LINE }; /* bytes that vectors reach behind the slab */
+
+/* Of its parts, in the order of scratch. */
+static void find_bytes(const plan *p, int64_t bytes[5])
+{
+    int64_t item = sizeof(float), tile_panels = ceil_divide(p->unit_tiles, p->tile_panel);
+    bytes[0] = (p->slab.bytes + OVER + LINE - 1) / LINE * LINE;
+    bytes[1] = NUMBERS * (p->unit_tiles * item + LINE);
+    bytes[2] = NUMBERS * tile_panels * tile_panel_floats(p) * item;
+    bytes[3] = NUMBERS * sums_step(p) * item;
+    bytes[4] = 4 * p->unit_tiles * p->panel_rows * item;
 }
 
 static void run_units(void *context, int64_t begin, int64_t end)
 {
     plan *p = context;
-    int64_t tile_panels = ceil_divide(p->unit_tiles, p->tile_panel), item = sizeof(float);
-    int64_t over = 4 * LINE; /* what vectors reach behind the slab */
-    int64_t numbers = NUMBERS * (p->unit_tiles * item + LINE),
-            input = NUMBERS * tile_panels * tile_panel_floats(p) * item,
-            sums = NUMBERS * sums_step(p) * item, places = 4 * p->unit_tiles * p->panel_rows * item;
-    int64_t bytes = p->slab.bytes + over + numbers + input + sums + places;
-    void *memory;
-    if (pg_cpu_alloc(p->image->device, bytes, &memory) != PG_OK) {
+    pg_slot *slot = pg_slot_take(&p->slots);
+    if (!slot) {
         atomic_store(&p->no_memory, true);
         return;
     }
-    scratch s;
-    s.sums = memory;
-    s.places = s.sums + sums / item;
-    s.input = s.places + places / item;
-    s.numbers = s.input + input / item;
-    s.slab = (char *)s.numbers + numbers;
-    memset(s.slab, 0, (size_t)(p->slab.bytes + over));
+    int64_t bytes[5];
+    find_bytes(p, bytes);
+    char *at = slot->data;
+    scratch s = {.slab = at};
+    s.numbers = (float *)(at += bytes[0]);
+    s.input = (float *)(at += bytes[1]);
+    s.sums = (float *)(at += bytes[2]);
+    s.places = (float *)(at + bytes[3]);
+    if (slot->content < 0) memset(s.slab, 0, (size_t)bytes[0]);
     bool alike = pg_conv_slabs_alike(&p->slab);
     for (int64_t index = begin; index < end; index++) {
         unit u = find_unit(p, index);
-        if (!run_unit(p, &u, &s, alike)) atomic_store(&p->not_finite, true);
+        if (slot->content != u.index) transform_input(p, &u, &s, alike);
+        slot->content = u.index;
+        if (!run_unit(p, &u, &s)) atomic_store(&p->not_finite, true);
     }
-    pg_cpu_free(p->image->device, memory, bytes);
+    pg_slot_give(&p->slots, slot);
 }
 
 /* ---- the plan ---------------------------------------------------------------------------------- */
 
-/* Bands of whole images or of whole lines, of at most about TILES tiles, such that the threads have equal shares; long lines are
- * cut. Where one band is all there is, threads share the panels of weights, and each transforms the input. */
+/* Bands of whole images or of whole lines such that the threads have equal shares; long lines are cut. Where there are few bands,
+ * threads share the panels of weights, and each transforms the input.
+ *
+ * Few weights stay in cache: units are so small that their input does, too, and go through it for each panel. Many weights are
+ * read as seldom as possible: a unit takes each of the 16 numbers of its input once, for all panels. */
 static void choose_units(plan *p)
 {
     const pg_conv_image *image = p->image;
     bool folded = image->n_space == 3;
     int64_t step = folded ? p->lines * p->line : p->line;
     int64_t many = folded ? image->space[0].many : p->lines, threads = pg_parallel_threads();
-    p->parts = folded ? 1 : ceil_divide(p->line, TILES);
+    int64_t per_channel = NUMBERS * (int64_t)sizeof(float);
+    bool few = p->panels * p->panel_rows * p->channels * per_channel <= FEW_WEIGHTS;
+    int64_t tiles = few ? INPUT_BYTES / (p->channels * per_channel) : MANY_TILES;
+    tiles = tiles < MIN_TILES ? MIN_TILES : least(tiles, MANY_TILES);
+    p->parts = folded ? 1 : ceil_divide(p->line, tiles);
     int64_t others = image->group.size * image->batch.size * p->parts;
-    p->band = least(many, step < TILES ? TILES / step : 1);
+    p->band = least(many, step < tiles ? tiles / step : 1);
     p->panel_blocks = 1;
-    if (p->band == many && others < threads) {
-        p->panel_blocks = least(ceil_divide(threads, others), p->panels);
+    int64_t bands = others * ceil_divide(many, p->band);
+    if (threads > 1 && bands < threads) {
+        p->panel_blocks = least(ceil_divide(UNITS * threads, bands), p->panels);
     } else {
         int64_t most = p->band, fewest = INT64_MAX;
         for (int64_t band = most; 2 * band >= most; band--) {
@@ -318,6 +353,7 @@ static void choose_units(plan *p)
     p->bands = ceil_divide(many, p->band);
     p->panel_block = ceil_divide(p->panels, p->panel_blocks);
     p->panel_blocks = ceil_divide(p->panels, p->panel_block);
+    p->panels_at_once = few ? 1 : p->panel_block;
     p->unit_tiles = p->band * (folded ? step : ceil_divide(p->line, p->parts));
     p->tile_panel = ceil_divide(p->unit_tiles, ceil_divide(p->unit_tiles, p->tiles->width));
 }
@@ -372,10 +408,15 @@ static pg_status run_plan(plan *p)
     p->at = at;
     pg_status status = find_weights(p);
     int64_t flops = 2 * NUMBERS * p->unit_tiles * p->channels * p->panel_block * p->panel_rows;
+    int64_t sizes[5];
+    find_bytes(p, sizes);
+    p->slots.device = image->device;
+    for (int i = 0; i < 5; i++)
+        p->slots.bytes += sizes[i];
     if (status == PG_OK)
-        pg_parallel_for(image->group.size * image->batch.size * p->bands * p->parts *
-                            p->panel_blocks,
-                        PARALLEL_FLOPS / flops + 1, run_units, p);
+        pg_parallel_for(count_inputs(p) * p->panel_blocks, PARALLEL_FLOPS / flops + 1, run_units,
+                        p);
+    pg_slots_free(&p->slots);
     if (p->kept) pg_packed_release(p->kept);
     if (p->own) pg_cpu_free(image->device, p->own, weights_bytes(p));
     pg_cpu_free(image->device, memory, at_bytes);

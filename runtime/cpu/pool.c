@@ -34,7 +34,7 @@ static struct {
     void (*body)(void *context, int64_t begin, int64_t end);
     void *context;
     int64_t n, chunk;
-    atomic_int processor; /* the caller's when it brought the job */
+    atomic_int processor; /* the caller's when it last took a chunk */
 
     _Alignas(64) atomic_int next; /* chunk to be taken */
     _Alignas(64) atomic_int open; /* chunks may be taken */
@@ -89,19 +89,7 @@ static void futex_wake(void *word, int n)
 
 /* ---- running a job ----------------------------------------------------------------------------- */
 
-static void take_chunks(void)
-{
-    in_job = true;
-    for (;;) {
-        int64_t begin = atomic_fetch_add(&pool.next, 1) * pool.chunk;
-        if (begin >= pool.n) break;
-        int64_t end = pool.n - begin < pool.chunk ? pool.n : begin + pool.chunk;
-        pool.body(pool.context, begin, end);
-    }
-    in_job = false;
-}
-
-/* Schedulers may wake a worker on the processor of the caller, who is busy with its own chunk, and leave it there
+/* Schedulers may wake or move a worker to the processor of the caller, who is busy with its own chunk, and leave it there
  * for tens of milliseconds while others idle. */
 static void avoid_processor(int processor)
 {
@@ -114,6 +102,22 @@ static void avoid_processor(int processor)
     sched_setaffinity(0, sizeof allowed, &allowed);
 }
 
+static void take_chunks(bool is_worker)
+{
+    in_job = true;
+    for (;;) {
+        int64_t begin = atomic_fetch_add(&pool.next, 1) * pool.chunk;
+        if (begin >= pool.n) break;
+        int64_t end = pool.n - begin < pool.chunk ? pool.n : begin + pool.chunk;
+        if (is_worker)
+            avoid_processor(atomic_load(&pool.processor));
+        else
+            atomic_store(&pool.processor, sched_getcpu());
+        pool.body(pool.context, begin, end);
+    }
+    in_job = false;
+}
+
 static void await_job(uint32_t seen)
 {
     if (await_awake(&pool.generation, seen, false)) return;
@@ -121,7 +125,6 @@ static void await_job(uint32_t seen)
     while (atomic_load(&pool.generation) == seen)
         futex_wait(&pool.generation, seen);
     atomic_fetch_sub(&pool.sleeping, 1);
-    avoid_processor(atomic_load(&pool.processor));
 }
 
 static void *worker(void *argument)
@@ -132,7 +135,7 @@ static void *worker(void *argument)
         seen = atomic_load(&pool.generation);
         if (atomic_load(&pool.stopping)) return NULL;
         atomic_fetch_add(&pool.inside, 1);
-        if (atomic_load(&pool.open)) take_chunks();
+        if (atomic_load(&pool.open)) take_chunks(true);
         if (atomic_fetch_sub(&pool.inside, 1) == 1) futex_wake(&pool.inside, 1);
     }
 }
@@ -277,7 +280,7 @@ void pg_parallel_for(int64_t n, int64_t grain,
     atomic_store(&pool.open, 1);
     int64_t helpers = (n - 1) / pool.chunk; /* chunks besides the caller's first */
     announce(helpers < pool.n_workers ? (int)helpers : pool.n_workers);
-    take_chunks();
+    take_chunks(false);
     atomic_store(&pool.open, 0);
     await_empty();
     pthread_mutex_unlock(&pool.busy);
