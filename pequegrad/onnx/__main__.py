@@ -230,10 +230,13 @@ def _eager(model, inputs):
 
 def _compiled(model, inputs):
     """A function that runs the compiled model; inputs that decide on shapes are constants of the program."""
-    fixed = {name: x for name, x in inputs.items() if name in model.known_names}
-    moving = {name: x for name, x in inputs.items() if name not in fixed}
-    program = jit(lambda values: list(model.run(**values, **fixed).values()))
-    return lambda: [as_known(x) for x in program(moving)]
+    program, given = jit(model), model.with_known(inputs.values())
+
+    def run():
+        found = program(*given)
+        return [as_known(x) for x in (found if len(model.outputs) > 1 else [found])]
+
+    return run
 
 
 def _inputs(model, options):

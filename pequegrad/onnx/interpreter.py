@@ -22,9 +22,12 @@ class Rounds:
         """Goes n rounds; ArgumentError if there are not so many left."""
         self.left -= n
         if self.left < 0:
-            raise ArgumentError(
-                f"The loops of the model go more than {self.most:,} rounds.", fix="set most_rounds of the model."
-            )
+            self.fail()
+
+    def fail(self):
+        raise ArgumentError(
+            f"The loops of the model go more than {self.most:,} rounds.", fix="set most_rounds of the model."
+        )
 
 
 class Scope:

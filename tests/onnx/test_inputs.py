@@ -99,3 +99,69 @@ def test_weights_are_held_once_and_may_be_given_in_a_call():
     np.testing.assert_array_equal(made(x).numpy(), x.reshape(3, 2))
     np.testing.assert_array_equal(made(x, w=2 * w, k=np.array([6])).numpy(), 2 * x.ravel())
     assert [v.name for v in made.inputs] == ["x"]
+
+
+# ---- inputs that decide on shapes, under jit -------------------------------------------------------------------
+
+
+def reshaping():
+    nodes = [helper.make_node("Mul", ["x", "w"], ["a"]), helper.make_node("Reshape", ["a", "s"], ["y"])]
+    return load(nodes, {"x": ("float32", [6]), "s": ("int64", [2])}, {"w": np.full(6, 2, np.float32)})
+
+
+@pytest.mark.parametrize("shape", [np.array([2, 3]), np.array([3, 2], np.int32), [2, 3], (6, 1)])
+def test_jit_takes_a_shape_as_a_constant(shape):
+    made, x = reshaping(), np.arange(6, dtype=np.float32)
+    fast = pg.jit(made)
+    for given in (fast(x, shape), fast(x, s=shape), fast(s=shape, x=pg.Tensor(x)), made(x, shape)):
+        np.testing.assert_array_equal(given.numpy(), 2 * x.reshape(shape))
+
+
+def test_each_shape_has_a_program_of_its_own():
+    made, x = reshaping(), np.arange(6, dtype=np.float32)
+    fast, shape = pg.jit(made), np.array([2, 3])
+    for expected in ((2, 3), (3, 2), (2, 3), (3, 2), (1, 6)):
+        shape[:] = expected  # the same array: its values count
+        assert fast(x, shape).shape == expected
+    assert fast.cache_info()["programs"] == fast.traces == 3
+    made.weights["w"] += 1
+    np.testing.assert_array_equal(fast(x, [1, 6]).numpy(), 3 * x[None])
+
+
+def test_a_traced_shape_is_refused_and_named():
+    made, x = reshaping(), pg.zeros((6,))
+    for call in (pg.jit(made), pg.jit(lambda x, s: made(x, s))):
+        with pytest.raises(ArgumentError, match=r"'s' of the model decides on shapes(.|\n)*NumPy array"):
+            call(x, pg.Tensor(np.array([2, 3])))
+    assert made(x, pg.Tensor(np.array([2, 3]))).shape == (2, 3)
+    assert pg.jit(lambda x: made(x, np.array([2, 3])))(x).shape == (2, 3)
+
+
+def test_jit_takes_what_counts_as_a_constant_but_traces_images():
+    """How many rounds a loop that stacks goes is a constant; data of which NonZero reads places is not."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["c"], ["d"]), helper.make_node("Add", ["i", "i"], ["r"])],
+        "body",
+        [helper.make_tensor_value_info(n, t, []) for n, t in (("i", 7), ("c", 9))],
+        [helper.make_tensor_value_info(n, t, []) for n, t in (("d", 9), ("r", 7))],
+    )
+    made = load([helper.make_node("Loop", ["m", ""], ["y"], body=body)], {"m": ("int64", [])})
+    fast = pg.jit(made)
+    assert [fast(n).numpy().tolist() for n in (2, np.int64(3), np.array(0))] == [[0, 2], [0, 2, 4], []]
+    places = load([helper.make_node("NonZero", ["x"], ["y"])], {"x": ("float32", [3])})
+    with pytest.raises(ArgumentError, match="NonZero"):
+        pg.jit(places)(np.array([0, 1, 1], np.float32))
+
+
+def test_jit_gives_strings_that_are_constants():
+    made = load([helper.make_node("StringConcat", ["a", "a"], ["y"])], {"a": (object, [2])})
+    fast = pg.jit(made)
+    for texts in (["a", "b"], np.array(["c", "d"], object)):
+        assert fast(texts).tolist() == [t + t for t in texts]
+
+
+def test_lists_are_tensors_where_the_model_takes_these():
+    made = load([helper.make_node("Identity", ["x"], ["y"])], {"x": ("float32", [None, 2])})
+    np.testing.assert_array_equal(made([[1, 2], [3, 4.5]]).numpy(), np.array([[1, 2], [3, 4.5]], np.float32))
+    with pytest.raises(ShapeError, match="rows differ"):
+        made([[1, 2], [3]])
