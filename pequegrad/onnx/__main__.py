@@ -12,10 +12,11 @@ import numpy as np
 from ..core.errors import ArgumentError, MissingPackageError, PequegradError, ShapeError
 from ..transforms.jit import jit
 from .comparison import difference, random_inputs, session_of
+from .graphs import subgraphs
 from .interpreter import check_operators
 from .model import load
 from .needs import names_that_must_be_known, roles
-from .reading import read, subgraphs
+from .reading import read
 from .values import DTYPES, NAMES, as_known
 
 PROGRAM = "python -m pequegrad.onnx"

@@ -6,7 +6,7 @@ from ..core.dtype import is_float
 from ..core.errors import ArgumentError, OutOfMemoryError, PequegradError
 from ..core.tensor import Tensor
 from ..ops.arithmetic import clip, isfinite, where
-from .reading import Function, Reference, subgraphs
+from .graphs import Function, Reference, subgraphs
 from .registry import find
 from .strings import holds_strings, through_codes
 from .values import as_known, check_sizes, dtype_of, element_type_of, is_known, is_strings, known, outside, tensor

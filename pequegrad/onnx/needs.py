@@ -1,7 +1,7 @@
 """What a model needs: which names must be values when it is compiled, and which initialisers are trained."""
 
+from .graphs import subgraphs
 from .interpreter import is_floats
-from .reading import subgraphs
 from .registry import find
 
 _SIZES = ("Shape", "Size")  # what these give is known, whatever they are given

@@ -10,7 +10,7 @@ from ...core.errors import ArgumentError, ShapeError
 from ...core.evaluate import evaluate
 from ...core.node import state
 from ...core.tensor import Tensor
-from ..reading import Graph
+from ..graphs import Graph
 from ..registry import op
 from ..values import DependsOnData, dtype_of, is_known, is_readable, known, tensor
 
