@@ -84,6 +84,28 @@ def test_a_limit_that_is_traced():
         fast(100.0, 1.0, 51)
 
 
+def test_no_limit_is_the_largest_integer_too():
+    """So scripted while loops are written."""
+    body = graph([node("Sub", "v one", "w"), node("Greater", "w zero", "d")], "i!: c?: v:", "d?: w:")
+    weights = {"zero": np.float32(0), "one": np.float32(1), "most": np.int64(2**63 - 1)}
+    made = load([node("Greater", "x zero", "c0"), node("Loop", "most c0 x", "y", body=body)], "x:", "y:", **weights)
+    assert pg.jit(made)(2.5).numpy() == made(2.5).numpy() == -0.5
+    made.most_rounds = 50
+    with pytest.raises(ArgumentError, match="more than 50 rounds"):
+        pg.jit(made)(51.0)
+    assert pg.onnx.load(pg.onnx.export(made, (np.float32(3),)))(60.0).numpy() == 0
+
+
+def test_what_grows_is_refused_if_the_rounds_are_traced():
+    body = graph([node("Identity", "c", "d"), node("Concat", "v v", "w", axis=0)], "i!: c?: v:n", "d?: w:n")
+    made = load([node("Loop", "m - x", "y", body=body)], "x:n m!:", "y:n")
+    x = np.ones(2, np.float32)
+    assert made(x, 3).shape == (16,)
+    with pytest.raises(ArgumentError, match=r"changes its shape(.|\n)*where it is known"):
+        pg.jit(made)(x, 3)
+    assert pg.jit(lambda x: made(x, np.array(3)))(x).shape == (16,)
+
+
 def test_limits_under_vmap_and_in_derivatives():
     made = counting_down()
     made.most_rounds = 50

@@ -6,7 +6,7 @@ import numpy as np
 
 import pequegrad as pg
 
-from ...core.errors import ArgumentError, ShapeError
+from ...core.errors import ArgumentError, MisfitError, ShapeError
 from ...core.evaluate import evaluate
 from ...core.node import state
 from ...core.tensor import Tensor
@@ -133,7 +133,8 @@ def _as_while(rounds, i, limit, goes_on, values):
     """The carried values after further rounds from round i on, as many as data says; too many are an error when the program runs."""
     budget = rounds.scope.rounds
     most = i + budget.left
-    bounded = not _exporting()  # a file has the loop as it is
+    bounded = not _exporting() and not (isinstance(limit, int) and limit <= most)  # a file has the loop as it is
+    limit = None if bounded and isinstance(limit, int) else limit
 
     def test(carry):
         i, goes_on, _ = carry
@@ -151,7 +152,13 @@ def _as_while(rounds, i, limit, goes_on, values):
 
     like = next(x for x in (limit, goes_on) if isinstance(x, Tensor))
     start = [tensor(np.array(i), like), pg.reshape(tensor(goes_on, like), ()), _tensors(values, [like])]
-    n, goes_on, values = pg.while_loop(test, step, start)
+    try:
+        n, goes_on, values = pg.while_loop(test, step, start)
+    except MisfitError as error:
+        raise DependsOnData(
+            "A Loop carries what changes its shape or type, and how many rounds it goes depends on data.",
+            fix="run the model without jit; or give it the number of rounds where it is known: pg.jit(lambda x: model(x, np.array(3))).",
+        ) from error
     if bounded:
         pg.debug_callback(check, n, goes_on, n + 1 if limit is None else limit)
     return values
