@@ -121,7 +121,7 @@ class OnnxModel(StatefulModule):
             if name in self.fixed_names and not is_readable(value):
                 raise DependsOnData(
                     f"Input {name!r} of the model decides on shapes, and has no value while the model is traced.",
-                    fix="give pg.jit(model) a NumPy array, list or number for it: each value has a program of its own.",
+                    fix="give it as a NumPy array, list or number: pg.jit(model) makes a program for each of its values.",
                 )
             found[name] = checked(value, kinds.get(name), name in self.known_names, self.floats)
         return found

@@ -14,7 +14,8 @@ def names_that_must_be_known(model):
 
     What is needed to know a value is needed, too; but where an operator only reads a value that comes from data, the
     weights that it was computed with stay parameters: making them constants would not make it known. For the same reason
-    jit traces inputs that are only read (the image of a detector), but for numbers that count something (of rounds, of boxes).
+    jit traces inputs that are only read (the image of a detector), but for numbers that count something (of rounds, of boxes);
+    and what has more than one axis is data, whatever is made of it.
     """
     inputs = {v.name: v for v in model.graph.inputs if v.name not in model.graph.initializers}
     constants, read, required = (
@@ -22,7 +23,8 @@ def names_that_must_be_known(model):
         for data in (_from_data(model.graph.nodes, set(inputs)), set(), None)
     )
     counts = {name for name, v in inputs.items() if v.shape == () and v.element_type in _COUNTS}
-    return constants, read, required | (read & counts)
+    data = {name for name, v in inputs.items() if v.shape is not None and len(v.shape) > 1}
+    return constants, read, (required | (read & counts)) - data
 
 
 class _Wanted:

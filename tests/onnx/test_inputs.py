@@ -153,6 +153,22 @@ def test_jit_takes_what_counts_as_a_constant_but_traces_images():
         pg.jit(places)(np.array([0, 1, 1], np.float32))
 
 
+def test_jit_does_not_make_constants_of_data():
+    """What is cut off depends on how many numbers are positive: that of a vector of counts is known, that of an image is not."""
+    node = helper.make_node
+    nodes = [
+        node("Greater", ["x", "zero"], ["p"]), node("Cast", ["p"], ["n"], to=7), node("ReduceSum", ["n"], ["k"], keepdims=0),
+        node("Reshape", ["k", "one"], ["end"]), node("Slice", ["row", "none", "end"], ["y"]),
+    ]  # fmt: skip
+    weights = {"one": np.array([1]), "none": np.array([0]), "row": np.arange(5, dtype=np.float32)}
+    image = load(nodes, {"x": ("float32", [1, 3])}, {**weights, "zero": np.float32(0)})
+    assert image(np.array([[1, 0, 1]], np.float32)).shape == (2,)
+    with pytest.raises(ArgumentError, match="'ends' of Slice"):
+        pg.jit(image)(np.array([[1, 0, 1]], np.float32))
+    counts = load(nodes, {"x": ("int64", [3])}, {**weights, "zero": np.int64(0)})
+    assert pg.jit(counts)(np.array([1, 0, 1])).shape == (2,)
+
+
 def test_jit_gives_strings_that_are_constants():
     made = load([helper.make_node("StringConcat", ["a", "a"], ["y"])], {"a": (object, [2])})
     fast = pg.jit(made)
