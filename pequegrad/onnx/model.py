@@ -13,6 +13,7 @@ from ..nn.module import StatefulModule, parameter
 from ..ops.creation import as_tensor
 from .inputs import checked
 from .interpreter import Rounds, Scope, check_operators
+from .masks import join_masks
 from .needs import names_that_must_be_known, roles
 from .reading import read
 from .values import DependsOnData, Fixed, is_plain, is_readable, is_text
@@ -46,6 +47,7 @@ class OnnxModel(StatefulModule):
 
     def __init__(self, model):
         check_operators(model)
+        join_masks(model.graph)
         self.model = model
         constants, self.known_names, self.fixed_names = names_that_must_be_known(model)
         model.known_names = self.known_names
