@@ -90,6 +90,31 @@ def test_converted_models_compute_in_their_dtype(dtype, jitted):
         np.testing.assert_allclose(found[:, :2].max(1), 0.5 * 0.731, rtol=0.01)
 
 
+@pytest.mark.parametrize("jitted", [False, True])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_what_converted_models_make_of_sizes_and_integers_is_of_their_dtype(dtype, jitted):
+    """First states of a GRU as torch writes them, a mask of constants, weights of 8 bits, and a determinant."""
+    node = helper.make_node
+    nodes = [
+        node("Shape", ["x"], ["shape"]), node("Slice", ["shape", "i1", "i2"], ["n"]), node("Concat", ["i1", "n", "i4"], ["sizes"], axis=0),
+        node("ConstantOfShape", ["sizes"], ["h"]), node("GRU", ["x", "w", "r", "", "", "h"], ["", "last"], hidden_size=4),
+        node("Squeeze", ["last", "i0"], ["state"]), node("DequantizeLinear", ["q", "k"], ["v"]), node("MatMul", ["state", "v"], ["a"]),
+        node("Where", ["m", "least", "zero"], ["mask"]), node("Add", ["a", "mask"], ["b"]), node("Softmax", ["b"], ["c"]),
+        node("Det", ["v"], ["d"]), node("Mul", ["c", "d"], ["y"]),
+    ]  # fmt: skip
+    rng, weights = np.random.default_rng(0), {f"i{i}": np.array([i]) for i in (0, 1, 2, 4)}
+    weights |= {n: 0.5 * rng.standard_normal((1, 12, k)).astype(np.float32) for n, k in (("w", 3), ("r", 4))}
+    weights |= {"q": 8 * np.eye(4, dtype=np.int8), "k": np.float32(0.125)}
+    weights |= {"least": np.float32(np.finfo(np.float32).min), "zero": np.float32(0)}
+    made = load(nodes, {"x": ("float32", [5, "n", 3]), "m": ("bool", [4])}, weights)
+    x, m = rng.standard_normal((5, 2, 3)).astype(np.float32), np.array([False, True, False, False])
+    expected = made(x, m).numpy()
+    made.to(dtype)
+    y = (pg.jit(made) if jitted else made)(x, m)
+    assert y.dtype.name == dtype
+    np.testing.assert_allclose(y.astype("float32").numpy(), expected, atol=0.02 if dtype == "bfloat16" else 0.002)
+
+
 def test_weights_are_held_once_and_may_be_given_in_a_call():
     w, k = np.eye(3, dtype=np.float32), np.array([3, 2])
     nodes = [helper.make_node("MatMul", ["x", "w"], ["a"]), helper.make_node("Reshape", ["a", "k"], ["y"])]
