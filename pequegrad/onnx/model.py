@@ -129,9 +129,11 @@ class OnnxModel(StatefulModule):
         return found
 
     def _named(self, keyword):
-        """The input that a keyword names."""
+        """The input that a keyword names: as it is, or with _ for what no keyword has."""
         names = [v.name for v in self.inputs]
-        return next((n for n in (*names, *self.constants) if keyword in (n, _identifier(n))), keyword)
+        if keyword in names or keyword in self.weights or keyword in self.constants:
+            return keyword
+        return next((name for name in names if _identifier(name) == keyword), keyword)
 
     def to(self, target):
         """As of any module; a model that was converted to a dtype takes, and computes with, floating numbers of that."""
@@ -147,7 +149,7 @@ class OnnxModel(StatefulModule):
 
 
 def _identifier(name):
-    """An input's name as Python's keyword: input.1 may be given as input_1."""
+    """input.1 as input_1."""
     return re.sub(r"\W", "_", name)
 
 

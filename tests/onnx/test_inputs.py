@@ -142,6 +142,15 @@ def test_jit_takes_a_shape_as_a_constant(shape):
         np.testing.assert_array_equal(given.numpy(), 2 * x.reshape(shape))
 
 
+def test_names_that_are_no_keywords():
+    """Under jit, too; a name as it is comes first."""
+    nodes = [helper.make_node("Reshape", ["a.b", "s.0"], ["c"]), helper.make_node("Add", ["c", "a_b"], ["y"])]
+    made = load(nodes, {"a.b": ("float32", [2]), "s.0": ("int64", [2]), "a_b": ("float32", [])})
+    for run in (made, pg.jit(made)):
+        found = run(a_b=np.float32(10), s_0=[2, 1], **{"a.b": np.ones(2, np.float32)})
+        np.testing.assert_array_equal(found.numpy(), [[11], [11]])
+
+
 def test_each_shape_has_a_program_of_its_own():
     made, x = reshaping(), np.arange(6, dtype=np.float32)
     fast, shape = pg.jit(made), np.array([2, 3])
