@@ -256,3 +256,53 @@ def test_long_chains_of_carried_values_are_looked_at_in_short_time():
         nodes = [node("Loop", " ".join(["m", "-", *outer]), f"end_{depth}", body=body)]
     made = load(nodes, "x:6 shape!:2", "end_29", m=np.int64(1))
     assert "shape" in made.fixed_names
+
+
+# ---- loops inside of others, compiled ------------------------------------------------------------------------
+
+
+def inner_loop(name="v", result="w"):
+    """A node that counts down from `name` by `s`, as long as it is positive."""
+    body = graph([node("Sub", "u s", "t"), node("Greater", "t zero", "e")], "j!: f?: u:", "e?: t:")
+    return [node("Greater", f"{name} zero", f"go_{result}"), node("Loop", f"- go_{result} {name}", result, body=body)]
+
+
+@pytest.mark.parametrize("around", ["Loop", "Scan", "If"])
+def test_limits_inside_of_others(around):
+    """s = 0 never ends: inside of a round, a step or a branch that is taken."""
+    if around == "Loop":
+        body = graph([*inner_loop(), node("Add", "w three", "r"), node("Less", "i two", "d")], "i!: c?: v:", "d?: r:")
+        nodes = [node("Less", "x limit", "c0"), node("Loop", "- c0 x", "y", body=body)]
+    elif around == "Scan":
+        body = graph([node("Add", "state row", "v"), *inner_loop()], "state: row:", "w:")
+        nodes = [node("Expand", "x five", "rows"), node("Scan", "zero rows", "y", body=body, num_scan_inputs=1)]
+    else:
+        nodes = [node("Less", "x limit", "c0")]
+        nodes += [
+            node(
+                "If",
+                "c0",
+                "y",
+                then_branch=graph(inner_loop("x"), "", "w:"),
+                else_branch=graph([node("Neg", "x", "o")], "", "o:"),
+            )
+        ]
+    made = load(
+        nodes,
+        "x: s:",
+        "y:",
+        zero=np.float32(0),
+        three=np.float32(3),
+        limit=np.float32(9),
+        five=np.array([5]),
+        two=np.int64(2),
+    )
+    made.most_rounds = 40
+    fast = pg.jit(made)
+    assert fast(8.0, 1.5).numpy() == made(8.0, 1.5).numpy()
+    if around == "If":
+        assert fast(10.0, 0.0).numpy() == -10
+    for run in (made, fast, fast):
+        with pytest.raises(ArgumentError, match="more than 40 rounds"):
+            run(1.0, 0.0).numpy()
+    assert fast(8.0, 1.5).numpy() == made(8.0, 1.5).numpy()
