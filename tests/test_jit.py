@@ -492,3 +492,22 @@ def test_a_training_step_is_traced_once(tensor, device):
     losses = [step(x, y).item() for _ in range(4)]
     assert step.traces == 1
     assert losses == sorted(losses, reverse=True)
+
+
+def test_modules_say_which_arguments_are_static(tensor):
+    class Cut(nn.StatefulModule):
+        def forward(self, x, *, n=2):
+            return x[:n]
+
+        def static_arguments(self, args, kwargs):
+            return {key: n for key, n in kwargs.items() if isinstance(n, int)}
+
+    f, x = pg.jit(Cut()), pg.arange(5)
+    assert [f(x, n=n).shape for n in (3, 4, 3)] == [(3,), (4,), (3,)] and f.traces == 2
+    assert f(x).shape == (2,)
+
+
+def test_arrays_of_objects_and_dates_are_no_arguments(tensor):
+    for x in (np.array(["a"], object), np.array(["a"]), np.datetime64("2020-01-01")):
+        with pytest.raises(pg.ArgumentError, match="cannot be traced"):
+            pg.jit(lambda x: x)(x)

@@ -12,10 +12,11 @@ import numpy as np
 from ..core.errors import ArgumentError, MissingPackageError, PequegradError, ShapeError
 from ..transforms.jit import jit
 from .comparison import difference, random_inputs, session_of
+from .graphs import subgraphs
 from .interpreter import check_operators
 from .model import load
 from .needs import names_that_must_be_known, roles
-from .reading import read, subgraphs
+from .reading import read
 from .values import DTYPES, NAMES, as_known
 
 PROGRAM = "python -m pequegrad.onnx"
@@ -224,16 +225,24 @@ def _statistics(x):
     return f"{wide.mean():.4g}", f"{wide.std():.4g}"
 
 
+def _in_order(model, inputs):
+    """The inputs of the model among these, by name."""
+    return [inputs[value.name] for value in model.inputs]
+
+
 def _eager(model, inputs):
-    return lambda: [as_known(x) for x in model.run(**inputs).values()]
+    return lambda: [as_known(x) for x in model.run(*_in_order(model, inputs)).values()]
 
 
 def _compiled(model, inputs):
     """A function that runs the compiled model; inputs that decide on shapes are constants of the program."""
-    fixed = {name: x for name, x in inputs.items() if name in model.known_names}
-    moving = {name: x for name, x in inputs.items() if name not in fixed}
-    program = jit(lambda values: list(model.run(**values, **fixed).values()))
-    return lambda: [as_known(x) for x in program(moving)]
+    program, given = jit(model), model.with_known(inputs.values())
+
+    def run():
+        found = program(*given)
+        return [as_known(x) for x in (found if len(model.outputs) > 1 else [found])]
+
+    return run
 
 
 def _inputs(model, options):
@@ -289,13 +298,16 @@ def _milliseconds(function, repeat):
 
 
 def convert(options):
-    """Writes the model again, and compares. Sizes that --size gives are fixed, others stay open."""
+    """Writes the model again, and compares. Sizes that --size gives, and inputs that decide on shapes, are fixed, others stay open."""
     from .writing import export
 
     model = load(options.model)
     inputs, sizes = _inputs(model, options), dict(options.size)
+    fixed = {name: x for name, x in inputs.items() if name in model.fixed_names}
+    moving = {name: x for name, x in inputs.items() if name not in fixed}
+    function = (lambda *values: model(*_in_order(model, {**dict(zip(moving, values)), **fixed}))) if fixed else model
     axes = {}
-    for value in model.inputs:
+    for value in [v for v in model.inputs if v.name in moving]:
         for axis, n in enumerate(value.shape or ()):
             if not isinstance(n, int) and (n or f"{value.name}.{axis}") not in sizes:
                 axes.setdefault(value.name, {})[axis] = n or f"{value.name}_{axis}"
@@ -305,7 +317,7 @@ def convert(options):
         raise ArgumentError(f"There is no folder {folder}.")
     try:
         written = export(
-            model, tuple(inputs.values()), options.output, opset=options.opset, input_names=list(inputs), output_names=names, dynamic_axes=axes,
+            function, tuple(moving.values()), options.output, opset=options.opset, input_names=list(moving), output_names=names, dynamic_axes=axes,
         )  # fmt: skip
     except (ShapeError, NotImplementedError) as error:
         if not axes or not (isinstance(error, ShapeError) or "free size" in str(error)):
@@ -319,6 +331,8 @@ def convert(options):
     _print_table(
         ("operator", "before", "after"), [*rows, ("all", f"{before.total():,}", f"{after.total():,}"), ("file", *size)], right=(1, 2)
     )  # fmt: skip
+    if fixed:
+        print(f"\nconstants of the new model: {', '.join(f'{name} = {x.tolist()}' for name, x in fixed.items())}")
     by, found = _results(options.output, inputs)
     print(f"\nthe old model by pequegrad and the new one by {by}:")
     differs = _print_outputs(names, _eager(model, inputs)(), found, options)

@@ -18,33 +18,12 @@ class PequegradRep(BackendRep):
     def __init__(self, model, jitted=False):
         self.model = model
         self._outputs = namedtupledict("Outputs", [v.name for v in model.outputs])
-        self._jitted, self._programs = jitted, {}
+        self._program = jit(model) if jitted else model
 
     def _call(self, inputs):
         """The outputs. Jitted, values that decide on shapes are constants of a program."""
-        if not self._jitted:
-            return self.model.run(*inputs).values()
-        names = [v.name for v in self.model.inputs][: len(inputs)]
-        fixed = {n: x for n, x in zip(names, inputs) if n in self.model.known_names or not _is_data(x)}
-        moving = {n: x for n, x in zip(names, inputs) if n not in fixed}
-        kinds = [(n, x.dtype.name, x.shape) for n, x in moving.items()]
-        key = repr([(n, x.tolist() if isinstance(x, np.ndarray) else x) for n, x in fixed.items()] + kinds)
-        if key not in self._programs:
-            self._programs[key] = self._program(fixed)
-        program, constants = self._programs[key]
-        found = program(moving)
-        return [constants.get(i, value) for i, value in enumerate(found)]
-
-    def _program(self, fixed):
-        """(the model for these values of some inputs, compiled; outputs that are constants of it, strings, by position)"""
-        constants = {}
-
-        def traced(moving):
-            found = list(self.model.run(**moving, **fixed).values())
-            constants.update((i, x) for i, x in enumerate(found) if _holds_strings(x))
-            return [None if i in constants else x for i, x in enumerate(found)]
-
-        return jit(traced), constants
+        found = self._program(*(inputs if self._program is self.model else self.model.with_known(inputs)))
+        return found if len(self.model.outputs) > 1 else [found]
 
     def run(self, inputs, **kwargs):
         """The outputs, a named tuple of NumPy arrays (lists for sequences), for a list of arrays, a dict of them by name, or one array."""
@@ -55,17 +34,6 @@ class PequegradRep(BackendRep):
             inputs = [inputs[name] for name in names]
         inputs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
         return self._outputs(*(as_known(value) for value in self._call(inputs)))
-
-
-def _is_data(value):
-    """True for arrays of numbers: lists (sequences), None and strings are constants of a program."""
-    return isinstance(value, np.ndarray) and value.dtype.kind not in "OUS"
-
-
-def _holds_strings(value):
-    if isinstance(value, list):
-        return any(map(_holds_strings, value))
-    return isinstance(value, np.ndarray) and value.dtype.kind in "OUS"
 
 
 class PequegradBackend(Backend):

@@ -7,7 +7,7 @@ from ..core.tensor import Tensor
 from ..ops.arithmetic import isfinite
 from ..ops.creation import as_tensor
 from ..ops.reductions import any as any_
-from .values import DTYPES, dtype_of, is_readable, known, outside
+from .values import DTYPES, dtype_of, is_plain, is_readable, known, outside
 
 
 def checked(value, expected, stays, floats=None):
@@ -15,9 +15,16 @@ def checked(value, expected, stays, floats=None):
 
     stays: a NumPy array remains one. floats: the dtype in place of the file's floating ones.
     """
-    if value is None or isinstance(value, list):
+    if value is None:
         return value
-    weak = isinstance(value, (bool, int, float)) or (isinstance(value, Tensor) and value.weak_type)
+    weak = isinstance(value, (bool, int, float, list, tuple)) or (isinstance(value, Tensor) and value.weak_type)
+    if isinstance(value, (list, tuple)):
+        if expected is None or expected.element_type is None or not is_plain(value):
+            return list(value)  # a sequence
+        try:
+            value = np.array(value)
+        except ValueError:
+            raise ShapeError(f"Input {expected.name!r} is a list whose rows differ in length.") from None
     if isinstance(value, np.ndarray) and value.dtype.kind in "OUS":
         value = np.asarray(value, object)
     elif stays and isinstance(value, (np.ndarray, np.generic, int, float)):

@@ -6,7 +6,7 @@ from ..core.dtype import is_float
 from ..core.errors import ArgumentError, OutOfMemoryError, PequegradError
 from ..core.tensor import Tensor
 from ..ops.arithmetic import clip, isfinite, where
-from .reading import Function, Reference, subgraphs
+from .graphs import Function, Reference, subgraphs
 from .registry import find
 from .strings import holds_strings, through_codes
 from .values import as_known, check_sizes, dtype_of, element_type_of, is_known, is_strings, known, outside, tensor
@@ -22,9 +22,12 @@ class Rounds:
         """Goes n rounds; ArgumentError if there are not so many left."""
         self.left -= n
         if self.left < 0:
-            raise ArgumentError(
-                f"The loops of the model go more than {self.most:,} rounds.", fix="set most_rounds of the model."
-            )
+            self.fail()
+
+    def fail(self):
+        raise ArgumentError(
+            f"The loops of the model go more than {self.most:,} rounds.", fix="set most_rounds of the model."
+        )
 
 
 class Scope:
@@ -137,14 +140,20 @@ def apply_operator(operator, node, inputs, attributes, scope):
     if operator.wants_needed:
         options["needed"] = bool(scope.model.functions) or not scope.model.known_names.isdisjoint(node.outputs)
     what = f"A result of {node}"
-    if not operator.folds:
-        return _checked(operator.function(*inputs, **options), what)
-    rest = [x for i, x in enumerate(inputs) if i not in operator.known]
-    if is_known(rest):
+    if operator.folds and is_known([x for i, x in enumerate(inputs) if i not in operator.known]):
         with outside():
             found = operator.function(*_as_tensors(operator, inputs), **options)
             return [as_known(x) for x in _checked(found, what)]
-    return _checked(operator.function(*_as_tensors(operator, inputs), **options), what)
+    found = _checked(operator.function(*(_as_tensors(operator, inputs) if operator.folds else inputs), **options), what)
+    if scope.floats is None or operator.wants_scope or any(map(_is_float_tensor, inputs)):
+        return found
+    return [
+        _narrowed(x, scope.floats) if _is_float_tensor(x) else x for x in found
+    ]  # made of sizes, integers and constants
+
+
+def _is_float_tensor(x):
+    return isinstance(x, Tensor) and is_float(x.dtype)
 
 
 def _converted(operator, inputs, attributes, floats):
@@ -161,9 +170,15 @@ def _converted(operator, inputs, attributes, floats):
 def _as_floats(array, floats):
     """An array in another floating dtype; finite numbers remain finite: masks hold the least that there is."""
     with outside():
-        x = tensor(array)
+        return _narrowed(tensor(array), floats)
+
+
+def _narrowed(x, floats):
+    """A Tensor in another floating dtype, finite numbers finite."""
+    if floats.itemsize == 2 and x.dtype.itemsize > 2:
         most = (2 - 2**-7) * 2.0**127 if floats.name == "bfloat16" else float(np.finfo(floats).max)
-        return (where(isfinite(x), clip(x, -most, most), x) if floats.itemsize == 2 else x).astype(floats)
+        x = where(isfinite(x), clip(x, -most, most), x)
+    return x.astype(floats)
 
 
 def _as_tensors(operator, inputs):

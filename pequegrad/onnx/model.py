@@ -7,13 +7,16 @@ import numpy as np
 from ..core.device import Device
 from ..core.dtype import canonical
 from ..core.errors import ArgumentError
+from ..core.node import state
 from ..core.tensor import Tensor
 from ..nn.module import StatefulModule, parameter
 from ..ops.creation import as_tensor
 from .inputs import checked
 from .interpreter import Rounds, Scope, check_operators
+from .masks import join_masks
 from .needs import names_that_must_be_known, roles
 from .reading import read
+from .values import DependsOnData, Fixed, is_plain, is_readable, is_text
 
 
 def load(source):
@@ -33,6 +36,8 @@ class OnnxModel(StatefulModule):
     Floating initialisers are its parameters, under their names in the file (statistics of BatchNormalization, and what torch's
     exporter says was one, are buffers); `inputs` and `outputs` say what goes in and comes out;
     run(...) gives a dict from names. Sizes of inputs that the file leaves open may be any, and differ from call to call.
+    fixed_names: what decides on shapes, or how often a loop goes. pg.jit(model)(x, np.array([2, 3])) makes NumPy arrays, lists and
+    numbers for these inputs, and strings, constants of the program; other values make another one.
     most_rounds: the loops of the model may go so many rounds in one call, else an error is raised.
     """
 
@@ -42,8 +47,9 @@ class OnnxModel(StatefulModule):
 
     def __init__(self, model):
         check_operators(model)
+        join_masks(model.graph)
         self.model = model
-        constants, self.known_names = names_that_must_be_known(model)
+        constants, self.known_names, self.fixed_names = names_that_must_be_known(model)
         model.known_names = self.known_names
         self.weights, self.constants = {}, {}
         self.inputs = [v for v in model.graph.inputs if v.name not in model.graph.initializers]
@@ -61,6 +67,29 @@ class OnnxModel(StatefulModule):
         found = tuple(self.run(*args, **kwargs).values())
         return found[0] if len(found) == 1 else found
 
+    def static_arguments(self, args, kwargs):
+        """{position or keyword: value} of the arguments that jit takes as constants of a program: it asks for them."""
+        names = [v.name for v in self.inputs]
+        named = [*zip(range(len(args)), names, args), *((key, self._named(key), x) for key, x in kwargs.items())]
+        found = {}
+        for key, name, x in named:
+            if isinstance(x, Fixed):
+                found[key] = x
+            elif is_text(x) or (name in self.fixed_names and is_plain(x)):
+                found[key] = Fixed(x)
+        return found
+
+    def with_known(self, values):
+        """A list of NumPy arrays for the inputs, where jit takes all that any operator reads as constants: also what data may decide.
+
+        So programs differ from data to data, but there is one for each: to see whether it is right, not for use.
+        """
+        names = [v.name for v in self.inputs]
+        return [
+            Fixed(x) if (name in self.known_names and x is not None) or is_text(x) else x
+            for name, x in zip(names, values)
+        ]
+
     def run(self, *args, **kwargs):
         """{name of an output: its value} for inputs in their order, or by name."""
         scope = Scope(self.model, self.model.versions, rounds=Rounds(self.most_rounds), floats=self.floats)
@@ -77,9 +106,8 @@ class OnnxModel(StatefulModule):
                 f"The model takes {len(names)} inputs, got {len(args)}.", fix=f"they are {', '.join(names)}."
             )
         given = dict(zip(names, args))
-        by_name = {_identifier(name): name for name in names}
         for name, value in kwargs.items():
-            name = name if name in names else by_name.get(name, name)
+            name = self._named(name)
             if name not in names and name not in self.weights and name not in self.constants:
                 raise ArgumentError(f"The model has no input {name!r}.", fix=f"its inputs are {', '.join(names)}.")
             if name in given:
@@ -89,10 +117,23 @@ class OnnxModel(StatefulModule):
         if missing:
             raise ArgumentError(f"The input {missing[0]!r} is missing.", fix=f"the inputs are {', '.join(names)}.")
         kinds = {v.name: v for v in self.inputs}
-        return {
-            name: checked(value, kinds.get(name), name in self.known_names, self.floats)
-            for name, value in given.items()
-        }
+        found = {}
+        for name, value in given.items():
+            value = value.value if isinstance(value, Fixed) else value
+            if name in self.fixed_names and not is_readable(value):
+                raise DependsOnData(
+                    f"Input {name!r} of the model decides on shapes, and has no value while the model is traced.",
+                    fix="give it as a NumPy array, list or number: pg.jit(model) makes a program for each of its values.",
+                )
+            found[name] = checked(value, kinds.get(name), name in self.known_names, self.floats)
+        return found
+
+    def _named(self, keyword):
+        """The input that a keyword names: as it is, or with _ for what no keyword has."""
+        names = [v.name for v in self.inputs]
+        if keyword in names or keyword in self.weights or keyword in self.constants:
+            return keyword
+        return next((name for name in names if _identifier(name) == keyword), keyword)
 
     def to(self, target):
         """As of any module; a model that was converted to a dtype takes, and computes with, floating numbers of that."""
@@ -108,7 +149,7 @@ class OnnxModel(StatefulModule):
 
 
 def _identifier(name):
-    """An input's name as Python's keyword: input.1 may be given as input_1."""
+    """input.1 as input_1."""
     return re.sub(r"\W", "_", name)
 
 
@@ -119,4 +160,6 @@ def _result(value):
     if isinstance(value, (list, tuple)):
         return [_result(v) for v in value]
     array = np.asarray(value)
-    return array if array.dtype.kind in "OUS" else as_tensor(array)
+    if array.dtype.kind not in "OUS":
+        return as_tensor(array)
+    return array if state.frame is None else Fixed(array)

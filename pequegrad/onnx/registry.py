@@ -5,6 +5,7 @@ import importlib
 import inspect
 import pkgutil
 
+OWN = "pequegrad"  # the domain of operators that are in no file, but made of what is
 _OPERATORS = {}  # (domain, name) -> [(first version, Operator), ...], ascending
 
 

@@ -11,6 +11,7 @@ from ..core.errors import ArgumentError, OutOfMemoryError
 from ..core.node import state
 from ..core.tensor import Tensor
 from ..ops.creation import as_tensor
+from ..transforms.tree import register_later
 
 # TensorProto.DataType -> dtype; those that pequegrad has no tensors of are absent
 DTYPES = {
@@ -67,6 +68,11 @@ def is_strings(value):
     return isinstance(value, np.ndarray) and value.dtype.kind in "OUS"
 
 
+def is_text(value):
+    """True for strings, arrays of them, and lists of such."""
+    return isinstance(value, str) or is_strings(value) or (isinstance(value, list) and any(map(is_text, value)))
+
+
 def known(value, what):
     """The NumPy array of a value; ArgumentError, which names `what`, if it is that of a traced Tensor."""
     if not isinstance(value, Tensor):
@@ -95,6 +101,44 @@ def outside():
 def machine_bytes():
     """The memory of this machine."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 1 << 40
+
+
+def is_plain(value):
+    """True for NumPy arrays, numbers, and lists and tuples of these."""
+    if isinstance(value, (list, tuple)):
+        return all(map(is_plain, value))
+    return isinstance(value, (np.ndarray, np.generic, bool, int, float))
+
+
+class Fixed:
+    """A value that is a constant of compiled programs, and one key of theirs: equal to another one with the same contents."""
+
+    def __init__(self, value):
+        self.value = value.copy() if isinstance(value, np.ndarray) else value
+        self.contents = _contents(value)
+
+    def __eq__(self, other):
+        return isinstance(other, Fixed) and self.contents == other.contents
+
+    def __hash__(self):
+        return hash(self.contents)
+
+    def __repr__(self):
+        return repr(self.value.tolist() if isinstance(self.value, np.ndarray) else self.value)
+
+
+register_later(Fixed, lambda x: ((), x), lambda fixed, _: fixed.value)  # among results: what comes out is the value
+
+
+def _contents(value):
+    if isinstance(value, np.ndarray):
+        data = tuple(value.ravel().tolist()) if value.dtype.kind in "OUS" else value.tobytes()
+        return value.dtype.name, value.shape, data
+    if isinstance(value, (list, tuple)):
+        return type(value), tuple(map(_contents, value))
+    return type(value), repr(value) if isinstance(
+        value, float
+    ) else value  # tells -0.0 and 0.0 apart, and knows nan again
 
 
 def check_size(n, itemsize, what):

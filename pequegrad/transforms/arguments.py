@@ -38,7 +38,7 @@ def _as_tensor(x, place, wide):
     if type(x) in (bool, int, float, complex):
         aval = _scalar_aval(x, place, wide)
         return scalar(x, aval.dtype, place, aval.weak_type)
-    if isinstance(x, (np.ndarray, np.generic)):
+    if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind not in "OUSMm":
         return tensor_from_numpy(np.asarray(x), place)
     return None
 

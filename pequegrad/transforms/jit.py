@@ -16,7 +16,7 @@ from .lowered import Lowered, text_at
 from .signatures import signature
 from .straight import straight_call
 from .trace import trace
-from .tree import flatten_arguments
+from .tree import flatten_arguments, is_module
 from .watch import watching
 
 _KEPT = 16  # compiled programs for one kind of arguments: more come only from captured tensors and modules that change
@@ -31,7 +31,8 @@ class jit:
     jit(function, static_argnums=(), static_argnames=(), donate_argnums=()); also as a decorator, and `jit.withargs(...)` as a decorator
     with options. Arguments and results are tensors, NumPy arrays, Python numbers, or nested tuples, lists
     and dicts of them. Static arguments are Python values that must be hashable: the function is compiled
-    anew for each of their values. Numbers and arrays go to the device of the first tensor argument, or to the
+    anew for each of their values. A module may say itself which arguments are static: static_arguments(args, kwargs) gives
+    {position or keyword: hashable value}. Numbers and arrays go to the device of the first tensor argument, or to the
     CPU if there is none. Donated arguments (positions) are given up by the caller: their memory may serve the results, and
     using them again raises. `allocator` ("default" or "custom") matters on CUDA devices only.
 
@@ -84,6 +85,7 @@ class jit:
         self.last_key = None  # the kind of arguments of the last trace, for the message about the next one
         self.donated = self._positions(donate_argnums, "donated") if donate_argnums != () else ()
         self.static_positions, self.static_names = (), ()
+        self.asked = getattr(function, "static_arguments", None) if is_module(function) else None
         _functions.add(self)
         if static_argnums != () or static_argnames != ():
             self._resolve_static(static_argnums, static_argnames)
@@ -241,6 +243,8 @@ class jit:
         """(cache key, traced leaves as Tensors, static information to call the function again)."""
         static_args = {i: args[i] for i in self.static_positions if i < len(args)}
         static_args.update((k, v) for k, v in kwargs.items() if k in self.static_names)
+        if self.asked is not None:
+            static_args.update(self.asked(args, kwargs))
         if static_args:
             args = tuple(None if i in static_args else a for i, a in enumerate(args))
             kwargs = {k: v for k, v in kwargs.items() if k not in static_args}

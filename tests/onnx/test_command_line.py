@@ -215,6 +215,18 @@ def test_convert_keeps_sizes_open_that_constants_have(tmp_path, capsys):
         np.testing.assert_array_equal(found, np.tile(np.array([1, 1, 0, 0], np.float32), (n, 1)))
 
 
+def test_convert_makes_constants_of_inputs_that_decide_on_shapes(tmp_path, capsys):
+    nodes = [helper.make_node("Mul", ["x", "w"], ["a"]), helper.make_node("Reshape", ["a", "s"], ["y"])]
+    path = save(tmp_path, nodes, {"x": (1, ["n"]), "s": (7, [2])}, w=np.float32(3))
+    target, shape = str(tmp_path / "new.onnx"), str(tmp_path / "s.npy")
+    np.save(shape, np.array([-1, 2]))
+    assert main(["convert", path, target, "--size", "n=4", "--input", f"s={shape}"]) == 0
+    assert "constants of the new model: s = [-1, 2]" in capsys.readouterr().out
+    made = pg.onnx.load(target)
+    assert [v.name for v in made.inputs] == ["x"] and len(made.parameters()) == 1
+    np.testing.assert_array_equal(made(np.arange(4, dtype=np.float32)).numpy(), [[0, 3], [6, 9]])
+
+
 def test_convert_says_what_is_in_the_way(tmp_path, capsys):
     """What has no form in ONNX, or sizes for which the model does something else: there it can be written for one."""
     target = str(tmp_path / "new.onnx")

@@ -238,6 +238,18 @@ def test_scan_goes_both_ways_along_any_axis():
         np.testing.assert_array_equal(ys.numpy(), X[:, ::-1].cumsum(1)[:, ::-1])
 
 
+def test_frames_of_a_signal_without_a_last_axis():
+    """So torch's older exporter writes torch.stft."""
+    made = model(
+        [node("STFT", "x", "step", "window")], {"x": FLOAT}, step=np.int64(4), window=np.hanning(8).astype(np.float32)
+    )
+    x = np.random.default_rng(0).standard_normal((2, 20)).astype(np.float32)
+    found = made(x).numpy()
+    np.testing.assert_array_equal(found, made(x[..., None]).numpy())
+    expected = np.stack([np.fft.rfft(x[:, i : i + 8] * np.hanning(8)) for i in (0, 4, 8, 12)], 1)
+    np.testing.assert_allclose(found[..., 0] + 1j * found[..., 1], expected, atol=1e-5)
+
+
 def test_seeded_random_numbers_repeat_and_others_do_not():
     nodes = [node("RandomUniformLike", "x", seed=3.0, low=2.0, high=3.0, outputs=["u"]), node("RandomNormalLike", "x")]
     made = model(nodes, {"x": FLOAT}, ("u", "out"))

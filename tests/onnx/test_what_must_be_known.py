@@ -184,3 +184,62 @@ def test_functions_in_functions_are_looked_at_once():
         functions[f"F{i}"] = ("a k", "c", [(f"F{i - 1}", "a k", "d", {}), (f"F{i - 1}", "d k", "c", {})])
     model = with_functions([("F11", "x w", "y", {})], functions, {"w": floats(3)}, {"x": [3]}, ["y"])
     assert [n for n, _ in model.named_parameters()] == ["w"]
+
+
+# ---- x[mask] = number, as torch's newer exporter writes it ---------------------------------------------------
+
+
+def masking(rows=False, number=-2.0, **more):
+    """Of the elements, or of rows; the mask is where x (its sums) are negative. The places may be an output, too."""
+    nodes = [
+        ("ReduceSum", "x last", "s", {"keepdims": 0}), ("Less", "s zero" if rows else "x zero", "m", {}), ("NonZero", "m", "p", {}),
+        ("Transpose", "p", "q", {"perm": [1, 0]}), ("Reshape", "m all", "flat", {}), ("Cast", "flat", "ones", {"to": 7}),
+        ("ReduceSum", "ones", "count", {}), ("Concat", "count three", "both", {"axis": 0}),
+        ("Expand", "number both" if rows else "number count", "e", {}), ("Reshape", "e all", "u", {}),
+        ("ScatterND", "x q e" if rows else "x q u", "y", more), ("Mul", "y w", "z", {}),
+    ]  # fmt: skip
+    nodes = [n for n in nodes if n[2] != ("u" if rows else "both")]
+    weights = {
+        "zero": np.float32(0),
+        "number": np.float32(number),
+        "all": np.array([-1]),
+        "last": np.array([1]),
+        "three": np.array([3]),
+    }
+    return nodes, {**weights, "w": np.ones(3, np.float32)}
+
+
+@pytest.mark.parametrize("rows", [False, True])
+@pytest.mark.parametrize("number", [-2.0, -np.inf])
+def test_masked_assignment_is_compiled(rows, number):
+    nodes, weights = masking(rows, number)
+    model, x = load(nodes, weights, {"x": ["n", 3]}, ["z"]), floats(4, 3)
+    mask = (x.sum(1, keepdims=True) if rows else x) < 0
+    for run in (model, pg.jit(model)):
+        np.testing.assert_array_equal(run(x).numpy(), np.where(mask, np.float32(number), x))
+    assert not model.fixed_names & {"x"} and "w" in dict(model.named_parameters())
+    assert [n.op for n in model.model.graph.nodes if n.op in ("NonZero", "ScatterND")] == []
+    given = pg.Tensor(x)
+    np.testing.assert_array_equal(
+        pg.grads([given], pg.where(pg.Tensor(mask), 0.0, model(given)).sum())[0].numpy(),
+        np.where(mask, 0, np.ones((4, 3))),
+    )
+
+
+def test_places_that_others_read_are_still_there():
+    nodes, weights = masking()
+    model, x = load(nodes, weights, {"x": ["n", 3]}, ["z", "p"]), floats(4, 3)
+    np.testing.assert_array_equal(model(x)[1].numpy(), np.nonzero(x < 0))
+
+
+def test_what_adds_or_gives_many_numbers_is_no_mask():
+    x = floats(4, 3)
+    nodes, weights = masking(reduction="add")
+    np.testing.assert_allclose(
+        load(nodes, weights, {"x": ["n", 3]}, ["z"])(x).numpy(), np.where(x < 0, x - 2, x), rtol=1e-6
+    )
+    nodes, weights = masking()
+    weights["number"] = np.arange(1, (x < 0).sum() + 1, dtype=np.float32)
+    expected = x.copy()
+    expected[x < 0] = weights["number"]
+    np.testing.assert_array_equal(load(nodes, weights, {"x": ["n", 3]}, ["z"])(x).numpy(), expected)

@@ -6,11 +6,11 @@ import numpy as np
 
 import pequegrad as pg
 
-from ...core.errors import ArgumentError, ShapeError
+from ...core.errors import ArgumentError, MisfitError, ShapeError
 from ...core.evaluate import evaluate
 from ...core.node import state
 from ...core.tensor import Tensor
-from ..reading import Graph
+from ..graphs import Graph
 from ..registry import op
 from ..values import DependsOnData, dtype_of, is_known, is_readable, known, tensor
 
@@ -130,20 +130,46 @@ def _as_scan(rounds, limit, goes_on, values):
 
 
 def _as_while(rounds, i, limit, goes_on, values):
-    """The carried values after further rounds from round i on, as many as data says."""
+    """The carried values after further rounds from round i on, as many as data says; too many are an error when the program runs."""
+    budget = rounds.scope.rounds
+    most = i + budget.left
+    bounded = not _exporting() and not (isinstance(limit, int) and limit <= most)  # a file has the loop as it is
+    limit = None if bounded and isinstance(limit, int) else limit
 
     def test(carry):
         i, goes_on, _ = carry
-        return goes_on if limit is None else goes_on & (i < limit)
+        goes_on = goes_on if limit is None else goes_on & (i < limit)
+        return goes_on & (i < most) if bounded else goes_on
 
     def step(carry):
         i, goes_on, values = carry
         goes_on, values, _ = rounds.run(i, goes_on, values)
         return [i + 1, pg.reshape(tensor(goes_on, i), ()), _tensors(values, [i])]
 
+    def check(n, goes_on, limit):
+        if goes_on and most <= n < limit:
+            budget.fail()
+
     like = next(x for x in (limit, goes_on) if isinstance(x, Tensor))
     start = [tensor(np.array(i), like), pg.reshape(tensor(goes_on, like), ()), _tensors(values, [like])]
-    return pg.while_loop(test, step, start)[2]
+    try:
+        n, goes_on, values = pg.while_loop(test, step, start)
+    except MisfitError as error:
+        raise DependsOnData(
+            "A Loop carries what changes its shape or type, and how many rounds it goes depends on data.",
+            fix="run the model without jit; or give it the number of rounds where it is known: pg.jit(lambda x: model(x, np.array(3))).",
+        ) from error
+    if bounded:
+        pg.debug_callback(check, n, goes_on, n + 1 if limit is None else limit)
+    return values
+
+
+def _exporting():
+    """Whether what is traced will be written to a file."""
+    frame = state.frame
+    while frame is not None and frame.transform != "export":
+        frame = frame.outer
+    return frame is not None
 
 
 def _stacked(values, output):

@@ -7,7 +7,7 @@ import numpy as np
 import pequegrad as pg
 
 from ...core.errors import ArgumentError, ShapeError
-from ..registry import op
+from ..registry import OWN, op
 from ..values import known, outside, tensor
 
 # ---- reading -----------------------------------------------------------------------------------------------
@@ -73,6 +73,13 @@ def scatter_elements(data, indices, updates, *, axis=0, reduction="none"):
 @op("ScatterND", since=11)
 def scatter_nd(data, indices, updates, *, reduction="none"):
     return _write(data, _columns(indices), updates, reduction)
+
+
+@op("MaskedAssignment", domain=OWN)
+def masked_assignment(data, mask, number):
+    """The data, with a number where the mask, of its first axes, holds: see masks.py."""
+    mask = pg.reshape(mask.astype("bool"), mask.shape + (1,) * (data.ndim - mask.ndim))
+    return pg.where(mask, pg.reshape(number, ()), data)
 
 
 @op("TensorScatter", since=24)

@@ -43,7 +43,8 @@ def _scaled(x, factor):
 
 @op("Det", since=11)
 def det(x):
-    return pg.linalg.det(x)
+    wide = x.astype("float32") if x.dtype.itemsize == 2 else x
+    return pg.linalg.det(wide).astype(x.dtype)
 
 
 @op("Einsum", since=12)

@@ -60,7 +60,8 @@ def dft(x, dft_length=None, axis=None, *, inverse=0, onesided=0):
 
 @op("STFT", since=17, known=("frame_step", "frame_length"))
 def stft(signal, frame_step, window=None, frame_length=None, *, onesided=1):
-    """Transforms of frames [N, frames, frequencies, 2] of a signal [N, time, 1 or 2], times a window."""
+    """Transforms of frames [N, frames, frequencies, 2] of a signal [N, time, 1 or 2], times a window. torch writes signals [N, time], too."""
+    signal = pg.expand_dims(signal, -1) if signal.ndim == 2 else signal
     step, length = _scalar(frame_step), _scalar(frame_length)
     if length is None:
         length = signal.shape[1] if window is None else window.shape[0]
