@@ -11,7 +11,8 @@ HEADER := runtime/include/pequegrad.h
 RUNTIME_SOURCES := $(wildcard runtime/core/*.[ch] runtime/cpu/*.[ch] runtime/include/*.h) runtime/Makefile
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 ASAN_TESTS := tests/runtime tests/test_control_flow.py tests/test_callbacks.py tests/test_kernels.py \
-    tests/test_array_kernels.py tests/test_attention.py tests/test_sorting.py tests/test_cumulative.py tests/test_dynamic.py
+    tests/test_array_kernels.py tests/test_attention.py tests/test_sorting.py tests/test_cumulative.py tests/test_dynamic.py \
+    tests/test_convolution_tiles.py tests/test_kept_weights.py
 
 .PHONY: all lib run test test-full array-api bench docs c-example lint format asan clean help
 .DEFAULT_GOAL := all

@@ -99,11 +99,13 @@ SHAPES = {  # name: x, w, what differs from PLAIN
     "a long line of few rows": ((1, 3, 5000), (3, 3, 7), {"dilation": 2}),
     "wide features": ((1, 150, 5, 5), (16, 150, 3, 3), {}),
     "fewer products": ((1, 36, 37, 41), (70, 36, 3, 3), {}),
-    "fewer products, small images": ((9, 33, 9, 7), (33, 33, 3, 3), {"padding": (2, 1)}),
-    "fewer products, long lines": ((1, 32, 3, 531), (32, 32, 3, 3), {}),
-    "fewer products, one line": ((1, 32, 3, 331), (32, 32, 3, 3), {"padding": 0}),
+    "fewer products, small images": ((9, 33, 9, 7), (70, 33, 3, 3), {"padding": (2, 1)}),
+    "fewer products, long lines": ((1, 64, 5, 531), (40, 64, 3, 3), {}),
+    "fewer products, large": ((1, 64, 66, 66), (40, 64, 3, 3), {}),
+    "fewer products, half a line of cache": ((1, 36, 30, 30), (72, 36, 3, 3), {}),
+    "one line": ((1, 32, 3, 331), (64, 32, 3, 3), {"padding": 0}),
     "fewer products, many weights": ((4, 150, 8, 8), (170, 150, 3, 3), {}),
-    "fewer products, groups": ((2, 96, 16, 11), (120, 32, 3, 3), {"groups": 3}),
+    "fewer products, groups": ((2, 120, 16, 11), (180, 40, 3, 3), {"groups": 3}),
 }
 
 
@@ -122,7 +124,7 @@ def test_sizes_of_zero(device, rng, batch):
     np.testing.assert_array_equal(found.numpy(), np.zeros((batch, 16, 5, 4)))
 
 
-@pytest.mark.parametrize("channels", [5, 40])
+@pytest.mark.parametrize("channels", [5, 64])
 def test_what_is_not_finite_stays_where_it_is(tensor, rng, channels):
     """An infinite element reaches the outputs whose windows cover it, of all features, and no others."""
     x, w = rng.normal(size=(2, channels, 9, 20)).astype("f4"), rng.normal(size=(40, channels, 3, 3)).astype("f4")

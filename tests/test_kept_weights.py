@@ -9,7 +9,7 @@ import pequegrad as pg
 import pequegrad.jax_api as jax
 import pequegrad.jax_api.numpy as jnp
 
-SHAPES = [((1, 40, 17, 15), (48, 40, 3, 3)), ((1, 40, 17, 15), (48, 40, 5, 5)), ((2, 40, 9, 9), (48, 40, 1, 1))]
+SHAPES = [((1, 64, 17, 15), (48, 64, 3, 3)), ((1, 40, 17, 15), (48, 40, 5, 5)), ((2, 40, 9, 9), (48, 40, 1, 1))]
 
 
 def conv(x, w):
@@ -83,5 +83,29 @@ def test_what_is_kept_gives_way_when_memory_is_short(rng):
     pg.set_memory_limit(room)
     try:
         assert jnp.zeros((100_000 + 2 * w.nbytes) // 4 // 2).block_until_ready().size
+    finally:
+        pg.set_memory_limit(limit)
+
+
+def test_where_memory_is_short_for_keeping_weights_they_are_packed_anew(rng):
+    """Few places and many weights: these are packed piece by piece, and keeping them would take as much memory again."""
+    x, w = operands(rng, [((1, 512, 8, 8)), ((512, 512, 3, 3))])
+    expected, limit = np.asarray(conv(x, w)), pg.memory_stats()["limit"]
+    pg.empty_cache()
+    pg.set_memory_limit(in_use() + 6_000_000)
+    try:
+        for _ in range(5):
+            np.testing.assert_array_equal(np.asarray(conv(x, w)), expected)
+    finally:
+        pg.set_memory_limit(limit)
+
+
+def test_fewer_products_are_given_up_where_memory_is_short(rng):
+    x, w = operands(rng, [(1, 256, 16, 16), (256, 256, 3, 3)])
+    expected, limit = np.asarray(conv(x, w)), pg.memory_stats()["limit"]
+    pg.empty_cache()
+    pg.set_memory_limit(in_use() + 4_000_000)
+    try:
+        np.testing.assert_allclose(np.asarray(conv(x, w)), expected)
     finally:
         pg.set_memory_limit(limit)

@@ -33,11 +33,11 @@ typedef struct plan {
     int64_t depth, depth_block;
     int64_t slabs, all_slabs;          /* of an image; groups * batch * slabs */
     int64_t panel_blocks, panel_block; /* of a group: units are panel_blocks * all_slabs */
-    int64_t *at;        /* of each depth index in a slab */
-    bool packs_late;    /* each panel is packed where it is used */
-    const char *packed; /* [group, panel, depth, row], but with packs_late */
-    pg_packed *kept;    /* that `packed` is, or NULL */
-    char *own;          /* that it is else, or NULL */
+    int64_t *at;                       /* of each depth index in a slab */
+    bool packs_late;                   /* each panel is packed where it is used */
+    const char *packed;                /* [group, panel, depth, row], but with packs_late */
+    pg_packed *kept;                   /* that `packed` is, or NULL */
+    char *own;                         /* that it is else, or NULL */
     pg_slots slots;
     atomic_bool no_memory;
 } plan;
@@ -338,9 +338,10 @@ static pg_status pack_weights(plan *p)
         p->packs_late = false;
         return PG_OK;
     }
-    p->packs_late &= !keep;
-    if (p->packs_late) return PG_OK;
-    PG_TRY(pg_cpu_alloc(image->device, packed_bytes(p), &memory));
+    if (p->packs_late && !keep) return PG_OK;
+    pg_status status = pg_cpu_alloc(image->device, packed_bytes(p), &memory);
+    if (status != PG_OK) return p->packs_late ? PG_OK : status;
+    p->packs_late = false;
     p->packed = p->own = memory;
     pg_parallel_for(image->group.size * p->panels, PARALLEL_PACK / (p->panel_rows * p->depth) + 1,
                     pack_units, p);

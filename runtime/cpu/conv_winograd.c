@@ -5,9 +5,9 @@
  *
  * A tile of 4 x 4 elements of lhs and a window of 3 x 3 weights become 16 numbers each, by sums of a few of them; the sums over
  * channels of their products are 16 products of matrices; and 2 x 2 outputs are sums of the 16. That is 16 multiplications
- * where a direct sum has 36. Rounding errors are about twice as large as there, and relative to the largest number in
- * the tile, of which an output's window does not see all. What is infinite or nan would spread to all outputs of a tile:
- * if there is any among them, the convolution is done again directly.
+ * where a direct sum has 36. Rounding errors are about twice as large as there; they are relative to all elements under the
+ * window, also to those under weights of 0. An infinite element would give nan where it is subtracted from itself: if
+ * anything among the outputs is not finite, the convolution is done again directly, as it is where memory is short.
  *
  * Weights are transformed first, in panels of two vectors of rows. A unit of work is a band of tiles, for some of the panels:
  * its input is transformed for all channels, multiplied, and the sums are transformed while they are in cache. */
@@ -21,19 +21,20 @@
 enum {
     NUMBERS = 16,           /* of a tile */
     TAPS = 9,               /* of a window */
-    CHANNELS = 16,            /* that are copied and transformed at once */
-    FEW_WEIGHTS = 5 << 18,    /* bytes, after transforming, that stay in L2 while units pass by, */
-    INPUT_BYTES = 1 << 19,    /* with so much of a unit's input, */
-    MIN_TILES = 28,           /* but not less than of so many tiles; */
-    MANY_TILES = 128,         /* other weights are read anew for each unit, of so many */
+    CHANNELS = 16,          /* that are copied and transformed at once */
+    FEW_WEIGHTS = 5 << 18,  /* bytes, after transforming, that stay in L2 while units pass by, */
+    INPUT_BYTES = 1 << 19,  /* with so much of a unit's input, */
+    MIN_TILES = 28,         /* but not less than of so many tiles; */
+    MANY_TILES = 128,       /* other weights are read anew for each unit, of so many */
     PANEL_BYTES = 20 << 10, /* of a panel's weights in a block of channels: fits L1 with the rest */
     LINE = 64,              /* bytes, that a panel of tiles is copied with */
-    UNITS = 4,                /* wanted per thread, where there are several */
+    UNITS = 4,              /* wanted per thread, where there are several */
     PARALLEL_FLOPS = 1 << 21, /* work worth a thread */
     PARALLEL_PACK = 1 << 15,  /* elements worth a thread */
     MIN_ROWS = 32,
     MIN_CHANNELS = 32,
-    MIN_PLACES = 192, /* for which the weights are worth transforming */
+    MIN_WEIGHTS = 2048, /* rows times channels */
+    MIN_PLACES = 192,   /* for which the weights are worth transforming */
 };
 
 typedef struct plan {
@@ -48,7 +49,7 @@ typedef struct plan {
     int64_t bands, band;        /* units along axis 0 of space: images, or lines of tiles */
     int64_t parts;              /* of a line */
     int64_t panel_blocks, panel_block;
-    int64_t panels_at_once; /* of a unit, whose sums are kept */
+    int64_t panels_at_once;         /* of a unit, whose sums are kept */
     int64_t unit_tiles, tile_panel; /* of a unit and in a panel of it, at most */
     const float *weights;           /* [group, number, panel, channel, row] */
     pg_packed *kept;                /* that `weights` are, or NULL */
@@ -58,9 +59,9 @@ typedef struct plan {
     atomic_bool no_memory, not_finite;
 } plan;
 
-/* What a thread needs while it works on a unit; find_bytes() has the sizes. */
+/* What a thread needs while it works on a unit; find_scratch() has the sizes. */
 typedef struct scratch {
-    char *slab;
+    char *slab, *slab_end;
     float *numbers; /* [number, tile] of one channel */
     float *input;   /* [number, panel of tiles, channel, tile] */
     float *sums;    /* [number, panel, tile, row] */
@@ -178,6 +179,7 @@ static void transform_channel(const plan *p, const unit *u, scratch *s, const ch
                             row / (int64_t)sizeof(float), to, step);
         }
     int64_t panels = ceil_divide(p->unit_tiles, p->tile_panel), panel_floats = tile_panel_floats(p);
+    /* a line holds more than a panel is wide: what is too much is overwritten by the next channel */
     for (int64_t k = 0; k < NUMBERS; k++)
         for (int64_t i = 0, t = 0; t < u->tiles; i++, t += p->tile_panel)
             memcpy(s->input + (k * panels + i) * panel_floats + channel * p->tile_panel,
@@ -203,8 +205,8 @@ static void transform_input(const plan *p, const unit *u, scratch *s, bool zeroe
  * cache. */
 static int64_t sums_step(const plan *p)
 {
-    int64_t lines = p->panels_at_once * p->unit_tiles * p->panel_rows * (int64_t)sizeof(float) / LINE;
-    return (lines | 1) * LINE / (int64_t)sizeof(float);
+    int64_t floats = LINE / (int64_t)sizeof(float);
+    return (ceil_divide(p->panels_at_once * p->unit_tiles * p->panel_rows, floats) | 1) * floats;
 }
 
 /* While a block of weights is used, the next one comes into cache: a share of it for each panel of tiles. */
@@ -225,10 +227,10 @@ static void multiply(const plan *p, const unit *u, int64_t first, int64_t last, 
                         (const char *)(s->input + (k * all_panels + i) * panel_floats);
                     const char *next = (const char *)(weights + (c + channels) * width +
                                                       channels * width * i / panels);
-                    p->tiles->multiply(least(p->tile_panel, u->tiles - t), width / p->tiles->lanes,
-                                       channels, input, p->at + c, next - (input + p->at[c]),
-                                       (const char *)(weights + c * width),
-                                       (char *)(sums + t * width), c > 0);
+                    p->tiles->multiply(
+                        least(p->tile_panel, u->tiles - t), width / p->tiles->lanes, channels,
+                        input, p->at + c, (intptr_t)next - (intptr_t)(input + p->at[c]),
+                        (const char *)(weights + c * width), (char *)(sums + t * width), c > 0);
                 }
         }
 }
@@ -277,17 +279,25 @@ static bool run_unit(const plan *p, const unit *u, scratch *s)
     return finite;
 }
 
-enum { OVER = 4 * LINE }; /* bytes that vectors reach behind the slab */
+static void *take(char **at, int64_t bytes)
+{
+    char *part = *at;
+    *at += ceil_divide(bytes, LINE) * LINE;
+    return part;
+}
 
-/* Of its parts, in the order of scratch. */
-static void find_bytes(const plan *p, int64_t bytes[5])
+/* The parts of scratch memory that begins at `at`. Returns its end. */
+static char *find_scratch(const plan *p, char *at, scratch *s)
 {
     int64_t item = sizeof(float), tile_panels = ceil_divide(p->unit_tiles, p->tile_panel);
-    bytes[0] = (p->slab.bytes + OVER + LINE - 1) / LINE * LINE;
-    bytes[1] = NUMBERS * (p->unit_tiles * item + LINE);
-    bytes[2] = NUMBERS * tile_panels * tile_panel_floats(p) * item;
-    bytes[3] = NUMBERS * sums_step(p) * item;
-    bytes[4] = 4 * p->unit_tiles * p->panel_rows * item;
+    /* vectors reach behind the slab by less than two of them */
+    s->slab = take(&at, p->slab.bytes + 2 * LINE);
+    s->slab_end = at;
+    s->numbers = take(&at, NUMBERS * (p->unit_tiles * item + LINE));
+    s->input = take(&at, NUMBERS * tile_panels * tile_panel_floats(p) * item);
+    s->sums = take(&at, NUMBERS * sums_step(p) * item);
+    s->places = take(&at, 4 * p->unit_tiles * p->panel_rows * item);
+    return at;
 }
 
 static void run_units(void *context, int64_t begin, int64_t end)
@@ -298,15 +308,9 @@ static void run_units(void *context, int64_t begin, int64_t end)
         atomic_store(&p->no_memory, true);
         return;
     }
-    int64_t bytes[5];
-    find_bytes(p, bytes);
-    char *at = slot->data;
-    scratch s = {.slab = at};
-    s.numbers = (float *)(at += bytes[0]);
-    s.input = (float *)(at += bytes[1]);
-    s.sums = (float *)(at += bytes[2]);
-    s.places = (float *)(at + bytes[3]);
-    if (slot->content < 0) memset(s.slab, 0, (size_t)bytes[0]);
+    scratch s;
+    find_scratch(p, slot->data, &s);
+    if (slot->content < 0) memset(s.slab, 0, (size_t)(s.slab_end - s.slab));
     bool alike = pg_conv_slabs_alike(&p->slab);
     for (int64_t index = begin; index < end; index++) {
         unit u = find_unit(p, index);
@@ -340,6 +344,9 @@ static void choose_units(plan *p)
     p->panel_blocks = 1;
     int64_t bands = others * ceil_divide(many, p->band);
     if (threads > 1 && bands < threads) {
+        for (; bands * p->panels < threads && p->band > 1;
+             bands = others * ceil_divide(many, p->band))
+            p->band--;
         p->panel_blocks = least(ceil_divide(UNITS * threads, bands), p->panels);
     } else {
         int64_t most = p->band, fewest = INT64_MAX;
@@ -355,7 +362,9 @@ static void choose_units(plan *p)
     p->panel_blocks = ceil_divide(p->panels, p->panel_block);
     p->panels_at_once = few ? 1 : p->panel_block;
     p->unit_tiles = p->band * (folded ? step : ceil_divide(p->line, p->parts));
-    p->tile_panel = ceil_divide(p->unit_tiles, ceil_divide(p->unit_tiles, p->tiles->width));
+    int64_t widest =
+        least(p->tiles->width, LINE / (int64_t)sizeof(float)); /* see transform_channel() */
+    p->tile_panel = ceil_divide(p->unit_tiles, ceil_divide(p->unit_tiles, widest));
 }
 
 bool pg_conv_winograd_suits(const pg_conv_image *image)
@@ -366,8 +375,13 @@ bool pg_conv_winograd_suits(const pg_conv_image *image)
         const pg_conv_space *s = &image->space[a];
         if (s->few != 3 || s->few_move != 1 || s->many_move != 1) return false;
     }
-    return image->row.size >= MIN_ROWS && image->channel.size >= MIN_CHANNELS &&
-           image->batch.size * image->space[0].many * image->space[1].many >= MIN_PLACES;
+    int64_t height = image->space[0].many, width = image->space[1].many;
+    int64_t tiles = ceil_divide(height, 2) * ceil_divide(width, 2), rows = image->row.size;
+    /* of products, those of tiles that reach over the end count too; 2/3 is what transforming leaves of the gain */
+    return rows >= MIN_ROWS && image->channel.size >= MIN_CHANNELS &&
+           rows * image->channel.size >= MIN_WEIGHTS &&
+           image->batch.size * height * width >= MIN_PLACES &&
+           3 * NUMBERS * tiles <= 2 * TAPS * height * width;
 }
 
 static int64_t weights_bytes(const plan *p)
@@ -408,11 +422,9 @@ static pg_status run_plan(plan *p)
     p->at = at;
     pg_status status = find_weights(p);
     int64_t flops = 2 * NUMBERS * p->unit_tiles * p->channels * p->panel_block * p->panel_rows;
-    int64_t sizes[5];
-    find_bytes(p, sizes);
+    scratch sizes;
     p->slots.device = image->device;
-    for (int i = 0; i < 5; i++)
-        p->slots.bytes += sizes[i];
+    p->slots.bytes = find_scratch(p, NULL, &sizes) - (char *)NULL;
     if (status == PG_OK)
         pg_parallel_for(count_inputs(p) * p->panel_blocks, PARALLEL_FLOPS / flops + 1, run_units,
                         p);
@@ -444,6 +456,7 @@ pg_status pg_conv_winograd(const pg_conv_image *given)
     choose_units(&p);
     padded.channel.size = least(CHANNELS, p.channels);
     p.slab = pg_conv_slab_plan(&padded, folded.n_space == 3 ? p.band : 2 * p.band, false, true);
-    PG_TRY(run_plan(&p));
-    return atomic_load(&p.not_finite) ? pg_conv_pixels(given) : PG_OK;
+    pg_status status = run_plan(&p);
+    bool again = status == PG_ENOMEM || atomic_load(&p.not_finite);
+    return again ? pg_conv_pixels(given) : status;
 }

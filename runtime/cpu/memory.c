@@ -220,7 +220,7 @@ pg_status pg_cpu_alloc(pg_device *device, int64_t bytes, void **out)
         in_use = a->stats.in_use;
         limit = a->stats.limit;
         pthread_mutex_unlock(&a->lock);
-    } while (!data && pg_packed_evict(device));
+    } while (!data && pg_cpu_buffer_bytes(bytes) <= limit && pg_packed_evict(device));
     if (!data)
         return pg_fail(PG_ENOMEM,
                        "out of memory on cpu:%d: %lld bytes wanted, %lld in use, the limit is %lld",
@@ -270,6 +270,10 @@ void pg_cpu_set_memory_limit(pg_device *device, int64_t bytes)
     account *a = device->state;
     pthread_mutex_lock(&a->lock);
     a->stats.limit = bytes < 0 ? 0 : bytes;
+    bool tight = a->stats.in_use > a->stats.limit;
+    pthread_mutex_unlock(&a->lock);
+    if (tight) pg_packed_evict(device);
+    pthread_mutex_lock(&a->lock);
     if (a->stats.in_use + a->stats.cached > a->stats.limit) empty_cache(a);
     pthread_mutex_unlock(&a->lock);
 }

@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REPEATS = 3 }; /* a training step packs its weights once or twice before they change */
+enum {
+    REPEATS = 3, /* a training step packs its weights once or twice before they change */
+    FORMS = 8,   /* of a buffer, at most */
+    PARTS = 4,   /* all that is kept is at most one of so many parts of the memory limit */
+};
 
 struct pg_packed {
     pg_packed *next;           /* of the buffer */
@@ -22,6 +26,7 @@ struct pg_packed {
 
 static pthread_mutex_t lock;
 static pg_packed all = {.before = &all, .after = &all};
+static int64_t kept_bytes; /* of all forms */
 
 /* A fork while another thread holds the lock would leave it locked in the child for ever. */
 static void take_lock(void) { pthread_mutex_lock(&lock); }
@@ -43,10 +48,13 @@ static pg_packed *find(const pg_buffer *buffer, const pg_packed_key *key)
     return p;
 }
 
-/* NULL if the host has no memory for it. */
+/* NULL if there are too many, or the host has no memory for it. */
 static pg_packed *add(pg_buffer *buffer, const pg_packed_key *key)
 {
-    pg_packed *p = calloc(1, sizeof *p);
+    int forms = 0;
+    for (pg_packed *each = buffer->packed; each; each = each->next)
+        forms++;
+    pg_packed *p = forms < FORMS ? calloc(1, sizeof *p) : NULL;
     if (!p) return NULL;
     p->device = buffer->device;
     p->key = *key;
@@ -79,10 +87,14 @@ const void *pg_packed_data(const pg_packed *packed) { return packed->data; }
 
 pg_packed *pg_packed_keep(pg_buffer *buffer, const pg_packed_key *key, void *data, int64_t bytes)
 {
+    pg_memory_stats stats;
+    pg_cpu_memory_stats(buffer->device, &stats);
     take_lock();
     pg_packed *p = find(buffer, key);
-    bool kept = p && !p->data; /* another thread may have been first */
+    /* another thread may have been first */
+    bool kept = p && !p->data && kept_bytes + bytes <= stats.limit / PARTS;
     if (kept) {
+        kept_bytes += bytes;
         p->data = data;
         p->bytes = bytes;
         p->users++;
@@ -106,6 +118,7 @@ void pg_packed_forget(pg_buffer *buffer)
     for (pg_packed *each = p; each; each = each->next) {
         each->before->after = each->after;
         each->after->before = each->before;
+        if (each->data) kept_bytes -= each->bytes;
     }
     give_lock();
     while (p) {
@@ -129,6 +142,7 @@ bool pg_packed_evict(pg_device *device)
             bytes = p->bytes;
             p->data = NULL;
             p->wanted = 0;
+            kept_bytes -= bytes;
         }
         give_lock();
         if (!data) return any;

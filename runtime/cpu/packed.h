@@ -1,8 +1,8 @@
 /* packed.h - forms of weights that kernels keep (packed.c).
  *
  * Kernels pack weights into the order in which they read them. Programs that only apply a network do so again and again with
- * the same arrays: what has been packed in the same way often enough stays with the buffer that it was made from, until that
- * is freed or written to, or memory runs short. */
+ * the same arrays: what has been packed in the same way often enough stays with the buffer that it was made from (whole, or
+ * seen by views), until that is freed or written to, or memory runs short. It counts as memory in use. */
 #ifndef PG_PACKED_H
 #define PG_PACKED_H
 

@@ -8,11 +8,10 @@
 #include "cpu.h"
 
 typedef struct pg_winograd_loops {
-    int64_t lanes;
-    /* to[k * to_step + i] from the 3 x 3 weights from[tap * width + i], i < width, which is a multiple of `lanes` */
+    /* to[k * to_step + i] from the 3 x 3 weights from[tap * width + i], i < width, which is a multiple of that of pg_conv_tile_loops */
     void (*weights)(int64_t width, const float *from, float *to, int64_t to_step);
     /* to[k * to_step + x] from the tiles that begin at from[2 * x], x < count, with lines `row` apart; more is read and
-     * written, up to the next multiple of `lanes` */
+     * written, up to the next multiple of that */
     void (*input)(int64_t count, const float *from, int64_t row, float *to, int64_t to_step);
     /* to[y * to_line + x * width + i], y < lines <= 2, x < places, i < width, from sums[k * sums_step + x / 2 * width + i].
      * False if something in the sums is infinite or nan. */

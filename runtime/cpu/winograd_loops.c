@@ -126,6 +126,5 @@ static bool transform_output(int64_t places, int64_t lines, int64_t width, const
     return sum == 0;
 }
 
-static const pg_winograd_loops loops = {LANES, transform_weights, transform_input,
-                                        transform_output};
+static const pg_winograd_loops loops = {transform_weights, transform_input, transform_output};
 const pg_winograd_loops *const PG_ISA_NAME(pg_winograd_loops) = &loops;
