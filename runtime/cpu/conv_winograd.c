@@ -179,11 +179,8 @@ static void transform_channel(const plan *p, const unit *u, scratch *s, const ch
                             row / (int64_t)sizeof(float), to, step);
         }
     int64_t panels = ceil_divide(p->unit_tiles, p->tile_panel), panel_floats = tile_panel_floats(p);
-    /* a line holds more than a panel is wide: what is too much is overwritten by the next channel */
-    for (int64_t k = 0; k < NUMBERS; k++)
-        for (int64_t i = 0, t = 0; t < u->tiles; i++, t += p->tile_panel)
-            memcpy(s->input + (k * panels + i) * panel_floats + channel * p->tile_panel,
-                   s->numbers + k * step + t, LINE);
+    p->loops->panels(u->tiles, p->tile_panel, s->numbers, step, s->input + channel * p->tile_panel,
+                     panels * panel_floats, panel_floats);
 }
 
 static void transform_input(const plan *p, const unit *u, scratch *s, bool zeroed)

@@ -92,6 +92,18 @@ static void transform_input(int64_t count, const float *from, int64_t row, float
     }
 }
 
+static void copy_panels(int64_t count, int64_t panel, const float *from, int64_t from_step,
+                        float *to, int64_t to_step, int64_t to_panel)
+{
+    enum { LINE = 64 / sizeof(float) };
+    for (int k = 0; k < 16; k++, from += from_step, to += to_step) {
+        float *next = to;
+        for (int64_t x = 0; x < count; x += panel, next += to_panel)
+            PG_UNROLL for (int i = 0; i < LINE; i += LANES) * (vector *)(next + i) =
+                *(const vector *)(from + x + i);
+    }
+}
+
 /* ---- output ------------------------------------------------------------------------------------ */
 
 static bool transform_output(int64_t places, int64_t lines, int64_t width, const float *sums,
@@ -126,5 +138,6 @@ static bool transform_output(int64_t places, int64_t lines, int64_t width, const
     return sum == 0;
 }
 
-static const pg_winograd_loops loops = {transform_weights, transform_input, transform_output};
+static const pg_winograd_loops loops = {transform_weights, transform_input, copy_panels,
+                                        transform_output};
 const pg_winograd_loops *const PG_ISA_NAME(pg_winograd_loops) = &loops;
