@@ -6,6 +6,7 @@
 #include "cpu.h"
 
 typedef struct pg_slot {
+    int64_t bytes;   /* of its block */
     int64_t content; /* what the caller says is in it; -1: nothing yet, not even zeros */
     _Alignas(64) char data[];
 } pg_slot;
@@ -25,17 +26,24 @@ static inline pg_slot *pg_slot_take(pg_slots *slots)
         pg_slot *slot = atomic_exchange(&slots->free[i], NULL);
         if (slot) return slot;
     }
+    /* a huge page, if there is one, rather than hundreds of small ones, which are written to here and there */
+    enum { LARGE = 1 << 18, HUGE_PAGE = 2 << 20 };
+    int64_t exact = (int64_t)sizeof(pg_slot) + slots->bytes;
+    int64_t bytes = exact > LARGE && exact < HUGE_PAGE ? HUGE_PAGE : exact;
     void *memory;
-    if (pg_cpu_alloc(slots->device, (int64_t)sizeof(pg_slot) + slots->bytes, &memory) != PG_OK)
-        return NULL;
+    pg_status status = pg_cpu_alloc(slots->device, bytes, &memory);
+    if (status != PG_OK && bytes > exact)
+        status = pg_cpu_alloc(slots->device, bytes = exact, &memory);
+    if (status != PG_OK) return NULL;
     pg_slot *slot = memory;
+    slot->bytes = bytes;
     slot->content = -1;
     return slot;
 }
 
 static inline void pg_slot_free(pg_slots *slots, pg_slot *slot)
 {
-    pg_cpu_free(slots->device, slot, (int64_t)sizeof(pg_slot) + slots->bytes);
+    pg_cpu_free(slots->device, slot, slot->bytes);
 }
 
 static inline void pg_slot_give(pg_slots *slots, pg_slot *slot)
