@@ -1,6 +1,7 @@
 """What export writes: a function's arguments, their free sizes, and its graphs for several values of these."""
 
 import re
+from collections import OrderedDict
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from ..transforms.arguments import from_abstract
 from ..transforms.control_flow import Closure
 from ..transforms.signatures import signature
 from ..transforms.trace import trace
-from ..transforms.tree import flatten, leaf_names
+from ..transforms.tree import flatten, leaf_names, node_types
 from .exporting.program import with_constants
 from .exporting.sizes import Samples
 from .model import OnnxModel
@@ -22,9 +23,11 @@ from .model import OnnxModel
 class Call:
     """A function and its example arguments: leaves, and their names."""
 
-    def __init__(self, function, example_inputs, input_names):
+    def __init__(self, function, example_inputs, input_names, output_names=None):
         if isinstance(function, OnnxModel):
             input_names = input_names or [v.name for v in function.inputs]
+            output_names = output_names or [v.name for v in function.outputs]
+        self.output_names = None if output_names is None else list(output_names)
         if isinstance(example_inputs, (Tensor, np.ndarray)):
             example_inputs = (example_inputs,)
         jitted = not isinstance(function, StatefulModule) and hasattr(function, "function")
@@ -37,11 +40,12 @@ class Call:
         for i in self.moving:
             self.leaves[i] = as_tensor(self.leaves[i])
         self.names = list(input_names) if input_names is not None else self._names(args, kwargs)
-        if len(self.names) != len(self.moving) or len(set(self.names)) != len(self.names):
+        if len(self.names) != len(self.moving):
             raise ArgumentError(
                 f"export: the function has {len(self.moving)} tensors as inputs, input_names are {self.names}.",
                 fix="give one name for each.",
             )
+        _different(self.names, "input_names")
 
     def _names(self, args, kwargs):
         """x, or x_weight_0 for a leaf of an argument x."""
@@ -67,7 +71,52 @@ class Call:
         for i, x in zip(self.moving, tensors):
             leaves[i] = x
         args, kwargs = self.structure.unflatten(leaves)
-        return self.function(*args, **kwargs)
+        self.results, values = as_written(self.function(*args, **kwargs))
+        if len(set(self.results)) < len(self.results):
+            self.results = [f"output_{i}" for i in range(len(values))]
+        names = self.output_names
+        by_name = names is not None and len(names) == len(values) and set(names) == set(self.results)
+        return [values[self.results.index(name)] for name in names] if by_name else values
+
+    def names_of_outputs(self):
+        """Those of the results of the last call: the given ones, or keys of dicts and numbers of places."""
+        own, names = self.results, self.output_names
+        if names is None:
+            return own
+        if len(names) != len(own):
+            raise ArgumentError(
+                f"export: the function has {len(own)} outputs, output_names are {names}.",
+                fix=f"give one name for each of {', '.join(own)}.",
+            )
+        return _different(names, "output_names")
+
+
+def _different(names, what):
+    repeated = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if repeated is not None:
+        raise ArgumentError(f"export: {what} has {repeated!r} more than once.", fix="each needs a name of its own.")
+    return names
+
+
+def as_written(tree, name=""):
+    """(names, leaves) of a result, dicts in the order in which they were written, not sorted.
+
+    Of {"y": a, "cache": (b, c)} the names are y, cache_0, cache_1; what begins with no key begins with output.
+    """
+    if type(tree) in (dict, OrderedDict):
+        parts = [(key if name or str(key)[:1].isalpha() else f"output_{key}", x) for key, x in tree.items()]
+    elif isinstance(tree, (tuple, list)) and type(tree) not in node_types:
+        parts = [(f"{'' if name else 'output_'}{key}", x) for key, x in enumerate(tree)]
+    else:
+        leaves = flatten(tree)[0]
+        return [re.sub(r"\W+", "_", text).strip("_") for text in leaf_names(tree, name or "output")], leaves
+    names, leaves = [], []
+    for key, part in parts:
+        key = re.sub(r"\W+", "_", str(key)).strip("_")
+        found = as_written(part, f"{name}_{key}" if name else key)
+        names += found[0]
+        leaves += found[1]
+    return names, leaves
 
 
 def free_sizes(call, dynamic_axes):
@@ -144,7 +193,7 @@ class Traced:
     def _trace(self, avals, call, optional, sizes):
         before = next_number()
         try:
-            graph, self.structure, self.frame = trace("export", self.name, avals, call)
+            graph, _, self.frame = trace("export", self.name, avals, call)
         except PequegradError as error:
             if not optional:
                 raise

@@ -5,13 +5,11 @@ import re
 
 from ..core.errors import ArgumentError, ShapeError
 from ..nn.module import StatefulModule
-from ..transforms.tree import leaf_names
 from .exporting.program import program_of
 from .exporting.records import Record, needed, protos
 from .exporting.sizes import LEAST, Samples, Varying
 from .exporting.writer import Shared, Writer
 from .interpreter import is_floats
-from .model import OnnxModel
 from .reading import onnx_package
 from .storing import add_initializers, check, is_outside, write, write_with_data
 from .tracing import Call, Traced, free_sizes, sizes_of_examples
@@ -40,7 +38,10 @@ def export(
     dict by name, with tensors, arrays or ShapeDtypeStruct in any nested containers; other values (numbers, strings) are constants.
     dynamic_axes: {input: {axis: name}}, or {input: [axes]}: sizes that stay open, equal where their names are. The
     function is traced for several values of each, from 3 on; (name, least) in place of a name says how small the size may be.
-    opset: the version of ONNX's operator set. verify: compares results with onnxruntime, which must be there,
+    opset: the version of ONNX's operator set, 18 to 25.
+    input_names, output_names: of the model, one for each tensor, in their order; else those of the arguments, and for results "output",
+    "output_0" in a tuple, "logits" by its key in a dict. Dicts of results are in the order in which they are written;
+    output_names that are these names say another order. verify: compares results with onnxruntime, which must be there,
     for the example's and other values of the free sizes.
     external_data: True for weights in a file of their own, path.data, to which the model that is given back refers; by default so
     if it would be larger than 1.9 GB.
@@ -56,10 +57,10 @@ def export(
         raise ArgumentError(
             f"export: operator set {opset} is not one of {OLDEST} to {NEWEST}.", fix="the default is 20."
         )
-    call = Call(function, example_inputs, input_names)
+    call = Call(function, example_inputs, input_names, output_names)
     free, least = free_sizes(call, dynamic_axes)
     sizes = sizes_of_examples(call, free)
-    options = onnx, call, free, opset, output_names
+    options = onnx, call, free, opset
     try:
         traced = Traced(call, free, Samples(sizes, least))
         model, arrays = _model(traced, *options)
@@ -94,7 +95,7 @@ def _made_for_larger_sizes(sizes, least, onnx, call, free, *options):
     return None
 
 
-def _model(traced, onnx, call, free, opset, output_names):
+def _model(traced, onnx, call, free, opset):
     """The model without its initialisers, and these, {name: array}."""
     shared = Shared(opset, traced.samples)
     shared.taken.update(call.names)
@@ -103,13 +104,8 @@ def _model(traced, onnx, call, free, opset, output_names):
     program = program_of(traced.graphs, opset)
     names = _names_of_captures(call, traced, shared)
     shared.owners.update((name, name.rpartition(".")[0]) for name in names if "." in name)
-    results = program.results[len(traced.state) :]
-    program.results = results
-    if isinstance(call.function, OnnxModel):
-        output_names = output_names or [v.name for v in call.function.outputs]
-    outputs = output_names or _output_names(traced, len(results))
-    if len(outputs) != len(results) or len(set(outputs)) != len(outputs):
-        raise ArgumentError(f"export: the function has {len(results)} outputs, output_names are {list(outputs)}.")
+    outputs = call.names_of_outputs()
+    results = program.results = program.results[len(traced.state) :]
     outputs = [name if name not in shared.taken else shared.name(f"{name}_out") for name in outputs]
     shared.taken.update(outputs)
     writer = Writer(shared)
@@ -185,12 +181,6 @@ def _is_set(cell):
         return cell.cell_contents is not None
     except ValueError:
         return False
-
-
-def _output_names(traced, n):
-    names = leaf_names(traced.structure.unflatten(range(n)), "output")
-    names = [re.sub(r"\W+", "_", name).strip("_") for name in names]
-    return names if len(set(names)) == n else [f"output_{i}" for i in range(n)]
 
 
 def _renamed(writer, found, outputs, given):

@@ -78,7 +78,7 @@ def test_names_of_inputs_and_outputs():
     function = lambda x, rest: {"sum": x + rest["b"], "both": (x, rest["a"][0])}
     inputs = pg.ones(3), {"a": [pg.zeros(2)], "b": pg.ones(3)}
     model = pg.onnx.export(function, inputs)
-    assert names_of(model)[0] == ["x", "rest_a_0", "rest_b"] and names_of(model)[1][-1] == "output_sum"
+    assert names_of(model)[0] == ["x", "rest_a_0", "rest_b"] and names_of(model)[1] == ["sum", "both_0", "both_1"]
     given = pg.onnx.export(function, inputs, input_names=["p", "q", "r"], output_names=["s", "t", "u"])
     assert names_of(given) == (["p", "q", "r"], ["s", "t", "u"])
     by_name = pg.onnx.export(lambda x, scale: x * scale, {"x": pg.ones(3), "scale": 2.0})
@@ -89,6 +89,26 @@ def test_names_of_inputs_and_outputs():
     assert jitted == pg.onnx.export(net, (struct,)) == pg.onnx.export(net, pg.zeros((2, 4)))
     taken = pg.onnx.export(lambda output: output * 2, (pg.ones(2),))
     assert names_of(taken) == (["output"], ["output_out"])
+
+
+def test_names_of_results_that_are_dicts():
+    """Keys in the order in which they were written; output_names name by key, if they are the keys, else in that order."""
+    function = lambda x: {"z": x * 2, "a": x * 3, "k": {"d": x * 5, "c": x * 7}}
+    factors = dict(zip(["z", "a", "k_d", "k_c"], (2, 3, 5, 7)))
+    given = ["k_c", "a", "z", "k_d"]
+    for run, names, expected in (
+        (function, None, factors), (pg.jit(function), None, factors), (function, given, {name: factors[name] for name in given}),
+        (function, ["p", "q", "r", "a"], dict(zip(["p", "q", "r", "a"], (2, 3, 5, 7)))),
+    ):  # fmt: skip
+        model = pg.onnx.export(run, (pg.ones(1),), output_names=names, verify=True, dynamic_axes={"x": {0: "n"}})
+        assert names_of(model)[1] == list(expected)
+        assert [y.item() for y in pg.onnx.load(model)(pg.ones(1))] == list(expected.values())
+    assert names_of(pg.onnx.export(lambda x: (x, {"b": x, 1: [x]}), (pg.ones(1),)))[1] == [
+        "output_0",
+        "output_1_b",
+        "output_1_1_0",
+    ]
+    assert names_of(pg.onnx.export(lambda x: {"x": x, 0: x}, (pg.ones(1),)))[1] == ["x_out", "output_0"]
 
 
 def test_parameters_have_the_names_that_they_have_in_the_module():
