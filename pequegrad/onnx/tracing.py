@@ -18,6 +18,7 @@ from ..transforms.tree import flatten, leaf_names, node_types
 from .exporting.program import with_constants
 from .exporting.sizes import Samples
 from .model import OnnxModel
+from .values import OfSizes
 
 
 class Call:
@@ -159,7 +160,10 @@ class Traced:
     def __init__(self, call, free, samples):
         """samples: values of the free sizes."""
         self.name = getattr(call.target, "__name__", type(call.target).__name__)
+        self.of_sizes = OfSizes()
         self._trace_all(samples, call, free)
+        while free and self.of_sizes.more():
+            self._trace_all(samples, call, free)
         first = self.closures[0]
         for other in self.closures[1:]:
             if list(map(id, other.constants)) != list(map(id, first.constants)):
@@ -193,7 +197,8 @@ class Traced:
     def _trace(self, avals, call, optional, sizes):
         before = next_number()
         try:
-            graph, _, self.frame = trace("export", self.name, avals, call)
+            with self.of_sizes.trace():
+                graph, _, self.frame = trace("export", self.name, avals, call)
         except PequegradError as error:
             if not optional:
                 raise

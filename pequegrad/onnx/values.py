@@ -103,6 +103,42 @@ def machine_bytes():
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 1 << 40
 
 
+class OfSizes:
+    """While export traces for several sizes: which nodes give known values that are others for other sizes. `traced` ones give Tensors.
+
+    So what a file makes of positions (Range, masks) is computed by the model that is written, too.
+    """
+
+    current = None
+
+    def __init__(self):
+        self.traced, self.found = set(), []
+
+    @contextlib.contextmanager
+    def trace(self):
+        """One trace of the function."""
+        before, OfSizes.current = OfSizes.current, self
+        self.found.append({})
+        try:
+            yield
+        finally:
+            OfSizes.current = before
+
+    def note(self, node, values):
+        """What a node gives: arrays by their shapes, a few floating numbers by their values."""
+        few = lambda x: x.tobytes() if x.size <= 16 and x.dtype.kind not in "biuOUS" else None
+        seen = [(x.shape, few(x)) if isinstance(x, np.ndarray) else None for x in values]
+        self.found[-1].setdefault(node, []).append(seen)
+
+    def more(self):
+        """Whether there are nodes that give other values in other traces; they are traced from now on."""
+        first, *others = self.found
+        found = {node for node, seen in first.items() for other in others if other.get(node, seen) != seen}
+        self.traced |= found
+        self.found.clear()
+        return bool(found)
+
+
 def is_plain(value):
     """True for NumPy arrays, numbers, and lists and tuples of these."""
     if isinstance(value, (list, tuple)):

@@ -175,7 +175,27 @@ def _constant(nodes, operations):
                 operands = [_iota(found.shape, np.dtype("int64"), axis, operations) for axis in (j, i)]
                 operations.append(Operation(primitive, {}, operands, [found]))
                 return found
+    if 0 < first.size <= FEW and all(array.shape == first.shape for array in arrays):
+        return _of_numbers(found, arrays, operations)
     return _differ("values of constants")
+
+
+FEW = 16  # elements that are numbers of their own
+
+
+def _of_numbers(found, arrays, operations):
+    """A few numbers that depend on free sizes, each as a constant that does."""
+
+    def made(primitive, inputs, size, **params):
+        value = Value(size, found.dtype)
+        operations.append(Operation(primitive, params, inputs, [value]))
+        return value
+
+    numbers = [merged(column) for column in zip(*(array.reshape(-1).tolist() for array in arrays))]
+    parts = [made("reshape", [Value((), found.dtype, n)], (1,), shape=(1,)) for n in numbers]
+    flat = made("concatenate", parts, (len(parts),), axis=0)
+    operations.append(Operation("reshape", {"shape": found.shape}, [flat], [found]))
+    return found
 
 
 def _counting(found, axis, start, step, operations):
