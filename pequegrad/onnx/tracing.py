@@ -5,7 +5,7 @@ from collections import OrderedDict
 
 import numpy as np
 
-from ..core.errors import ArgumentError, PequegradError, ShapeError
+from ..core.errors import ArgumentError, PequegradError, ShapeError, user_line
 from ..core.node import make_aval, next_number
 from ..core.tensor import Tensor
 from ..nn.module import StatefulModule
@@ -15,6 +15,7 @@ from ..transforms.control_flow import Closure
 from ..transforms.signatures import signature
 from ..transforms.trace import trace
 from ..transforms.tree import flatten, leaf_names, node_types
+from ..transforms.watch import watching
 from .exporting.program import with_constants
 from .exporting.sizes import Samples
 from .model import OnnxModel
@@ -178,6 +179,7 @@ class Traced:
             for i, x in enumerate(call.inputs):
                 shape = tuple(chosen[free[i, a]] if (i, a) in free else n for a, n in enumerate(x.shape))
                 avals.append(make_aval(shape, x.dtype, x.device))
+            self.avals = avals
             try:
                 self._trace(avals, call, free, chosen)
             except ShapeError:
@@ -193,6 +195,20 @@ class Traced:
                 f"export: {self.name} works for sizes like {samples.known[0]} only.",
                 fix="leave axes that must have a certain size out of dynamic_axes.",
             )
+
+    def lines(self, call):
+        """{primitive: the user's lines in which it is computed}: the function is traced once more."""
+        found = {}
+
+        def note(node):
+            line = user_line()
+            if line and line not in found.setdefault(node.spec.primitive.name, []):
+                found[node.spec.primitive.name].append(line)
+
+        with watching(note), self.of_sizes.trace():
+            trace("export", self.name, self.avals, call)
+        self.of_sizes.found.pop()
+        return found
 
     def _trace(self, avals, call, optional, sizes):
         before = next_number()

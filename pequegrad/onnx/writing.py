@@ -5,7 +5,8 @@ import re
 
 from ..core.errors import ArgumentError, ShapeError
 from ..nn.module import StatefulModule
-from .exporting.program import program_of
+from ..primitives.base import PRIMITIVES
+from .exporting.program import Differs, program_of
 from .exporting.records import Record, needed, protos
 from .exporting.sizes import LEAST, Samples, Varying
 from .exporting.writer import Shared, Writer
@@ -101,7 +102,10 @@ def _model(traced, onnx, call, free, opset):
     shared.taken.update(call.names)
     for (i, axis), name in free.items():
         shared.size_of.setdefault(name, (call.names[i], axis))
-    program = program_of(traced.graphs, opset)
+    try:
+        program = program_of(traced.graphs, opset)
+    except Differs as error:
+        raise error.error(traced.lines(call).get(error.reader, ())) from None
     names = _names_of_captures(call, traced, shared)
     shared.owners.update((name, name.rpartition(".")[0]) for name in names if "." in name)
     outputs = call.names_of_outputs()
@@ -110,13 +114,10 @@ def _model(traced, onnx, call, free, opset):
     shared.taken.update(outputs)
     writer = Writer(shared)
     if traced.state:
-        shared.failures.append(
-            f"{traced.name} changes {len(traced.state)} tensors from outside (running statistics, the random state): model.eval() first"
-        )
+        shared.failures.append((_changes(traced), ""))
     found = writer.program(program, [*names, *call.names])
     if shared.failures:
-        failures = "\n".join(f"  {text}" for text in dict.fromkeys(shared.failures))
-        raise NotImplementedError(f"export: ONNX (operator set {opset}) has no form of\n{failures}")
+        raise _not_expressed(shared.failures, opset, traced.lines(call))
     _renamed(writer, found, outputs, {*names, *call.names})
     records = needed([*shared.before, *writer.records], outputs)
     values = {name: handle.numpy() for name, handle in zip(names, [*traced.constants, *traced.state])}
@@ -134,6 +135,29 @@ def _model(traced, onnx, call, free, opset):
     version = onnx.helper.find_min_ir_version_for(imports)
     model = onnx.helper.make_model(graph, opset_imports=imports, producer_name="pequegrad", ir_version=version)
     return model, {name: array for name, array in values.items() if name in used}
+
+
+def _changes(traced):
+    """What the function changes outside of itself, as text."""
+    modules = traced.frame.modules.values()
+    fix = (
+        ": model.eval() first"
+        if any(module.training for module in modules)
+        else ": leave that out, or pass what is random as an input"
+    )
+    return f"{traced.name} changes {len(traced.state)} tensors from outside (running statistics, the random state){fix}"
+
+
+def _not_expressed(failures, opset, lines):
+    """The error that lists what has no form in ONNX, and where that is computed."""
+    found, fix = [], []
+    for primitive, text in dict.fromkeys(failures):
+        places = lines.get(primitive, [])
+        found.append(f"  {primitive}{f': {text}' if text else ''}")
+        found += [f"      {place}" for place in places[:4]] + ["      ..."] * (len(places) > 4)
+        if primitive in PRIMITIVES:
+            fix = ["  fix:   leave it out of the function: what it gives may be an input, or what it takes an output."]
+    return NotImplementedError("\n".join([f"export: ONNX (operator set {opset}) has no form of", *found, *fix]))
 
 
 def _constant(onnx, name, array):

@@ -354,6 +354,38 @@ def test_arguments_that_cannot_be():
         pg.onnx.export(mlp(), (pg.zeros((2, 5)),))
 
 
+def test_errors_say_where():
+    """What has no form, constants that depend on sizes: the function's line, and what to do."""
+
+    def function(x):
+        y = pg.lgamma(x)
+        return y, pg.scan(lambda c, r: (c, pg.digamma(r)), x[0], x)
+
+    with pytest.raises(NotImplementedError) as e:
+        pg.onnx.export(function, (pg.ones((2, 2)),))
+    assert (
+        "lgamma\n      test_export.py" in str(e.value)
+        and "y = pg.lgamma(x)" in str(e.value)
+        and "fix: " in str(e.value)
+    )
+    assert "digamma\n      test_export.py" in str(e.value) and "in <lambda>" in str(e.value)
+    with pytest.raises(NotImplementedError) as e:
+        pg.onnx.export(lambda x: x + pg.randn(2), (pg.ones(2),))
+    assert "eval" not in str(e.value) and "pass what is random as an input" in str(e.value)
+
+    def constant(x):
+        return pg.sin(x) + np.sin(np.arange(x.shape[0], dtype="f4"))
+
+    with pytest.raises(pg.ShapeError) as e:
+        pg.onnx.export(constant, (pg.ones(9),), dynamic_axes={"x": {0: "n"}})
+    assert (
+        "constant float32[9], [7] there" in str(e.value)
+        and "read by add" in str(e.value)
+        and "pg.arange" in str(e.value)
+    )
+    assert "in constant:   return pg.sin(x) + np.sin" in str(e.value)
+
+
 def test_a_model_that_computes_something_else_is_noticed(monkeypatch):
     from pequegrad.onnx.exporting import elementwise, writer
 

@@ -319,7 +319,7 @@ class Writer:
                 self.names.update(dict.fromkeys(operation.outputs, UNKNOWN))
             except (NotImplementedError, ShapeError) as error:
                 text = str(error).partition("\n")[0]
-                self.shared.failures.append(f"{operation.primitive}: {text}" if text else operation.primitive)
+                self.shared.failures.append((operation.primitive, text))
                 self.names.update(dict.fromkeys(operation.outputs, UNKNOWN))
         return list(map(self.name_of, program.results))
 
