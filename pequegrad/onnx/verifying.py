@@ -10,10 +10,8 @@ from .model import OnnxModel
 from .reading import onnx_package, read
 from .storing import add_initializers
 
-RTOL, ATOL = 1e-3, 1e-4
 
-
-def verify_model(model, call, free, samples):
+def verify_model(model, call, free, samples, tolerance):
     """Compares a model, or that in a file, with onnxruntime: on the example inputs, and at other sizes that it was traced for.
 
     ArgumentError, which names the sizes, if results differ, or onnxruntime fails; NotImplementedError if it has no kernels.
@@ -33,7 +31,7 @@ def verify_model(model, call, free, samples):
             found = session.run(None, dict(zip(call.names, values)))
         except Exception as error:
             raise ArgumentError(f"export: onnxruntime fails{where}: {error}") from error
-        compare(expected, found, names, RTOL, ATOL, where)
+        compare(expected, found, names, tolerance, where)
 
 
 def inputs_for(call, free, sizes):
@@ -62,7 +60,7 @@ def _named(sizes):
     return ", ".join(f"{name} = {n}" for name, n in sizes.items())
 
 
-def holds_for_small_sizes(traced, model, arrays, call, free, example):
+def holds_for_small_sizes(traced, model, arrays, call, free, example, tolerance):
     """Whether a model that was made for larger sizes is right for the example's, too: it is run as it is read here.
 
     ShapeError if it is, but not for smaller ones. Sizes of outputs that are others there are left open.
@@ -75,11 +73,11 @@ def holds_for_small_sizes(traced, model, arrays, call, free, example):
     base = samples.known[0]
     halfway = {name: (samples.least[name] + n) // 2 for name, n in base.items()}
     for sizes in (example, *samples.small, halfway):
-        wrong, shapes = _compared(read_again, call, free, sizes)
+        wrong, shapes = _compared(read_again, call, free, sizes, tolerance)
         if wrong and sizes is example:
             return False
         if wrong:
-            holds = lambda name, n: not _compared(read_again, call, free, {**base, name: n})[0]
+            holds = lambda name, n: not _compared(read_again, call, free, {**base, name: n}, tolerance)[0]
             raise ShapeError(
                 f"export: {traced.name} is something else for {_named(sizes)} than for larger sizes ({wrong}).",
                 fix=f"say how small sizes can be: dynamic_axes={_suggestion(call, free, samples, holds)}",
@@ -91,7 +89,7 @@ def holds_for_small_sizes(traced, model, arrays, call, free, example):
     return True
 
 
-def _compared(model, call, free, sizes):
+def _compared(model, call, free, sizes, tolerance):
     """(what is wrong with the model's results for these sizes, None where the function fails, too; shapes of results)"""
     values = inputs_for(call, free, sizes)
     try:
@@ -105,7 +103,7 @@ def _compared(model, call, free, sizes):
     for a, b, output in zip(expected, found, model.outputs):
         if a.shape != b.shape:
             return f"{output.name} is {list(b.shape)} in the model, not {list(a.shape)}", []
-        if not difference(a, b, RTOL, ATOL)[2]:
+        if not difference(a, b, *tolerance.for_output(a))[2]:
             return f"{output.name} differs", []
     return None, [x.shape for x in expected]
 

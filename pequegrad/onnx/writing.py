@@ -6,6 +6,7 @@ import re
 from ..core.errors import ArgumentError, ShapeError
 from ..nn.module import StatefulModule
 from ..primitives.base import PRIMITIVES
+from .comparison import Tolerance
 from .exporting.program import Differs, program_of
 from .exporting.records import Record, needed, protos
 from .exporting.sizes import LEAST, Samples, Varying
@@ -14,7 +15,7 @@ from .interpreter import is_floats
 from .reading import onnx_package
 from .storing import add_initializers, check, is_outside, write, write_with_data
 from .tracing import Call, Traced, free_sizes, sizes_of_examples
-from .values import element_type_of
+from .values import dtype_of, element_type_of
 from .verifying import holds_for_small_sizes, verify_model
 
 OLDEST, NEWEST = 18, 25  # versions of the operator set that rules know
@@ -30,6 +31,8 @@ def export(
     input_names=None,
     output_names=None,
     verify=False,
+    rtol=None,
+    atol=None,
     external_data=None,
 ):
     """The onnx.ModelProto of what function(*example_inputs) computes; written to `path`, if that is given.
@@ -43,7 +46,8 @@ def export(
     input_names, output_names: of the model, one for each tensor, in their order; else those of the arguments, and for results "output",
     "output_0" in a tuple, "logits" by its key in a dict. Dicts of results are in the order in which they are written;
     output_names that are these names say another order. verify: compares results with onnxruntime, which must be there,
-    for the example's and other values of the free sizes.
+    for the example's and other values of the free sizes. rtol, atol: differences that are no error, beyond which ArgumentError is raised; by default
+    a few units in the last place of the model's coarsest floating dtype, relative to the largest number, and 1/64 of that if it rounds (quantised).
     external_data: True for weights in a file of their own, path.data, to which the model that is given back refers; by default so
     if it would be larger than 1.9 GB.
 
@@ -67,10 +71,13 @@ def export(
         model, arrays = _model(traced, *options)
     except (ShapeError, NotImplementedError):
         found = _made_for_larger_sizes(sizes, least, *options)
-        if found is None or not holds_for_small_sizes(*found, call, free, sizes):
+        if found is None or not holds_for_small_sizes(
+            *found, call, free, sizes, _tolerance(found[1], found[2], rtol, atol)
+        ):
             raise
         traced, model, arrays = found
-    verified = lambda source: verify_model(source, call, free, traced.samples) if verify else None
+    tolerance = _tolerance(model, arrays, rtol, atol)
+    verified = lambda source: verify_model(source, call, free, traced.samples, tolerance) if verify else None
     if is_outside(external_data, path, arrays):
         write_with_data(model, arrays, os.fspath(path), verified)
         return model
@@ -80,6 +87,14 @@ def export(
     if path is not None:
         write(model, os.fspath(path))
     return model
+
+
+def _tolerance(model, arrays, rtol, atol):
+    """What is no difference of a model's results."""
+    kinds = [value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.output)]
+    kinds += [element_type_of(array.dtype) for array in arrays.values()]
+    rounds = any(node.op_type == "Round" for node in model.graph.node)
+    return Tolerance(rtol, atol, set(map(dtype_of, kinds)), rounds)
 
 
 def _made_for_larger_sizes(sizes, least, onnx, call, free, *options):

@@ -354,6 +354,30 @@ def test_arguments_that_cannot_be():
         pg.onnx.export(mlp(), (pg.zeros((2, 5)),))
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_verifying_knows_dtypes(dtype):
+    for layer in (nn.Linear(64, 64), nn.Sequential(nn.Linear(64, 64), nn.LayerNorm(64), nn.Linear(64, 4))):
+        x = pg.Tensor(np.random.default_rng(0).normal(size=(8, 64)).astype("f4")).astype(dtype)
+        try:
+            pg.onnx.export(layer.to(dtype).eval(), (x,), verify=True)
+        except NotImplementedError as error:  # onnxruntime has few kernels of bfloat16
+            assert dtype == "bfloat16" and "cannot run" in str(error)
+
+
+def test_what_is_no_difference(monkeypatch):
+    from pequegrad.onnx.exporting import writer
+
+    writer.load_rules()
+    monkeypatch.setitem(writer._RULES, "tanh", lambda w, x: w("Mul", w("Tanh", x), w.number(1.01, x)))
+    with pytest.raises(pg.ArgumentError, match=r"beyond rtol=0.001, atol=0.0001.\n(.*\n)*.*larger rtol or atol"):
+        pg.onnx.export(pg.tanh, (pg.ones(3),), verify=True)
+    pg.onnx.export(pg.tanh, (pg.ones(3),), verify=True, rtol=0.02)
+    pg.onnx.export(pg.tanh, (pg.ones(3),), verify=True, rtol=0, atol=0.02)
+    with pytest.raises(pg.ArgumentError, match="beyond rtol=0.02, atol=0"):
+        pg.onnx.export(lambda x: pg.tanh(x) - 0.76, (pg.ones(3),), verify=True, rtol=0.02, atol=0)
+    pg.onnx.export(lambda x: pg.tanh(pg.round(x)), (pg.ones(3),), verify=True)  # as quantised models do
+
+
 def test_errors_say_where():
     """What has no form, constants that depend on sizes: the function's line, and what to do."""
 
