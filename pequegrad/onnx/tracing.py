@@ -26,16 +26,16 @@ class Call:
     """A function and its example arguments: leaves, and their names."""
 
     def __init__(self, function, example_inputs, input_names, output_names=None):
-        if isinstance(function, OnnxModel):
-            input_names = input_names or [v.name for v in function.inputs]
-            output_names = output_names or [v.name for v in function.outputs]
-        self.output_names = None if output_names is None else list(output_names)
         if isinstance(example_inputs, (Tensor, np.ndarray)):
             example_inputs = (example_inputs,)
         jitted = not isinstance(function, StatefulModule) and hasattr(function, "function")
         self.function, self.target = function, function.function if jitted else function
         by_name = isinstance(example_inputs, dict)
         args, kwargs = ((), example_inputs) if by_name else (tuple(example_inputs), {})
+        if isinstance(self.target, OnnxModel):
+            args, kwargs = _with_constants(self.target, args, kwargs)
+            output_names = output_names or [v.name for v in self.target.outputs]
+        self.output_names = None if output_names is None else list(output_names)
         self.leaves, self.structure = flatten((args, kwargs))
         self.leaves = [x if x is None or isinstance(x, Tensor) else from_abstract(x) for x in self.leaves]
         self.moving = [i for i, x in enumerate(self.leaves) if isinstance(x, (Tensor, np.ndarray, np.generic))]
@@ -56,10 +56,16 @@ class Call:
         known = [p.name for p in signature(target) if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         if known[:1] == ["self"] and getattr(target, "__self__", None) is None:
             known = known[1:]
+        if isinstance(self.target, OnnxModel):
+            known = [v.name for v in self.target.inputs]
+            kwargs = {self.target._named(key): x for key, x in sorted(kwargs.items())}
+        else:
+            kwargs = dict(sorted(kwargs.items()))
         known += ["input" if len(args) == 1 else f"input_{i}" for i in range(len(known), len(args))]
         found = []
-        for name, value in [*zip(known, args), *sorted(kwargs.items())]:
-            found += [re.sub(r"\W+", "_", text).strip("_") for text in leaf_names(value, name)]
+        for name, value in [*zip(known, args), *kwargs.items()]:
+            texts = leaf_names(value, name)
+            found += texts if texts == [name] else [re.sub(r"\W+", "_", text).strip("_") for text in texts]
         return (
             [found[i] for i in self.moving] if len(found) == len(self.leaves) else [f"input_{i}" for i in self.moving]
         )
@@ -83,6 +89,8 @@ class Call:
     def names_of_outputs(self):
         """Those of the results of the last call: the given ones, or keys of dicts and numbers of places."""
         own, names = self.results, self.output_names
+        if not own:
+            raise ArgumentError("export: the function returns no tensors.", fix="return what the model is to give.")
         if names is None:
             return own
         if len(names) != len(own):
@@ -91,6 +99,13 @@ class Call:
                 fix=f"give one name for each of {', '.join(own)}.",
             )
         return _different(names, "output_names")
+
+
+def _with_constants(model, args, kwargs):
+    """The arguments of a model that was read: those that decide on shapes as constants."""
+    plain = lambda x: x.numpy() if isinstance(x, Tensor) and (x._node.value is not None or x._node.inputs) else x
+    static = model.static_arguments(tuple(map(plain, args)), {key: plain(x) for key, x in kwargs.items()})
+    return tuple(static.get(i, x) for i, x in enumerate(args)), {key: static.get(key, x) for key, x in kwargs.items()}
 
 
 def _different(names, what):
@@ -121,9 +136,14 @@ def as_written(tree, name=""):
     return names, leaves
 
 
+_AXES = "axes are numbers: dynamic_axes={'x': {0: 'batch'}}, or {'x': [0]}."
+
+
 def free_sizes(call, dynamic_axes):
     """{(position of the input, axis): name}, {name: the least size, where it is given}."""
     found, least = {}, {}
+    if not isinstance(dynamic_axes or {}, dict):
+        raise ArgumentError(f"export: dynamic_axes is a {type(dynamic_axes).__name__}.", fix=_AXES)
     for name, axes in (dynamic_axes or {}).items():
         if name not in call.names:
             raise ArgumentError(
@@ -131,8 +151,12 @@ def free_sizes(call, dynamic_axes):
             )
         i = call.names.index(name)
         x = call.inputs[i]
+        if not isinstance(axes, (dict, list, tuple, set)):
+            raise ArgumentError(f"export: dynamic_axes: the axes of {name!r} are {axes!r}.", fix=_AXES)
         axes = axes if isinstance(axes, dict) else {axis: f"{name}_{axis}" for axis in axes}
         for axis, size in axes.items():
+            if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+                raise ArgumentError(f"export: dynamic_axes: {axis!r} is no axis of {name!r}.", fix=_AXES)
             if not -x.ndim <= axis < x.ndim:
                 raise ShapeError(f"export: dynamic_axes: input {name!r} has no axis {axis}.")
             size, at_least = size if isinstance(size, (tuple, list)) else (size, 0)
@@ -220,7 +244,7 @@ class Traced:
                 raise
             raise ShapeError(
                 f"export: {self.name} fails for the sizes {sizes}: {str(error).splitlines()[0]}",
-                fix="leave axes that must have a certain size out of dynamic_axes.",
+                fix=f"leave axes that must have a certain size out of dynamic_axes{_alike(call, optional)}.",
             ) from error
         closure = Closure([graph])
         # tensors that the function itself made of numbers and arrays are constants, not what it reads from outside
@@ -233,3 +257,17 @@ class Traced:
         closure.constants = [handle for i, handle in enumerate(handles) if i not in made]
         self.graphs.append(found.rewired(inputs, found.outputs))
         self.closures.append(closure)
+
+
+def _alike(call, free):
+    """How to give one name to sizes that are the same in the examples, if there are such."""
+    groups = {}
+    for (i, axis), name in free.items():
+        groups.setdefault(call.inputs[i].shape[axis], {})[i, axis] = name
+    for group in groups.values():
+        if len(set(group.values())) > 1:
+            axes, first = {}, next(iter(group.values()))
+            for i, axis in group:
+                axes.setdefault(call.names[i], {})[axis] = first
+            return f", or give sizes that must be equal one name, as in {axes}"
+    return ""

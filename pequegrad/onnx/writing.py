@@ -3,9 +3,12 @@
 import os
 import re
 
+import numpy as np
+
 from ..core.errors import ArgumentError, ShapeError
 from ..nn.module import StatefulModule
 from ..primitives.base import PRIMITIVES
+from ..transforms.jit import apart
 from .comparison import Tolerance
 from .exporting.program import Differs, program_of
 from .exporting.records import Record, needed, protos
@@ -57,7 +60,22 @@ def export(
     >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)).eval()
     >>> proto = pg.onnx.export(model, (pg.zeros((1, 4)),), dynamic_axes={"input": {0: "batch"}})
     """
+    with apart():
+        return _export(
+            function, example_inputs, path, dynamic_axes, opset, input_names, output_names, verify, rtol, atol, external_data
+        )  # fmt: skip
+
+
+def _export(
+    function, example_inputs, path, dynamic_axes, opset, input_names, output_names, verify, rtol, atol, external_data
+):
     onnx = onnx_package()
+    if isinstance(opset, bool) or not isinstance(opset, (int, np.integer)):
+        raise ArgumentError(f"export: opset is {opset!r}, no whole number.", fix="opset=20 is the default.")
+    folder = None if path is None else os.path.dirname(os.path.abspath(os.fspath(path)))
+    if folder is not None and not os.path.isdir(folder):
+        raise FileNotFoundError(f"export: there is no folder {folder}.")
+    opset = int(opset)
     if not OLDEST <= opset <= min(NEWEST, onnx.defs.onnx_opset_version()):
         raise ArgumentError(
             f"export: operator set {opset} is not one of {OLDEST} to {NEWEST}.", fix="the default is 20."

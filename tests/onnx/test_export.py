@@ -333,7 +333,7 @@ def test_all_that_has_no_form_is_listed_and_nothing_is_written(tmp_path):
     assert path.read_bytes() == b"before" and os.listdir(tmp_path) == ["model.onnx"]
     written = pg.onnx.export(mlp(), (pg.zeros((1, 4)),), path, verify=True)
     assert onnx.load(path) == written and os.listdir(tmp_path) == ["model.onnx"]
-    with pytest.raises(OSError):
+    with pytest.raises(FileNotFoundError, match="there is no folder .*absent"):
         pg.onnx.export(mlp(), (pg.zeros((1, 4)),), tmp_path / "absent" / "model.onnx")
 
 
@@ -341,11 +341,21 @@ def test_arguments_that_cannot_be():
     x = (pg.zeros((2, 4)),)
     wrong = {
         "one name": {"input_names": []}, "outputs": {"output_names": ["a", "b"]}, "17 is not": {"opset": 17}, "no input": {"dynamic_axes": {"y": [0]}},
-        "no axis 2": {"dynamic_axes": {"input": [2]}}, "26 is not": {"opset": 26},
+        "no axis 2": {"dynamic_axes": {"input": [2]}}, "26 is not": {"opset": 26}, "'20', no whole number": {"opset": "20"},
+        "'0' is no axis of 'input'": {"dynamic_axes": {"input": {"0": "n"}}}, "the axes of 'input' are 0": {"dynamic_axes": {"input": 0}},
+        "dynamic_axes is a list": {"dynamic_axes": ["input"]},
     }  # fmt: skip
     for text, options in wrong.items():
         with pytest.raises(pg.PequegradError, match=re.escape(text)):
             pg.onnx.export(mlp(), x, **options)
+    two = lambda first, second: (first, second)
+    for text, function, options in (
+        ("returns no tensors", lambda first, second: None, {}), ("input_names has 'a' more than once", two, {"input_names": ["a", "a"]}),
+        ("output_names has 'b' more than once", two, {"output_names": ["b", "b"]}),
+        ("one name, as in {'first': {0: 'first_0'}, 'second': {0: 'first_0'}}", pg.jit(lambda first, second: first - second), {"dynamic_axes": {"first": [0], "second": [0]}}),
+    ):  # fmt: skip
+        with pytest.raises(pg.PequegradError, match=re.escape(text)):
+            pg.onnx.export(function, (pg.zeros(2), pg.zeros(2)), **options)
     with pytest.raises(pg.ShapeError, match="'n' is 2 in one example input, 3 in another"):
         pg.onnx.export(
             pg.add, (pg.zeros(2), pg.zeros(3)), input_names=["a", "b"], dynamic_axes={"a": {0: "n"}, "b": {0: "n"}}
@@ -376,6 +386,16 @@ def test_what_is_no_difference(monkeypatch):
     with pytest.raises(pg.ArgumentError, match="beyond rtol=0.02, atol=0"):
         pg.onnx.export(lambda x: pg.tanh(x) - 0.76, (pg.ones(3),), verify=True, rtol=0.02, atol=0)
     pg.onnx.export(lambda x: pg.tanh(pg.round(x)), (pg.ones(3),), verify=True)  # as quantised models do
+
+
+def test_jitted_functions_are_traced_apart(caplog):
+    """Nothing is reported of what export traces, also where they are inside of functions, and nothing counted."""
+    function = pg.jit(lambda x: pg.tanh(x) * 2)
+    for run in (function, lambda x: function(x) + 1):
+        pg.onnx.export(run, (pg.ones((2, 9)),), dynamic_axes={"x": {0: "b", 1: "t"}}, verify=True)
+    assert not caplog.records and function.cache_info()["traces"] == 0
+    function(pg.ones((2, 9)))
+    assert function.cache_info()["traces"] <= 1
 
 
 def test_errors_say_where():

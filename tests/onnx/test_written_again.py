@@ -69,6 +69,40 @@ def test_decoders(opset):
     same(session_of(part).run(None, {"x": x}), [decoder(pg.Tensor(x)).numpy() * 2], 1e-5, "part")
 
 
+@pytest.mark.parametrize("wrap", [pg.jit, lambda loaded: lambda x: pg.jit(loaded)(x)])
+def test_compiled_models(wrap):
+    decoder = Decoder()
+    first = pg.onnx.export(decoder, (tokens()[2],), dynamic_axes=AXES)
+    second = pg.onnx.export(wrap(pg.onnx.load(first)), (tokens()[2],), dynamic_axes=AXES)
+    for x in tokens():
+        same(
+            session_of(second).run(None, {second.graph.input[0].name: x}),
+            [decoder(pg.Tensor(x)).numpy()],
+            1e-5,
+            f"{x.shape}",
+        )
+
+
+def test_inputs_that_decide_on_shapes():
+    """They become constants, given in any way, and the others keep their names."""
+    values = [("shape", TensorProto.INT64, [2]), ("x.1", TensorProto.FLOAT, ["n"]), ("to", TensorProto.INT64, [3])]
+    graph = helper.make_graph(
+        [node("Reshape", "x.1 shape", "r"), node("Expand", "r to", "y")], "g", [helper.make_tensor_value_info(*v) for v in values],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+    )  # fmt: skip
+    model = pg.onnx.load(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9))
+    x = np.arange(6, dtype="f4")
+    for inputs in (
+        (np.array([2, 3]), x, pg.Tensor(np.array([4, 2, 3]))), {"to": [4, 2, 3], "x.1": x, "shape": [2, 3]}, {"to": [4, 2, 3], "x_1": x, "shape": [2, 3]},
+    ):  # fmt: skip
+        for run in (model, pg.jit(model)):
+            written = pg.onnx.export(run, inputs, verify=True)
+            assert [v.name for v in written.graph.input] == ["x.1"] and [v.name for v in written.graph.output] == ["y"]
+            same(
+                session_of(written).run(None, {"x.1": x}), [np.broadcast_to(x.reshape(2, 3), (4, 2, 3))], 0, "constants"
+            )
+
+
 def node(op, inputs, output, **attributes):
     return helper.make_node(op, inputs.split(), [output], **attributes)
 
