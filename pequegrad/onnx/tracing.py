@@ -1,6 +1,8 @@
 """What export writes: a function's arguments, their free sizes, and its graphs for several values of these."""
 
+import math
 import re
+import warnings
 from collections import OrderedDict
 
 import numpy as np
@@ -17,7 +19,7 @@ from ..transforms.trace import trace
 from ..transforms.tree import flatten, leaf_names, node_types
 from ..transforms.watch import watching
 from .exporting.program import with_constants
-from .exporting.sizes import Samples
+from .exporting.sizes import Samples, merged
 from .model import OnnxModel
 from .values import OfSizes
 
@@ -179,6 +181,15 @@ def sizes_of_examples(call, free):
     return sizes
 
 
+def _avals(call, free, sizes):
+    """What the inputs are for these sizes."""
+    found = []
+    for i, x in enumerate(call.inputs):
+        shape = tuple(sizes[free[i, a]] if (i, a) in free else n for a, n in enumerate(x.shape))
+        found.append(make_aval(shape, x.dtype, x.device))
+    return found
+
+
 class Traced:
     """The function's graphs, one for each choice of the free sizes."""
 
@@ -199,18 +210,14 @@ class Traced:
         """The graphs for all samples; those to which a size must be changed may be larger if smaller ones fail."""
         self.samples, self.graphs, self.closures = samples, [], []
         for chosen in samples.traces:
-            avals = []
-            for i, x in enumerate(call.inputs):
-                shape = tuple(chosen[free[i, a]] if (i, a) in free else n for a, n in enumerate(x.shape))
-                avals.append(make_aval(shape, x.dtype, x.device))
-            self.avals = avals
+            self.avals = avals = _avals(call, free, chosen)
             try:
                 self._trace(avals, call, free, chosen)
             except ShapeError:
                 if any(chosen is check for check in samples.checks):
                     samples.drop(chosen)
                 elif free and samples.smaller and chosen is not samples.known[0]:
-                    samples = Samples(samples.known[0], samples.least, smaller=False)
+                    samples = Samples(samples.known[0], samples.given, smaller=False)
                     return self._trace_all(samples, call, free)
                 else:
                     raise
@@ -219,6 +226,33 @@ class Traced:
                 f"export: {self.name} works for sizes like {samples.known[0]} only.",
                 fix="leave axes that must have a certain size out of dynamic_axes.",
             )
+
+    def shapes(self, sizes):
+        """Those of the results for other sizes, as they follow from the traces: None in place of what is no polynomial."""
+        columns = zip(*(graph.results[len(self.state) :] for graph in self.graphs))
+        return [
+            tuple(self._size([n.aval.shape[i] for n in nodes], sizes) for i in range(nodes[0].aval.ndim))
+            for nodes in columns
+        ]
+
+    def _size(self, values, sizes):
+        found = merged(values)
+        if isinstance(found, int):
+            return found
+        terms = self.samples.terms(found)
+        return None if terms is None else int(sum(f * math.prod(sizes[n] for n in names) for names, f in terms.items()))
+
+    def shapes_at(self, call, free, sizes):
+        """Shapes of the results of one more trace; None if the function fails for these sizes."""
+        try:
+            with warnings.catch_warnings(), self.of_sizes.trace():
+                warnings.simplefilter("ignore")
+                graph, _, _ = trace("export", self.name, _avals(call, free, sizes), call)
+        except Exception:  # whatever the function raises
+            return None
+        finally:
+            self.of_sizes.found.pop()
+        return [node.aval.shape for node in graph.outputs]
 
     def lines(self, call):
         """{primitive: the user's lines in which it is computed}: the function is traced once more."""

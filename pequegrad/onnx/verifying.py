@@ -65,10 +65,7 @@ def holds_for_small_sizes(traced, model, arrays, call, free, example, tolerance)
 
     ShapeError if it is, but not for smaller ones. Sizes of outputs that are others there are left open.
     """
-    whole = onnx_package().ModelProto()
-    whole.CopyFrom(model)
-    add_initializers(whole, arrays)
-    read_again = OnnxModel(read(whole))
+    read_again = _read_again(model, arrays)
     samples = traced.samples
     base = samples.known[0]
     halfway = {name: (samples.least[name] + n) // 2 for name, n in base.items()}
@@ -82,11 +79,58 @@ def holds_for_small_sizes(traced, model, arrays, call, free, example, tolerance)
                 f"export: {traced.name} is something else for {_named(sizes)} than for larger sizes ({wrong}).",
                 fix=f"say how small sizes can be: dynamic_axes={_suggestion(call, free, samples, holds)}",
             )
-        for output, shape in zip(model.graph.output, shapes):
-            for dim, n in zip(output.type.tensor_type.shape.dim, shape):
-                if dim.HasField("dim_value") and dim.dim_value != n:
-                    dim.Clear()
+        _leave_open(model, shapes)
     return True
+
+
+def check_smallest_sizes(traced, model, arrays, call, free, least, tolerance):
+    """Sizes of 1 and 2, for which the function was not traced: where results have other shapes than for larger ones, the model is run.
+
+    ShapeError, which says how to write it without them, if it gives something else. least: what is said about sizes.
+    """
+    samples = traced.samples
+    base, names = samples.known[0], [name for name in samples.names if least.get(name, 0) < 2]
+    once = [{**base, name: 1} for name in names] + [{**base, **dict.fromkeys(names, 1)}] * (len(names) > 1)
+    twice = {**base, **{name: 2 for name in samples.names if least.get(name, 0) < 3}}
+    read_again = None
+    for sizes in (*once, twice) if names or twice != base else ():
+        expected = traced.shapes(sizes)
+        found = traced.shapes_at(call, free, sizes)
+        if found is None or found == expected:
+            continue
+        read_again = read_again or _read_again(model, arrays)
+        wrong, shapes = _compared(read_again, call, free, sizes, tolerance)
+        if wrong:
+            smallest = {name: 1 + n for name, n in sizes.items() if n < 3 and n != base[name]}
+            raise ShapeError(
+                f"export: {traced.name} is something else for {_named(sizes)} than for larger sizes ({wrong}).",
+                fix=f"say how small sizes can be: dynamic_axes={_with_least(call, free, smallest)}",
+            )
+        _leave_open(model, shapes)
+
+
+def _with_least(call, free, least):
+    """dynamic_axes with the least sizes of some names, as text."""
+    found = {}
+    for (i, axis), name in free.items():
+        if name in least:
+            found.setdefault(call.names[i], {})[axis] = (name, least[name])
+    return f"{found}."
+
+
+def _leave_open(model, shapes):
+    """Outputs whose sizes are others here have no fixed ones."""
+    for output, shape in zip(model.graph.output, shapes):
+        for dim, n in zip(output.type.tensor_type.shape.dim, shape):
+            if dim.HasField("dim_value") and dim.dim_value != n:
+                dim.Clear()
+
+
+def _read_again(model, arrays):
+    whole = onnx_package().ModelProto()
+    whole.CopyFrom(model)
+    add_initializers(whole, arrays)
+    return OnnxModel(read(whole))
 
 
 def _compared(model, call, free, sizes, tolerance):
@@ -119,8 +163,4 @@ def _suggestion(call, free, samples, holds):
             middle = (low + high) // 2
             low, high = (low, middle) if holds(name, middle) else (middle, high)
         least[name] = high
-    found = {}
-    for (i, axis), name in free.items():
-        if name in least or not least:
-            found.setdefault(call.names[i], {})[axis] = (name, least.get(name, base[name]))
-    return f"{found}."
+    return _with_least(call, free, least or base)

@@ -12,14 +12,14 @@ from ..transforms.jit import apart
 from .comparison import Tolerance
 from .exporting.program import Differs, program_of
 from .exporting.records import Record, needed, protos
-from .exporting.sizes import LEAST, Samples, Varying
+from .exporting.sizes import Samples, Varying
 from .exporting.writer import Shared, Writer
 from .interpreter import is_floats
 from .reading import onnx_package
 from .storing import add_initializers, check, is_outside, write, write_with_data
 from .tracing import Call, Traced, free_sizes, sizes_of_examples
 from .values import dtype_of, element_type_of
-from .verifying import holds_for_small_sizes, verify_model
+from .verifying import check_smallest_sizes, holds_for_small_sizes, verify_model
 
 OLDEST, NEWEST = 18, 25  # versions of the operator set that rules know
 
@@ -44,7 +44,8 @@ def export(
     modules are written in the mode they are in: model.eval() first. example_inputs: its arguments, a tuple or list, or a
     dict by name, with tensors, arrays or ShapeDtypeStruct in any nested containers; other values (numbers, strings) are constants.
     dynamic_axes: {input: {axis: name}}, or {input: [axes]}: sizes that stay open, equal where their names are. The
-    function is traced for several values of each, from 3 on; (name, least) in place of a name says how small the size may be.
+    function is traced for several values of each, from 3 on, and its results' shapes are looked at for 1 and 2; (name, least) in place of
+    a name says how small the size may be.
     opset: the version of ONNX's operator set, 18 to 25.
     input_names, output_names: of the model, one for each tensor, in their order; else those of the arguments, and for results "output",
     "output_0" in a tuple, "logits" by its key in a dict. Dicts of results are in the order in which they are written;
@@ -95,6 +96,7 @@ def _export(
             raise
         traced, model, arrays = found
     tolerance = _tolerance(model, arrays, rtol, atol)
+    check_smallest_sizes(traced, model, arrays, call, free, least, tolerance)
     verified = lambda source: verify_model(source, call, free, traced.samples, tolerance) if verify else None
     if is_outside(external_data, path, arrays):
         write_with_data(model, arrays, os.fspath(path), verified)
@@ -161,7 +163,7 @@ def _model(traced, onnx, call, free, opset):
     graph = onnx.helper.make_graph(
         [*first, *protos(records)],
         re.sub(r"\W+", "_", traced.name).strip("_"),
-        [_input(onnx, call, free, traced.samples.least, i) for i in range(len(call.names))],
+        [_input(onnx, call, free, traced.samples.given, i) for i in range(len(call.names))],
         [_output(onnx, traced.samples, name, x) for name, x in zip(outputs, results)],
     )
     imports = [onnx.helper.make_opsetid("", opset)]
@@ -281,7 +283,7 @@ def _dims(samples, shape):
 def _input(onnx, call, free, least, i):
     x = call.inputs[i]
     shape = [free.get((i, axis), n) for axis, n in enumerate(x.shape)]
-    limits = [f"{n} is at least {least[n]}" for n in dict.fromkeys(shape) if least.get(n, 0) > LEAST]
+    limits = [f"{n} is at least {least[n]}" for n in dict.fromkeys(shape) if least.get(n, 0) > 1]
     return onnx.helper.make_tensor_value_info(call.names[i], element_type_of(x.dtype), shape, ", ".join(limits))
 
 
