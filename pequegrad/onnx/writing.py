@@ -10,7 +10,7 @@ from ..nn.module import StatefulModule
 from ..primitives.base import PRIMITIVES
 from ..transforms.jit import apart
 from .comparison import Tolerance
-from .exporting.program import Differs, program_of
+from .exporting.program import Differs, differing, program_of
 from .exporting.records import Record, needed, protos
 from .exporting.sizes import Samples, Varying
 from .exporting.writer import Shared, Writer
@@ -140,7 +140,8 @@ def _model(traced, onnx, call, free, opset):
     try:
         program = program_of(traced.graphs, opset)
     except Differs as error:
-        raise error.error(traced.lines(call).get(error.reader, ())) from None
+        names = differing(traced.graphs, traced.samples, opset)
+        raise error.error(names, traced.lines(call).get(error.reader, ())) from None
     names = _names_of_captures(call, traced, shared)
     shared.owners.update((name, name.rpartition(".")[0]) for name in names if "." in name)
     outputs = call.names_of_outputs()
@@ -183,15 +184,20 @@ def _changes(traced):
     return f"{traced.name} changes {len(traced.state)} tensors from outside (running statistics, the random state){fix}"
 
 
+_APART = "leave it out of the function: what it gives may be an input, or what it takes an output."
+_OF_SIZES = "leave that axis out of dynamic_axes."
+
+
 def _not_expressed(failures, opset, lines):
     """The error that lists what has no form in ONNX, and where that is computed."""
-    found, fix = [], []
+    found, fixes = [], []
     for primitive, text in dict.fromkeys(failures):
         places = lines.get(primitive, [])
         found.append(f"  {primitive}{f': {text}' if text else ''}")
         found += [f"      {place}" for place in places[:4]] + ["      ..."] * (len(places) > 4)
         if primitive in PRIMITIVES:
-            fix = ["  fix:   leave it out of the function: what it gives may be an input, or what it takes an output."]
+            fixes.append(_OF_SIZES if "free size" in text else _APART)
+    fix = [f"  fix:   {fixes[0]}"] if fixes and "eval()" not in found[0] else []
     return NotImplementedError("\n".join([f"export: ONNX (operator set {opset}) has no form of", *found, *fix]))
 
 

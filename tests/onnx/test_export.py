@@ -418,12 +418,13 @@ def test_errors_say_where():
     assert "eval" not in str(e.value) and "pass what is random as an input" in str(e.value)
 
     def constant(x):
-        return pg.sin(x) + np.sin(np.arange(x.shape[0], dtype="f4"))
+        return pg.sin(x) + np.sin(np.arange(x.shape[0], dtype="f4"))[:, None]
 
     with pytest.raises(pg.ShapeError) as e:
-        pg.onnx.export(constant, (pg.ones(9),), dynamic_axes={"x": {0: "n"}})
+        pg.onnx.export(constant, (pg.ones((9, 2)),), dynamic_axes={"x": {0: "n", 1: "other"}})
+    assert "other sizes of 'n' (a constant" in str(e.value)
     assert (
-        "constant float32[9], [7] there" in str(e.value)
+        "constant float32[9, 1], [7, 1] there" in str(e.value)
         and "read by add" in str(e.value)
         and "pg.arange" in str(e.value)
     )

@@ -120,6 +120,17 @@ def program_of(graphs, version):
     return Program(inputs, operations, list(map(value, zip(*(graph.results for graph in graphs)))))
 
 
+def differing(graphs, samples, version):
+    """The names of the free sizes of which a change alone makes the function another one; all if there is none."""
+    found = []
+    for i, name in enumerate(reversed(samples.names)):  # in samples.known the last one changes first
+        try:
+            program_of([graphs[0], graphs[1 << i]], version)
+        except Differs:
+            found.insert(0, name)
+    return found or samples.names
+
+
 def _divisor(node):
     """The number by which a division divides, also where it became a product because the inverse is exact; else None."""
     if node.spec.primitive.name in ("div", "mul") and node.inputs[1].spec.primitive is constant:
@@ -299,13 +310,13 @@ class Differs(Exception):
     def __init__(self, what, reader):
         self.what, self.reader = what, reader
 
-    def error(self, places):
-        """What users see; places: the lines in which such a primitive is computed."""
-        fix = "leave axes on whose size the function decides out of dynamic_axes, or say how small they may be: {1: ('n', 8)}."
+    def error(self, names, places):
+        """What users see. names: of the free sizes for which it is so; places: the lines in which such a primitive is computed."""
+        fix = f"leave axes on whose size the function decides out of dynamic_axes, or say how small they are, as in {{0: ('{names[0]}', 8)}}."
         if self.what.startswith("a constant"):
             fix = "compute it with pequegrad, as with pg.arange(x.shape[1]), not with NumPy; or leave that axis out of dynamic_axes."
         return ShapeError(
-            f"The function does something else for other sizes of its free axes ({self.what}).",
+            f"export: the function does something else for other sizes of {' and '.join(map(repr, names))} ({self.what}).",
             where=places[0] if len(places) == 1 else None,
             fix=fix,
         )
