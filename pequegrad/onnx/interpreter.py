@@ -10,7 +10,6 @@ from .graphs import Function, Reference, subgraphs
 from .registry import find
 from .strings import holds_strings, through_codes
 from .values import (
-    OfSizes,
     as_known,
     check_sizes,
     dtype_of,
@@ -20,6 +19,7 @@ from .values import (
     known,
     outside,
     tensor,
+    tracing,
 )
 
 
@@ -148,7 +148,7 @@ def apply_operator(operator, node, inputs, attributes, scope):
         options["n_outputs"] = len(node.outputs)
     if operator.wants_scope:
         options["scope"] = scope
-    sizes = OfSizes.current
+    sizes = tracing.of_sizes
     traced = sizes is not None and node in sizes.traced
     if operator.wants_needed:
         options["needed"] = None if traced else _is_needed(node, scope)

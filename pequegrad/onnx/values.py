@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import threading
 
 import numpy as np
 
@@ -103,13 +104,18 @@ def machine_bytes():
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 1 << 40
 
 
+class _Tracing(threading.local):
+    of_sizes = None  # the OfSizes for which export traces
+
+
+tracing = _Tracing()
+
+
 class OfSizes:
     """While export traces for several sizes: which nodes give known values that are others for other sizes. `traced` ones give Tensors.
 
     So what a file makes of positions (Range, masks) is computed by the model that is written, too.
     """
-
-    current = None
 
     def __init__(self):
         self.traced, self.found = set(), []
@@ -117,12 +123,12 @@ class OfSizes:
     @contextlib.contextmanager
     def trace(self):
         """One trace of the function."""
-        before, OfSizes.current = OfSizes.current, self
+        before, tracing.of_sizes = tracing.of_sizes, self
         self.found.append({})
         try:
             yield
         finally:
-            OfSizes.current = before
+            tracing.of_sizes = before
 
     def note(self, node, values):
         """What a node gives: arrays by their shapes, a few floating numbers by their values."""
