@@ -324,7 +324,7 @@ def convert(options):
             raise
         free = " ".join(f"--size {n}=1" for n in dict.fromkeys(n for found in axes.values() for n in found.values()))
         lines = str(error).splitlines()[: 1 if isinstance(error, ShapeError) else 2]
-        raise ShapeError(" ".join(map(str.strip, lines)), fix=f"give sizes that stay open, as {free}.") from error
+        raise ShapeError(" ".join(map(str.strip, lines)), fix=f"fix one of the sizes, or all: {free}.") from error
     before, after = Counter(_operators(model.model.graph.nodes)), Counter(n.op_type for n in written.graph.node)
     rows = [(name, f"{before[name]:,}", f"{after[name]:,}") for name, _ in _most_first(before | after)]
     size = [_bytes(os.path.getsize(path)) for path in (options.model, options.output)]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..core.dtype import is_float
 from ..core.errors import ArgumentError, MissingPackageError
 
 
@@ -28,23 +29,45 @@ def random_inputs(shape, dtype, rng=None):
     return rng.normal(size=shape).astype(dtype)
 
 
-def compare(expected, found, names, rtol, atol, where=""):
-    """The largest difference of arrays; ArgumentError, which names the output, if it is beyond the tolerance or shapes differ."""
-    largest = 0.0
+class Tolerance:
+    """What is no difference: rtol of each number and atol, where they are given; else by the coarsest floating dtype of a model.
+
+    A few units in its last place, relative to the largest number of an output, or to 1; more where the model rounds (quantised ones).
+    """
+
+    def __init__(self, rtol=None, atol=None, dtypes=(), rounds=False):
+        unit = max([_unit(dtype) for dtype in dtypes if is_float(dtype)], default=0.0)
+        coarse = 1 / 64 if rounds else 0.0  # two steps of 7 bits
+        self.rtol = max(1e-3, 16 * unit, coarse) if rtol is None else rtol
+        self.atol, self.part = atol, max(1e-4, 8 * unit, coarse)
+
+    def for_output(self, array):
+        """(rtol, atol) for what should be equal to an array."""
+        if self.atol is not None:
+            return self.rtol, self.atol
+        numbers = np.abs(array.astype(np.float64)) if is_float(array.dtype) else np.zeros(0)
+        return self.rtol, self.part * max(1.0, numbers.max(initial=0.0, where=np.isfinite(numbers)))
+
+
+def _unit(dtype):
+    return 2.0**-7 if np.dtype(dtype).name == "bfloat16" else float(np.finfo(dtype).eps)
+
+
+def compare(expected, found, names, tolerance, where=""):
+    """ArgumentError, which names the output, if arrays differ beyond a Tolerance, or shapes do."""
     for a, b, name in zip(expected, found, names):
         a, b = np.asarray(a), np.asarray(b)
         if a.shape != b.shape or a.dtype != b.dtype:
             raise ArgumentError(
                 f"Output {name!r} is {a.dtype}{list(a.shape)} here, {b.dtype}{list(b.shape)} in onnxruntime{where}."
             )
-        wide = np.float64 if a.dtype.kind in "biufV" else a.dtype
-        a, b = a.astype(wide), b.astype(wide)
-        if not np.allclose(a, b, rtol, atol, equal_nan=True):
-            raise ArgumentError(f"Output {name!r} differs from onnxruntime's by {np.nanmax(np.abs(a - b)):.3g}{where}.")
-        if a.size:
-            with np.errstate(invalid="ignore"):
-                largest = max(largest, float(np.nanmax(np.where(a == b, 0, np.abs(a - b)))))
-    return largest
+        rtol, atol = tolerance.for_output(a)
+        away, _, close = difference(a, b, rtol, atol)
+        if not close:
+            raise ArgumentError(
+                f"Output {name!r} differs from onnxruntime's by {away:.3g}{where}, beyond rtol={rtol:.3g}, atol={atol:.3g}.",
+                fix="if that is rounding, give export a larger rtol or atol.",
+            )
 
 
 def difference(a, b, rtol, atol):

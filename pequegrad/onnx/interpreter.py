@@ -9,7 +9,18 @@ from ..ops.arithmetic import clip, isfinite, where
 from .graphs import Function, Reference, subgraphs
 from .registry import find
 from .strings import holds_strings, through_codes
-from .values import as_known, check_sizes, dtype_of, element_type_of, is_known, is_strings, known, outside, tensor
+from .values import (
+    as_known,
+    check_sizes,
+    dtype_of,
+    element_type_of,
+    is_known,
+    is_strings,
+    known,
+    outside,
+    tensor,
+    tracing,
+)
 
 
 class Rounds:
@@ -137,19 +148,31 @@ def apply_operator(operator, node, inputs, attributes, scope):
         options["n_outputs"] = len(node.outputs)
     if operator.wants_scope:
         options["scope"] = scope
+    sizes = tracing.of_sizes
+    traced = sizes is not None and node in sizes.traced
     if operator.wants_needed:
-        options["needed"] = bool(scope.model.functions) or not scope.model.known_names.isdisjoint(node.outputs)
+        options["needed"] = None if traced else _is_needed(node, scope)
     what = f"A result of {node}"
-    if operator.folds and is_known([x for i, x in enumerate(inputs) if i not in operator.known]):
+    if not traced and operator.folds and is_known([x for i, x in enumerate(inputs) if i not in operator.known]):
         with outside():
             found = operator.function(*_as_tensors(operator, inputs), **options)
-            return [as_known(x) for x in _checked(found, what)]
+            found = [as_known(x) for x in _checked(found, what)]
+        if sizes is not None and not _is_needed(node, scope):
+            sizes.note(node, found)
+        return found
     found = _checked(operator.function(*(_as_tensors(operator, inputs) if operator.folds else inputs), **options), what)
+    if sizes is not None and operator.wants_needed and not traced and not options["needed"]:
+        sizes.note(node, found)
     if scope.floats is None or operator.wants_scope or any(map(_is_float_tensor, inputs)):
         return found
     return [
         _narrowed(x, scope.floats) if _is_float_tensor(x) else x for x in found
     ]  # made of sizes, integers and constants
+
+
+def _is_needed(node, scope):
+    """Whether what a node gives must be known."""
+    return bool(scope.model.functions) or not scope.model.known_names.isdisjoint(node.outputs)
 
 
 def _is_float_tensor(x):

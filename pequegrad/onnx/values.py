@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import threading
 
 import numpy as np
 
@@ -101,6 +102,47 @@ def outside():
 def machine_bytes():
     """The memory of this machine."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 1 << 40
+
+
+class _Tracing(threading.local):
+    of_sizes = None  # the OfSizes for which export traces
+
+
+tracing = _Tracing()
+
+
+class OfSizes:
+    """While export traces for several sizes: which nodes give known values that are others for other sizes. `traced` ones give Tensors.
+
+    So what a file makes of positions (Range, masks) is computed by the model that is written, too.
+    """
+
+    def __init__(self):
+        self.traced, self.found = set(), []
+
+    @contextlib.contextmanager
+    def trace(self):
+        """One trace of the function."""
+        before, tracing.of_sizes = tracing.of_sizes, self
+        self.found.append({})
+        try:
+            yield
+        finally:
+            tracing.of_sizes = before
+
+    def note(self, node, values):
+        """What a node gives: arrays by their shapes, a few floating numbers by their values."""
+        few = lambda x: x.tobytes() if x.size <= 16 and x.dtype.kind not in "biuOUS" else None
+        seen = [(x.shape, few(x)) if isinstance(x, np.ndarray) else None for x in values]
+        self.found[-1].setdefault(node, []).append(seen)
+
+    def more(self):
+        """Whether there are nodes that give other values in other traces; they are traced from now on."""
+        first, *others = self.found
+        found = {node for node, seen in first.items() for other in others if other.get(node, seen) != seen}
+        self.traced |= found
+        self.found.clear()
+        return bool(found)
 
 
 def is_plain(value):

@@ -10,10 +10,8 @@ from .model import OnnxModel
 from .reading import onnx_package, read
 from .storing import add_initializers
 
-RTOL, ATOL = 1e-3, 1e-4
 
-
-def verify_model(model, call, free, samples):
+def verify_model(model, call, free, samples, tolerance):
     """Compares a model, or that in a file, with onnxruntime: on the example inputs, and at other sizes that it was traced for.
 
     ArgumentError, which names the sizes, if results differ, or onnxruntime fails; NotImplementedError if it has no kernels.
@@ -33,7 +31,7 @@ def verify_model(model, call, free, samples):
             found = session.run(None, dict(zip(call.names, values)))
         except Exception as error:
             raise ArgumentError(f"export: onnxruntime fails{where}: {error}") from error
-        compare(expected, found, names, RTOL, ATOL, where)
+        compare(expected, found, names, tolerance, where)
 
 
 def inputs_for(call, free, sizes):
@@ -62,36 +60,80 @@ def _named(sizes):
     return ", ".join(f"{name} = {n}" for name, n in sizes.items())
 
 
-def holds_for_small_sizes(traced, model, arrays, call, free, example):
+def holds_for_small_sizes(traced, model, arrays, call, free, example, tolerance):
     """Whether a model that was made for larger sizes is right for the example's, too: it is run as it is read here.
 
     ShapeError if it is, but not for smaller ones. Sizes of outputs that are others there are left open.
     """
-    whole = onnx_package().ModelProto()
-    whole.CopyFrom(model)
-    add_initializers(whole, arrays)
-    read_again = OnnxModel(read(whole))
+    read_again = _read_again(model, arrays)
     samples = traced.samples
     base = samples.known[0]
     halfway = {name: (samples.least[name] + n) // 2 for name, n in base.items()}
     for sizes in (example, *samples.small, halfway):
-        wrong, shapes = _compared(read_again, call, free, sizes)
+        wrong, shapes = _compared(read_again, call, free, sizes, tolerance)
         if wrong and sizes is example:
             return False
         if wrong:
-            holds = lambda name, n: not _compared(read_again, call, free, {**base, name: n})[0]
+            holds = lambda name, n: not _compared(read_again, call, free, {**base, name: n}, tolerance)[0]
             raise ShapeError(
                 f"export: {traced.name} is something else for {_named(sizes)} than for larger sizes ({wrong}).",
                 fix=f"say how small sizes can be: dynamic_axes={_suggestion(call, free, samples, holds)}",
             )
-        for output, shape in zip(model.graph.output, shapes):
-            for dim, n in zip(output.type.tensor_type.shape.dim, shape):
-                if dim.HasField("dim_value") and dim.dim_value != n:
-                    dim.Clear()
+        _leave_open(model, shapes)
     return True
 
 
-def _compared(model, call, free, sizes):
+def check_smallest_sizes(traced, model, arrays, call, free, least, tolerance):
+    """Sizes of 1 and 2, for which the function was not traced: where results have other shapes than for larger ones, the model is run.
+
+    ShapeError, which says how to write it without them, if it gives something else. least: what is said about sizes.
+    """
+    samples = traced.samples
+    base, names = samples.known[0], [name for name in samples.names if least.get(name, 0) < 2]
+    once = [{**base, name: 1} for name in names] + [{**base, **dict.fromkeys(names, 1)}] * (len(names) > 1)
+    twice = {**base, **{name: 2 for name in samples.names if least.get(name, 0) < 3}}
+    read_again = None
+    for sizes in (*once, twice) if names or twice != base else ():
+        expected = traced.shapes(sizes)
+        found = traced.shapes_at(call, free, sizes)
+        if found is None or found == expected:
+            continue
+        read_again = read_again or _read_again(model, arrays)
+        wrong, shapes = _compared(read_again, call, free, sizes, tolerance)
+        if wrong:
+            smallest = {name: 1 + n for name, n in sizes.items() if n < 3 and n != base[name]}
+            raise ShapeError(
+                f"export: {traced.name} is something else for {_named(sizes)} than for larger sizes ({wrong}).",
+                fix=f"say how small sizes can be: dynamic_axes={_with_least(call, free, smallest)}",
+            )
+        _leave_open(model, shapes)
+
+
+def _with_least(call, free, least):
+    """dynamic_axes with the least sizes of some names, as text."""
+    found = {}
+    for (i, axis), name in free.items():
+        if name in least:
+            found.setdefault(call.names[i], {})[axis] = (name, least[name])
+    return f"{found}."
+
+
+def _leave_open(model, shapes):
+    """Outputs whose sizes are others here have no fixed ones."""
+    for output, shape in zip(model.graph.output, shapes):
+        for dim, n in zip(output.type.tensor_type.shape.dim, shape):
+            if dim.HasField("dim_value") and dim.dim_value != n:
+                dim.Clear()
+
+
+def _read_again(model, arrays):
+    whole = onnx_package().ModelProto()
+    whole.CopyFrom(model)
+    add_initializers(whole, arrays)
+    return OnnxModel(read(whole))
+
+
+def _compared(model, call, free, sizes, tolerance):
     """(what is wrong with the model's results for these sizes, None where the function fails, too; shapes of results)"""
     values = inputs_for(call, free, sizes)
     try:
@@ -105,7 +147,7 @@ def _compared(model, call, free, sizes):
     for a, b, output in zip(expected, found, model.outputs):
         if a.shape != b.shape:
             return f"{output.name} is {list(b.shape)} in the model, not {list(a.shape)}", []
-        if not difference(a, b, RTOL, ATOL)[2]:
+        if not difference(a, b, *tolerance.for_output(a))[2]:
             return f"{output.name} differs", []
     return None, [x.shape for x in expected]
 
@@ -121,8 +163,4 @@ def _suggestion(call, free, samples, holds):
             middle = (low + high) // 2
             low, high = (low, middle) if holds(name, middle) else (middle, high)
         least[name] = high
-    found = {}
-    for (i, axis), name in free.items():
-        if name in least or not least:
-            found.setdefault(call.names[i], {})[axis] = (name, least.get(name, base[name]))
-    return f"{found}."
+    return _with_least(call, free, least or base)

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import threading
 import weakref
 
 from ..core.errors import ArgumentError, user_line
@@ -23,6 +24,23 @@ _KEPT = 16  # compiled programs for one kind of arguments: more come only from c
 
 
 _UNKNOWN = (), None, None
+
+
+class _Apart(threading.local):
+    active = False
+
+
+_apart = _Apart()
+
+
+@contextlib.contextmanager
+def apart():
+    """While this is open, what jitted functions do is not counted or reported, and calls inside of what is traced are traced anew, and not kept."""
+    before, _apart.active = _apart.active, True
+    try:
+        yield
+    finally:
+        _apart.active = before
 
 
 class jit:
@@ -167,6 +185,8 @@ class jit:
         inside = state.frame is not None or state.gradient_frames
         if inside:
             key = *key, _axes_in_scope()
+        if inside and _apart.active:
+            return self._compile(key, leaves, static).apply(leaves)
         entry = _current(self.compiled.get(key, ()))
         if entry is None:
             with stateful:  # another thread may be tracing it
@@ -267,8 +287,11 @@ class jit:
         with watching(self._note_line) if self.check else contextlib.nullcontext(), face(self.arrays):
             graph, out_structure, frame = trace("jit", self.name, avals, call, leaf_owners(self.function, structure))
             entry = Entry(self.name, graph, out_structure, frame)
-        self.traces += 1
-        if self.traces >= 3 and entry.is_final():
+        inside = state.frame is not None or state.gradient_frames
+        if _apart.active and inside:
+            return entry
+        self.traces += not _apart.active
+        if self.traces >= 3 and not _apart.active and entry.is_final():
             self._report(key)
         self.last_key = key
         if entry.is_final():

@@ -6,12 +6,12 @@ import numpy as np
 
 import pequegrad as pg
 from pequegrad.onnx.comparison import session_of
-from pequegrad.transforms.tree import flatten
+from pequegrad.onnx.tracing import as_written
 
 
 def leaves(outs):
-    """The tensors in nested containers, without None."""
-    return [x for x in flatten(outs)[0] if x is not None]
+    """The tensors in nested containers, dicts as they were written, without None."""
+    return as_written(outs)[1]
 
 
 def arrays(inputs, seed):

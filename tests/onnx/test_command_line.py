@@ -236,6 +236,6 @@ def test_convert_says_what_is_in_the_way(tmp_path, capsys):
         helper.make_node("Shape", ["x"], ["n"]), helper.make_node("Div", ["n", "two"], ["h"]), helper.make_node("Slice", ["x", "zero", "h"], ["y"]),
     ]  # fmt: skip
     path = save(tmp_path, half, {"x": (1, ["n"])}, two=np.array([2]), zero=np.array([0]))
-    assert "give sizes that stay open, as --size n=1" in fails(capsys, "convert", path, target)
+    assert "fix one of the sizes, or all: --size n=1" in fails(capsys, "convert", path, target)
     assert not os.path.exists(target)
     assert main(["convert", path, target, "--size", "n=3"]) == 0

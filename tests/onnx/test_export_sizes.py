@@ -155,3 +155,33 @@ def test_what_is_compared_with_onnxruntime(monkeypatch):
             verify=True,
         )
     assert [s["i"][0] for s in seen][0] == 5 and len({s["i"][0] for s in seen}) == 3 and all(s["i"][1] for s in seen)
+
+
+@pytest.mark.parametrize(
+    "function, least",
+    [
+        (lambda x: (x.sum(-1, keepdims=True) * 2).squeeze(), 2), (lambda x: x if x.shape[0] > 2 else x[:1], 3), (lambda x: x.squeeze(0) if x.shape[0] == 1 else x, 2)
+    ],
+)  # fmt: skip
+def test_other_shapes_for_one_and_two(function, least):
+    """A squeeze that takes the batch with it: the error says how to write the model for larger batches, which say so."""
+    with pytest.raises(pg.ShapeError, match=f"for n = {least - 1}.*\n(.*\n)*.*0: \\('n', {least}\\)"):
+        pg.onnx.export(function, (pg.ones((3, 4)),), input_names=["x"], dynamic_axes={"x": {0: "n"}})
+    more = [[(n, 4)] for n in (least, 5)]
+    model = check(function, [(3, 4)], more, input_names=["x"], dynamic_axes={"x": {0: ("n", least)}})
+    assert model.graph.input[0].doc_string == f"n is at least {least}"
+
+
+def test_shapes_that_are_right_for_one():
+    """Parts that are shorter there are so in the model, too; functions that fail for 1 need not be right."""
+    more = [[(1, 1)], [(1, 2)], [(2, 1)], [(5, 6)]]
+    for function in (
+        lambda x: x[:, :2],
+        lambda x: x[:, 1:-1],
+        lambda x: x[:, -4:],
+        lambda x: x.sum(0),
+        lambda x: x[:1] * 2,
+    ):
+        model = check(function, [(3, 7)], more, dynamic_axes={"x": {0: "n", 1: "m"}}, input_names=["x"])
+        assert not model.graph.input[0].doc_string
+    pg.onnx.export(lambda x: x[1] + x[2 - 1 :], (pg.ones((3, 4)),), dynamic_axes={"x": {0: "n"}}, verify=True)

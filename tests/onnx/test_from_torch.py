@@ -196,3 +196,19 @@ def test_an_imported_model_is_a_module(tmp_path):
     assert y.device == pg.device("cpu:1")
     np.testing.assert_allclose(y.numpy(), expected, rtol=1e-12)
     np.testing.assert_allclose(compiled(pg.Tensor(x, device="cpu:1")).numpy(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_written_again_with_free_sizes(name):
+    """What was open in the file stays open; after a step of training, too."""
+    model, network, x = pg.onnx.load(exported(name)), made(name), inputs(name)
+    pg.optim.SGD(model.parameters(), 0.01).step(pg.grads(model.parameters(), loss_of(model(x), pg)))
+    optimizer = torch.optim.SGD(network.parameters(), 0.01)
+    loss_of(network(torch.tensor(x)), torch).backward()
+    optimizer.step()
+    axes = {axis: n for axis, n in enumerate(model.inputs[0].shape) if isinstance(n, str)}
+    written = pg.onnx.load(pg.onnx.export(model, (x,), dynamic_axes={"x": axes}))
+    assert written.inputs[0].shape == model.inputs[0].shape
+    for size in sizes(name, model):
+        x = inputs(name, *size)
+        same(written(x), network(torch.tensor(x)))

@@ -71,13 +71,13 @@ def program_of(graphs, version):
     graphs = [prepared(graph, version) for graph in graphs]
     values, constants = {}, {}  # what the nodes of all traces are together
 
-    def value(nodes):
+    def value(nodes, reader=None):
         if nodes not in values:
             if not all(map(is_constant, nodes)):
-                _differ("order of operations")
+                _differ("the order of operations", reader)
             key = tuple(map(_key, nodes))
             if key not in constants:
-                constants[key] = _constant(nodes, operations)
+                constants[key] = _constant(nodes, operations, reader)
             values[nodes] = constants[key]
         return values[nodes]
 
@@ -86,7 +86,7 @@ def program_of(graphs, version):
         values[nodes] = _value([node.aval for node in nodes])
     inputs = list(map(value, zip(*(graph.placeholders for graph in graphs))))
     if len({len(graph.nodes) for graph in graphs}) > 1:
-        _differ("number of operations")
+        _differ("the number of operations")
     for nodes in zip(*(graph.nodes for graph in graphs)):
         spec = nodes[0].spec
         if any(node.spec.primitive is not spec.primitive for node in nodes):
@@ -97,21 +97,38 @@ def program_of(graphs, version):
                 by = Value((), values[nodes].dtype, merged(divisors))
                 operations.append(Operation("div", {}, [dividend, by], [values[nodes]]))
                 continue
-            _differ(" and ".join(sorted({node.spec.primitive.name for node in nodes})))
+            names = sorted({node.spec.primitive.name for node in nodes})
+            _differ(f"{' and '.join(names)} in the same place", names[0])
         if spec.op == OUTPUT:
             values[nodes] = results_of[nodes[0].inputs[0]][spec.params["index"]]
             continue
         avals = [node.aval if type(node.aval) is tuple else (node.aval,) for node in nodes]
         outputs = [_value(column) for column in zip(*avals)]
-        params = _merged([node.spec.params for node in nodes], version)
+        params = _merged([node.spec.params for node in nodes], version, spec.primitive.name)
         operations.append(
-            Operation(spec.primitive.name, params, list(map(value, zip(*(node.inputs for node in nodes)))), outputs)
+            Operation(
+                spec.primitive.name,
+                params,
+                [value(column, spec.primitive.name) for column in zip(*(node.inputs for node in nodes))],
+                outputs,
+            )  # fmt: skip
         )
         if type(nodes[0].aval) is tuple:
             results_of[nodes[0]] = outputs
         else:
             values[nodes] = outputs[0]
     return Program(inputs, operations, list(map(value, zip(*(graph.results for graph in graphs)))))
+
+
+def differing(graphs, samples, version):
+    """The names of the free sizes of which a change alone makes the function another one; all if there is none."""
+    found = []
+    for i, name in enumerate(reversed(samples.names)):  # in samples.known the last one changes first
+        try:
+            program_of([graphs[0], graphs[1 << i]], version)
+        except Differs:
+            found.insert(0, name)
+    return found or samples.names
 
 
 def _divisor(node):
@@ -142,11 +159,11 @@ def splits(operations):
 
 def _value(avals, data=None):
     if len({len(aval.shape) for aval in avals}) > 1:
-        _differ("ranks")
+        _differ("ranks of arrays")
     return Value(tuple(map(merged, zip(*(aval.shape for aval in avals)))), np.dtype(avals[0].dtype), data)
 
 
-def _constant(nodes, operations):
+def _constant(nodes, operations, reader):
     """The Value of constants; where they are other arrays in other traces, of operations that make them."""
     avals = [node.aval for node in nodes]
     if all(node.spec.primitive is constant for node in nodes):
@@ -175,7 +192,39 @@ def _constant(nodes, operations):
                 operands = [_iota(found.shape, np.dtype("int64"), axis, operations) for axis in (j, i)]
                 operations.append(Operation(primitive, {}, operands, [found]))
                 return found
-    return _differ("values of constants")
+    if 0 < first.size <= FEW and all(array.shape == first.shape for array in arrays):
+        return _of_numbers(found, arrays, operations)
+    return _differ(_described(arrays, reader), reader)
+
+
+def _described(arrays, reader):
+    """Which constant of a function is another one for other sizes, as text."""
+    first, *others = arrays
+    shapes = dict.fromkeys(array.shape for array in others if array.shape != first.shape)
+    text = f"a constant {first.dtype}{list(first.shape)}"
+    if shapes:
+        text += f", {list(next(iter(shapes)))} there, whose values are neither counts nor a causal mask"
+    else:
+        text += " whose values depend on these sizes"
+    return f"{text}, read by {reader}" if reader else f"{text}, a result"
+
+
+FEW = 16  # elements that are numbers of their own
+
+
+def _of_numbers(found, arrays, operations):
+    """A few numbers that depend on free sizes, each as a constant that does."""
+
+    def made(primitive, inputs, size, **params):
+        value = Value(size, found.dtype)
+        operations.append(Operation(primitive, params, inputs, [value]))
+        return value
+
+    numbers = [merged(column) for column in zip(*(array.reshape(-1).tolist() for array in arrays))]
+    parts = [made("reshape", [Value((), found.dtype, n)], (1,), shape=(1,)) for n in numbers]
+    flat = made("concatenate", parts, (len(parts),), axis=0)
+    operations.append(Operation("reshape", {"shape": found.shape}, [flat], [found]))
+    return found
 
 
 def _counting(found, axis, start, step, operations):
@@ -234,7 +283,7 @@ def _node_of(tensor):
     return graph_of("full", [], lambda: [broadcast_in_dim(wrap(number), shape=array.shape, axes=())]).results[0]
 
 
-def _merged(items, version):
+def _merged(items, version, reader=None):
     """One structure of parameters for those of all traces: numbers that differ become Varying, graphs a Program."""
     first = items[0]
     if isinstance(first, GraphTrace):
@@ -242,24 +291,39 @@ def _merged(items, version):
     if isinstance(first, Aval):
         return first
     if isinstance(first, dict):
-        return {key: _merged([item[key] for item in items], version) for key in first}
+        return {key: _merged([item[key] for item in items], version, reader) for key in first}
     if isinstance(first, tuple):
         if len({len(item) for item in items}) > 1:
-            _differ("parameters")
-        found = [_merged(column, version) for column in zip(*items)]
+            _differ(f"parameters of {reader}", reader)
+        found = [_merged(column, version, reader) for column in zip(*items)]
         return type(first)(*found) if hasattr(first, "_fields") else tuple(found)
     if isinstance(first, (int, float)) and not isinstance(first, bool):
         return merged(items)
     if any(item is not first and item != first for item in items):
-        _differ("parameters")
+        _differ(f"parameters of {reader}", reader)
     return first
 
 
-def _differ(what):
-    raise ShapeError(
-        f"The function does something else for other sizes of its free axes ({what}).",
-        fix="give larger examples, or leave those axes out of dynamic_axes.",
-    )
+class Differs(Exception):
+    """The function is not the same for all sizes of its free axes; reader: the primitive at which that is seen, or None."""
+
+    def __init__(self, what, reader):
+        self.what, self.reader = what, reader
+
+    def error(self, names, places):
+        """What users see. names: of the free sizes for which it is so; places: the lines in which such a primitive is computed."""
+        fix = f"leave axes on whose size the function decides out of dynamic_axes, or say how small they are, as in {{0: ('{names[0]}', 8)}}."
+        if self.what.startswith("a constant"):
+            fix = "compute it with pequegrad, as with pg.arange(x.shape[1]), not with NumPy; or leave that axis out of dynamic_axes."
+        return ShapeError(
+            f"export: the function does something else for other sizes of {' and '.join(map(repr, names))} ({self.what}).",
+            where=places[0] if len(places) == 1 else None,
+            fix=fix,
+        )
 
 
-__all__ = ["Operation", "Program", "Value", "Varying", "prepared", "program_of", "splits", "with_constants"]
+def _differ(what, reader=None):
+    raise Differs(what, reader)
+
+
+__all__ = ["Differs", "Operation", "Program", "Value", "Varying", "prepared", "program_of", "splits", "with_constants"]

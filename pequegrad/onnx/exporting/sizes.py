@@ -90,7 +90,7 @@ class Samples:
         """least: {name: the least size that there will be}. smaller: sizes are changed to smaller ones, where there is room (a function
         may have a largest size, or a smallest).
         """
-        self.names, self.smaller = list(sizes), smaller
+        self.names, self.smaller, self.given = list(sizes), smaller, least or {}
         self.least = {name: max(LEAST, (least or {}).get(name, LEAST)) for name in sizes}
         base = {name: _plain(n, -1, self.least[name]) for name, n in sizes.items()}
         other = {

@@ -53,6 +53,9 @@ class Skipped(Exception):
 
 
 UNKNOWN = "?"  # the name of such a value
+_FROM_SIZES = [  # (number -> the size that it comes from, the operators by which it does)
+    (float, ()), (lambda v: 1 / v, ("Reciprocal",)), (lambda v: v * v, ("Sqrt",)), (lambda v: 1 / (v * v), ("Sqrt", "Reciprocal")),
+]  # fmt: skip
 
 
 class Shared:
@@ -265,15 +268,13 @@ class Writer:
         return name
 
     def _varying_number(self, x):
-        """A constant that depends on a free size: the size, or its inverse (of which a mean makes use)."""
+        """A constant that depends on a free size: the size, its inverse (of which a mean makes use), or the root of these."""
         values = x.data.values
-        if all(float(v).is_integer() for v in values):
-            found = self.size(Varying(int(v) for v in values))
-            return self("Squeeze", self.cast(found, x.dtype), [0])
-        inverse = [1 / v if v else 0.5 for v in values]
-        if is_float(x.dtype) and all(abs(v - round(v)) < 1e-6 * abs(v) for v in inverse):
-            found = self.size(Varying(map(round, inverse)))
-            return self("Reciprocal", self("Squeeze", self.cast(found, x.dtype), [0]))
+        for of, operators in _FROM_SIZES if is_float(x.dtype) else _FROM_SIZES[:1]:
+            sizes = [of(v) if v > 0 or of is float else 0.5 for v in values]
+            if all(abs(v - round(v)) <= 1e-6 * abs(v) * bool(operators) for v in sizes):
+                found = self("Squeeze", self.cast(self.size(Varying(map(round, sizes))), x.dtype), [0])
+                return functools.reduce(lambda name, op: self(op, name), operators, found)
         raise Unsupported(f"a constant that depends on the free sizes {', '.join(self.shared.samples.names)}")
 
     def reshape(self, x, shape):
@@ -318,7 +319,7 @@ class Writer:
                 self.names.update(dict.fromkeys(operation.outputs, UNKNOWN))
             except (NotImplementedError, ShapeError) as error:
                 text = str(error).partition("\n")[0]
-                self.shared.failures.append(f"{operation.primitive}: {text}" if text else operation.primitive)
+                self.shared.failures.append((operation.primitive, text))
                 self.names.update(dict.fromkeys(operation.outputs, UNKNOWN))
         return list(map(self.name_of, program.results))
 

@@ -177,10 +177,13 @@ def constant(*, value=None, sparse_value=None, value_float=None, value_floats=No
 
 @op("ConstantOfShape", since=9, known=("shape",), folds=False)
 def constant_of_shape(shape, *, value=None, needed):
-    """A known value only if it must be (needed): traced, it may have any size in one program that export writes."""
+    """A known value only if it must be (needed): traced, it may have any size in one program that export writes.
+
+    Numbers that are not floating are shapes, as a rule, and known, but for those of export (needed is None).
+    """
     value = np.zeros(1, np.float32) if value is None else value
     shape, number = tuple(int(n) for n in shape), value.reshape(-1)[0].item()
-    if not needed and is_float(dtype_of(element_type_of(value.dtype))):
+    if needed is None or (not needed and is_float(dtype_of(element_type_of(value.dtype)))):
         return pg.full(shape, number, value.dtype)
     with outside():
         found = pg.full(shape, number, value.dtype)
