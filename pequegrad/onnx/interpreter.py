@@ -34,12 +34,14 @@ class Scope:
     """Values by name, and those of the graphs around. versions, functions: of the model; rounds: a Rounds, for all scopes of a call.
 
     floats: the floating dtype that the model was converted to, if it was: known numbers that meet such Tensors become it.
+    may_train: False where nodes that the file trains (Dropout, BatchNormalization) infer all the same.
     """
 
-    def __init__(self, model, versions, outer=None, arguments=None, rounds=None, floats=None):
+    def __init__(self, model, versions, outer=None, arguments=None, rounds=None, floats=None, may_train=True):
         self.model, self.versions, self.outer = model, versions, outer
         self.rounds = rounds or outer.rounds
         self.floats = floats if outer is None else outer.floats
+        self.may_train = may_train if outer is None else outer.may_train
         self.values = {"": None}
         self.arguments = arguments or {}  # attributes of the function that is called
 
@@ -108,7 +110,15 @@ class Scope:
     def call(self, function, node, inputs):
         """A model-local function."""
         given = {name: self.attribute(value) for name, value in node.attributes.items()}
-        inner = Scope(self.model, function.versions, None, {**function.attributes, **given}, self.rounds, self.floats)
+        inner = Scope(
+            self.model,
+            function.versions,
+            None,
+            {**function.attributes, **given},
+            self.rounds,
+            self.floats,
+            self.may_train,
+        )
         inner.values.update(dict.fromkeys(function.inputs))
         inner.values.update(zip(function.inputs, inputs))
         inner.run_nodes(function.nodes)
@@ -137,6 +147,8 @@ def apply_operator(operator, node, inputs, attributes, scope):
         options["n_outputs"] = len(node.outputs)
     if operator.wants_scope:
         options["scope"] = scope
+    if operator.wants_mode:
+        options["may_train"] = scope.may_train
     if operator.wants_needed:
         options["needed"] = bool(scope.model.functions) or not scope.model.known_names.isdisjoint(node.outputs)
     what = f"A result of {node}"

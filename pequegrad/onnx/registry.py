@@ -6,6 +6,7 @@ import inspect
 import pkgutil
 
 OWN = "pequegrad"  # the domain of operators that are in no file, but made of what is
+_TOLD = ("n_outputs", "scope", "needed", "may_train")  # keywords that are no attributes: see docs/onnx.md
 _OPERATORS = {}  # (domain, name) -> [(first version, Operator), ...], ascending
 
 
@@ -18,10 +19,8 @@ class Operator:
         self.inputs = [p.name for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters.values())
         keywords = {p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY}
-        self.wants_count, self.wants_scope, self.wants_needed = (
-            k in keywords for k in ("n_outputs", "scope", "needed")
-        )
-        self.attributes = keywords - {"n_outputs", "scope", "needed"}
+        self.wants_count, self.wants_scope, self.wants_needed, self.wants_mode = (k in keywords for k in _TOLD)
+        self.attributes = keywords - {*_TOLD}
         self.any_attributes = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
         unknown = [k for k in (*known, *either, *reads, *statistics) if k not in self.inputs]
         if unknown:
