@@ -17,7 +17,7 @@ def _with_bias(y, bias):
     return y if bias is None else y + pg.reshape(bias, (1, -1) + (1,) * (y.ndim - 2))
 
 
-@op("Conv")
+@op("Conv", weights=("w", "b"))
 def conv(x, w, b=None, *, auto_pad="NOTSET", dilations=None, group=1, kernel_shape=None, pads=None, strides=None):
     window = window_of(w, kernel_shape, "Conv")
     n = len(window)
@@ -26,7 +26,7 @@ def conv(x, w, b=None, *, auto_pad="NOTSET", dilations=None, group=1, kernel_sha
     return _with_bias(pg.conv_general_dilated(x, w, strides, pairs, None, dilations, None, group), b)
 
 
-@op("ConvTranspose")
+@op("ConvTranspose", weights=("w", "b"))
 def conv_transpose(x, w, b=None, *, auto_pad="NOTSET", dilations=None, group=1, kernel_shape=None, output_padding=None,
                    output_shape=None, pads=None, strides=None):  # fmt: skip
     """The transpose of a convolution: x spread by the strides, convolved with the kernel backwards."""
@@ -87,7 +87,7 @@ def col2im(x, image_shape, block_shape, *, dilations=None, pads=None, strides=No
     return out[(slice(None), slice(None), *(slice(a, a + size) for (a, _), size in zip(pairs, space)))]
 
 
-@op("DeformConv", since=19)
+@op("DeformConv", since=19, weights=("w", "b"))
 def deform_conv(x, w, offset, b=None, mask=None, *, dilations=None, group=1, kernel_shape=None, offset_group=1, pads=None,
                 strides=None):  # fmt: skip
     """A convolution whose elements of x lie off the grid, where `offset` says (Dai et al., 2017)."""

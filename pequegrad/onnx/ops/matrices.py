@@ -8,7 +8,7 @@ from ..registry import op
 from ..values import tensor
 
 
-@op("MatMul")
+@op("MatMul", weights=("a", "b"))
 def matmul(a, b):
     return pg.matmul(a, b)
 
@@ -25,7 +25,7 @@ def matmul_integer(a, b, a_zero_point=None, b_zero_point=None):
     return pg.matmul(a, b)
 
 
-@op("Gemm")
+@op("Gemm", weights=("a", "b", "c"))
 def gemm(a, b, c=None, *, alpha=1.0, beta=1.0, broadcast=1, transA=0, transB=0):
     """alpha * a @ b + beta * c"""
     if a.ndim != 2 or b.ndim != 2:

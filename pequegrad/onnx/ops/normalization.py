@@ -44,7 +44,7 @@ def _batch_norm(x, scale, b, mean, var, *, epsilon, momentum, training, spatial=
     return y.astype(x.dtype), *running, *(new.astype(old.dtype) for old, new in zip((mean, var), saved))
 
 
-@op("BatchNormalization", statistics=("mean", "var"))
+@op("BatchNormalization", statistics=("mean", "var"), weights=("scale", "b"))
 def batch_norm_1(
     x, scale, b, mean, var, *, epsilon=1e-5, momentum=0.9, spatial=1, is_test=0, n_outputs=1, may_train=True
 ):
@@ -54,7 +54,7 @@ def batch_norm_1(
     return _batch_norm(x, scale, b, mean, var, **rest)[:n_outputs]
 
 
-@op("BatchNormalization", since=14, statistics=("input_mean", "input_var"))
+@op("BatchNormalization", since=14, statistics=("input_mean", "input_var"), weights=("scale", "b"))
 def batch_norm(x, scale, b, input_mean, input_var, *, epsilon=1e-5, momentum=0.9, training_mode=0, may_train=True):
     training = bool(training_mode) and may_train
     found = _batch_norm(x, scale, b, input_mean, input_var, epsilon=epsilon, momentum=momentum, training=training)
