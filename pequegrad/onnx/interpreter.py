@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..core.dtype import is_float
-from ..core.errors import ArgumentError, OutOfMemoryError, PequegradError
+from ..core.errors import ArgumentError, OutOfMemoryError, PequegradError, UnsupportedModelError
 from ..core.tensor import Tensor
 from ..ops.arithmetic import clip, isfinite, where
 from .graphs import Function, Reference, subgraphs
@@ -70,8 +70,10 @@ class Scope:
             inputs = [self[name] for name in node.inputs]
             try:
                 outputs = self.apply(node, inputs)
-            except (PequegradError, NotImplementedError):
+            except PequegradError:
                 raise
+            except NotImplementedError as error:
+                raise UnsupportedModelError(f"{node}: {error}", fix=_fix([node])) from None
             except MemoryError as error:
                 raise OutOfMemoryError(f"{node}: {error}") from None
             except (
@@ -98,7 +100,7 @@ class Scope:
             return self.call(function, node, inputs)
         operator = find(node.domain, node.op, self.versions.get(node.domain, 1))
         if operator is None:
-            raise NotImplementedError(missing([(node, self.versions)]))
+            raise UnsupportedModelError(missing([(node, self.versions)]), fix=_fix([node]))
         attributes = {name: self.attribute(value) for name, value in node.attributes.items()}
         attributes = {name: value for name, value in attributes.items() if value is not None}
         return apply_operator(operator, node, inputs, attributes, self)
@@ -127,9 +129,9 @@ class Scope:
 
 def apply_operator(operator, node, inputs, attributes, scope):
     """The outputs, a list, of an operator for these values."""
-    unknown = set(attributes) - operator.attributes
-    if unknown and not operator.any_attributes:
-        raise NotImplementedError(f"{node}: the attribute {sorted(unknown)[0]!r} is not supported.")
+    unknown = _unknown(operator, attributes)
+    if unknown:
+        raise UnsupportedModelError(_no_attribute(node, unknown), fix=_ATTRIBUTE)
     while inputs and inputs[-1] is None:
         inputs = inputs[:-1]
     if len(inputs) > len(operator.inputs) and not operator.variadic:
@@ -215,22 +217,43 @@ def _checked(found, what):
 
 def missing(nodes):
     """The text that says which operators are not there."""
-    found = sorted(
-        {f"{f'{n.domain}.' if n.domain else ''}{n.op} (operator set {v.get(n.domain, '?')})" for n, v in nodes}
-    )
-    return f"ONNX operators that are not implemented: {', '.join(found)}."
+    found = {}
+    for n, v in nodes:
+        title = f"{f'{n.domain}.' if n.domain else ''}{n.op} (operator set {v.get(n.domain, '?')})"
+        found.setdefault(title, []).append(_place(n))
+    texts = [f"{title}: {_several(places)}" for title, places in sorted(found.items())]
+    return f"ONNX operators that are not implemented: {'; '.join(texts)}."
+
+
+def _place(node):
+    return f"node {node.name!r}" if node.name else f"the node that gives {next(filter(None, node.outputs), '?')!r}"
+
+
+def _several(places):
+    return places[0] if len(places) == 1 else f"{places[0]} and {len(places) - 1} more"
+
+
+def _fix(nodes):
+    """What to do about operators, attributes or types that are not there."""
+    if any(node.domain == "com.microsoft" for node in nodes):
+        return "these are onnxruntime's own: save models before it optimises them, quantise in QDQ form (quant_format=QuantFormat.QDQ)."
+    if any(node.domain for node in nodes):
+        return "export the model with operators of ONNX's own domain, or as functions of the model."
+    return "export the model with other operators or types; docs/onnx.md says which are there."
 
 
 def check_operators(model):
-    """NotImplementedError, with all of them, for operators that are not there."""
-    absent = []
+    """UnsupportedModelError, a NotImplementedError, with all of them, for operators that are not there, and for attributes."""
+    absent, strange = [], []
 
     def look(nodes, versions):
         for node in nodes:
-            if (node.domain, node.op, node.overload) not in model.functions and find(
-                node.domain, node.op, versions.get(node.domain, 1)
-            ) is None:
-                absent.append((node, versions))
+            if (node.domain, node.op, node.overload) not in model.functions:
+                operator = find(node.domain, node.op, versions.get(node.domain, 1))
+                if operator is None:
+                    absent.append((node, versions))
+                elif _unknown(operator, node.attributes):
+                    strange.append((node, _unknown(operator, node.attributes)))
             for graph in subgraphs(node):
                 look(graph.nodes, versions)
 
@@ -239,7 +262,21 @@ def check_operators(model):
         assert isinstance(function, Function)
         look(function.nodes, function.versions)
     if absent:
-        raise NotImplementedError(missing(absent))
+        raise UnsupportedModelError(missing(absent), where=model.where, fix=_fix([node for node, _ in absent]))
+    if strange:
+        raise UnsupportedModelError(_no_attribute(*strange[0]), where=model.where, fix=_ATTRIBUTE)
+
+
+_ATTRIBUTE = "its name may be wrong, or it may be of another operator set than the model says."
+
+
+def _unknown(operator, attributes):
+    """The name of an attribute that the operator does not have; None if there is none."""
+    return None if operator.any_attributes else min(set(attributes) - operator.attributes, default=None)
+
+
+def _no_attribute(node, name):
+    return f"{node}: the attribute {name!r} is not supported."
 
 
 def is_floats(array):
