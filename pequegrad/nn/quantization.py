@@ -34,6 +34,11 @@ def quantize(model, batches, method="minmax"):
         raise ArgumentError(f"quantize: method={method!r} is unknown.", fix='use "minmax" or "percentile".')
     if not is_module(model):
         raise ArgumentError(f"quantize takes a module, not a {type(model).__name__}.")
+    if not any(type(part) in KINDS for part in model.modules()):
+        raise ArgumentError(
+            f"quantize: nothing in this {type(model).__name__} can be quantised: it has none of the layers {', '.join(k.__name__ for k in KINDS)}.",
+            fix="quantize modules that are made of these; models from ONNX files are quantised before they are read (onnxruntime.quantization, in QDQ form).",
+        )
     ranges = _measured(model, batches, method)
 
     def change(value, path, old, new):
