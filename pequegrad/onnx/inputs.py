@@ -55,6 +55,24 @@ def checked(value, expected, stays, floats=None):
     return value
 
 
+def differing_sizes(inputs, given):
+    """A text on two sizes of inputs that have one name in the file, but differ; None if there are none.
+
+    Files are sloppy with such names, so this explains why a model cannot run: it is no error as long as it does.
+    """
+    seen = {}
+    for v in inputs:
+        for axis, (name, n) in enumerate(zip(v.shape or (), getattr(given.get(v.name), "shape", ()))):
+            if isinstance(name, str):
+                other, place, size = seen.setdefault(name, (v.name, axis, n))
+                if size != n:
+                    return (
+                        f"Axis {place} of input {other!r} has size {size}, and axis {axis} of {v.name!r} has {n}: "
+                        f"the model calls both {name!r}."
+                    )
+    return None
+
+
 def _stacked(value):
     """A Tensor of a list in which there are Tensors: jit makes these of numbers."""
     return stack([_stacked(v) if isinstance(v, (list, tuple)) else as_tensor(v) for v in value])

@@ -70,7 +70,8 @@ class Scope:
             inputs = [self[name] for name in node.inputs]
             try:
                 outputs = self.apply(node, inputs)
-            except PequegradError:
+            except PequegradError as error:
+                _name(error, node)
                 raise
             except NotImplementedError as error:
                 raise UnsupportedModelError(f"{node}: {error}", fix=_fix([node])) from None
@@ -125,6 +126,14 @@ class Scope:
         inner.values.update(zip(function.inputs, inputs))
         inner.run_nodes(function.nodes)
         return [inner[name] for name in function.outputs]
+
+
+def _name(error, node):
+    """Puts the node into the error's message, if neither this one nor one inside of it is there."""
+    if not hasattr(error, "node"):
+        error.node = node
+        if str(node) not in str(error):
+            error.args = (f"{node}: {error}",)
 
 
 def apply_operator(operator, node, inputs, attributes, scope):

@@ -6,12 +6,12 @@ import numpy as np
 
 from ..core.device import Device
 from ..core.dtype import canonical
-from ..core.errors import ArgumentError
+from ..core.errors import ArgumentError, PequegradError, ShapeError
 from ..core.node import state
 from ..core.tensor import Tensor
 from ..nn.module import StatefulModule, parameter
 from ..ops.creation import as_tensor
-from .inputs import checked
+from .inputs import checked, differing_sizes
 from .interpreter import Rounds, Scope, check_operators
 from .masks import join_masks
 from .modes import trains
@@ -104,8 +104,15 @@ class OnnxModel(StatefulModule):
         )
         scope.values.update(self.constants)
         scope.values.update(self.weights)
-        scope.values.update(self._bound(args, kwargs))
-        scope.run_nodes(self.model.graph.nodes)
+        given = self._bound(args, kwargs)
+        scope.values.update(given)
+        try:
+            scope.run_nodes(self.model.graph.nodes)
+        except PequegradError as error:
+            differ = differing_sizes(self.inputs, given)
+            if differ is None:
+                raise
+            raise ShapeError(differ, origin=str(error).splitlines()[0], fix="give inputs that agree in it.") from error
         return {v.name: _result(scope[v.name]) for v in self.outputs}
 
     def _bound(self, args, kwargs):

@@ -102,6 +102,36 @@ def test_what_is_no_tensor_is_refused_at_the_door(x):
         pg.jit(relu())(x)
 
 
+@pytest.mark.parametrize("jitted", [False, True])
+def test_sizes_of_one_name_that_differ_explain_what_fails(jitted):
+    """Names of sizes are often sloppy: what works with other sizes goes on to."""
+    inputs = [("x", 1, ["b", 4]), ("k", 1, ["b", "past", 2]), ("v", 1, ["b", "past", 2])]
+    made = pg.onnx.load(proto([helper.make_node("Add", ["k", "v"], ["y"])], inputs))
+    run, x, ones = pg.jit(made) if jitted else made, np.ones((2, 4), np.float32), lambda *s: np.ones(s, np.float32)
+    assert run(x, ones(2, 5, 2), ones(2, 5, 2)).shape == (2, 5, 2)
+    assert run(x, ones(3, 5, 2), ones(3, 1, 2)).shape == (3, 5, 2)
+    text = said_of(lambda: run(x, ones(2, 5, 2), ones(2, 6, 2)), pg.ShapeError)
+    assert (
+        "Axis 1 of input 'k' has size 5, and axis 1 of 'v' has 6: the model calls both 'past'." in text
+        and "Add" in text
+    )
+
+
+def test_quantize_refuses_what_has_no_layers():
+    with pytest.raises(pg.ArgumentError, match=r"nothing in this OnnxModel(.|\n)*QDQ"):
+        pg.nn.quantize(relu(), [np.ones((2, 4), np.float32)])
+
+
+def test_the_command_line_warns_of_nan(tmp_path, capsys):
+    from pequegrad.onnx.__main__ import main
+
+    onnx.save(proto([helper.make_node("Log", ["x"], ["y"])]), tmp_path / "log.onnx")
+    np.save(tmp_path / "x.npy", -np.ones((2, 4), np.float32))
+    assert main(["run", str(tmp_path / "log.onnx"), "--input", f"x={tmp_path / 'x.npy'}", "--repeat", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "warning: 8 of 8 numbers of output 'y' are NaN" in out and "same" not in out
+
+
 def test_numbers_where_text_is_wanted():
     made = pg.onnx.load(proto([helper.make_node("StringConcat", ["x", "x"], ["y"])], [("x", TensorProto.STRING, [1])]))
     assert made(["a"]).tolist() == ["aa"]
