@@ -29,6 +29,7 @@ from .core.errors import (
     PequegradError,
     ShapeError,
     TracerError,
+    UnsupportedModelError,
     WorkerError,
 )
 from .core.tensor import Tensor

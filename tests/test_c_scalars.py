@@ -5,6 +5,7 @@ import ctypes
 import numpy as np
 import pytest
 
+import pequegrad as pg
 from pequegrad.compiler import c_scalars
 from pequegrad.compiler.c_compiler import Compiler
 from pequegrad.compiler.c_scalars import c_type, expression, load_expression, register_type, store_expression
@@ -143,3 +144,22 @@ def test_offered_are_the_dtypes_of_the_kernels(device):
                 assert text is None, (kernel, dtype)
             else:
                 assert (text is None) == (dtype in COMPLEX), (kernel, dtype)
+
+
+@pytest.mark.parametrize("target", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"])
+@pytest.mark.parametrize("source", ["float32", "float64"])
+def test_floats_to_integers_and_back_in_one_kernel(source, target):
+    """At the limits of all integers; what is between -1 and 1 becomes 0, not -0."""
+    powers = np.array([sign * 2.0**b for b in (0, 7, 8, 15, 16, 31, 32, 63, 64) for sign in (1, -1)], source)
+    x = np.concatenate([powers + d for d in (-1, -0.5, 0, 0.5, 1)])
+    x = np.concatenate(
+        [x, np.nextafter(powers, 0), np.nextafter(powers, 4 * powers), [0.0, -0.0, np.nan, np.inf, -np.inf]]
+    )
+    x, limits = np.tile(x.astype(source), 4), np.iinfo(target)
+    whole = [0 if v != v else min(max(v, -1e30), 1e30) for v in x.tolist()]
+    expected = np.array([min(max(int(v), limits.min), limits.max) for v in whole], target)
+    np.testing.assert_array_equal(pg.jit(lambda x: (x * 1).astype(target))(pg.Tensor(x)).numpy(), expected)
+    for back in ("float32", "float64"):
+        found = pg.jit(lambda x, back=back: (x * 1).astype(target).astype(back) * 1)(pg.Tensor(x)).numpy()
+        np.testing.assert_array_equal(found, expected.astype(back))
+        assert not np.signbit(found[found == 0]).any()

@@ -100,6 +100,8 @@ def test_what_cannot_be():
         nn.quantize(nn.Linear(2, 2), [np.ones((1, 2), "f4")], method="no")
     with pytest.raises(pg.ArgumentError, match="takes a module"):
         nn.quantize(lambda x: x, [])
+    with pytest.raises(pg.ArgumentError, match=r"nothing in this Sequential(.|\n)*Linear, Conv1d"):
+        nn.quantize(nn.Sequential(nn.LayerNorm(2), nn.ReLU()), [np.ones((1, 2), "f4")])
     zero = nn.Linear(2, 2)
     zero.weight[:] = 0
     assert (nn.quantize(zero, [np.zeros((1, 2), "f4")])(np.ones((1, 2), "f4")).numpy() == zero.bias.numpy()).all()

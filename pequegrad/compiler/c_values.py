@@ -84,10 +84,11 @@ class Values:
         return name
 
     def _is_truncation(self, node):
-        """True if a float becomes an integer that becomes a float again in this kernel."""
+        """True if a float becomes an integer of 8 or 16 bits that becomes a float again in this kernel (others see to that themselves)."""
         return (
             node.spec.primitive.name == "convert"
             and is_integer(node.aval.dtype)
+            and node.aval.dtype.itemsize < 4
             and is_float(node.spec.inputs[0].dtype)
             and any(is_float(n.aval.dtype) and node in n.inputs for n in self.plan.members)
         )

@@ -149,6 +149,10 @@ class ModelFileError(PequegradError, OSError):
     """A model file that is missing, truncated, of another format, or that does not fit the module."""
 
 
+class UnsupportedModelError(PequegradError, NotImplementedError):
+    """A model that asks for what is not there: an operator, an attribute, a type of numbers."""
+
+
 class DataFileError(PequegradError, OSError):
     """A data file that is missing, or not what it should be."""
 

@@ -34,6 +34,11 @@ def quantize(model, batches, method="minmax"):
         raise ArgumentError(f"quantize: method={method!r} is unknown.", fix='use "minmax" or "percentile".')
     if not is_module(model):
         raise ArgumentError(f"quantize takes a module, not a {type(model).__name__}.")
+    if not any(type(part) in KINDS for part in model.modules()):
+        raise ArgumentError(
+            f"quantize: nothing in this {type(model).__name__} can be quantised: it has none of the layers {', '.join(k.__name__ for k in KINDS)}.",
+            fix="quantize modules that are made of these; models from ONNX files are quantised before they are read (onnxruntime.quantization, in QDQ form).",
+        )
     ranges = _measured(model, batches, method)
 
     def change(value, path, old, new):
@@ -80,7 +85,8 @@ def _arguments(batch):
 class Quantized(Layer):
     """A Linear or Conv layer on int8: y = scale * weight_scale * sum((q - zero) * weight) + bias, with q = round(x / scale) + zero.
 
-    Sums of products of int8 are taken in float32: exact up to 1,000 terms. Made by quantize. low, high: the range of x.
+    Sums of products of int8 are taken in float32: exact up to 1,000 terms, but in convolutions with windows of 3 x 3 and many channels,
+    which round (docs/architecture.md). Made by quantize. low, high: the range of x.
     """
 
     def __init__(self, layer, low, high):

@@ -192,6 +192,11 @@ def run(options):
     rows = [(title, f"{_milliseconds(function, options.repeat):.3f} ms") for title, function in times]
     _print_table((f"median of {max(1, options.repeat)}", "time"), rows, right=(1,))
     print(f"\ncompiled and run once in {once:.2f} s")
+    for name, x in zip(names, outputs):
+        if n := _nans(x):
+            print(
+                f"warning: {n:,} of {x.size:,} numbers of output {name!r} are NaN: try it with inputs of your own (--input)"
+            )
     if session is None:
         print(why)
     elif differs:
@@ -209,13 +214,24 @@ def _print_outputs(names, outputs, found, options):
             row = [name, str(x.dtype), str(list(x.shape)), *_statistics(x)]
         if found is not None:
             absolute, relative, close = difference(x, found[i], options.rtol, options.atol)
-            row += [f"{absolute:.3g}", f"{relative:.3g}", "same" if close else "DIFFERENT"]
+            row += [f"{absolute:.3g}", f"{relative:.3g}", _verdict(x, close)]
             differs |= not close
         rows.append(row)
     if found is not None:
         head += ["absolute", "relative", "difference"]
     _print_table(head, rows, right=(3, 4, 5, 6))
     return differs
+
+
+def _nans(x):
+    """How many numbers of an output are NaN."""
+    return int(np.isnan(x).sum()) if isinstance(x, np.ndarray) and x.dtype.kind in "fc" else 0
+
+
+def _verdict(x, close):
+    if not close:
+        return "DIFFERENT"
+    return "all NaN" if _nans(x) and _nans(x) == x.size else "same"
 
 
 def _statistics(x):

@@ -56,11 +56,12 @@ class Reference:
 
 
 class Model:
-    """A read model. versions: domain -> version of its operator set; functions: (domain, name, overload) -> Function."""
+    """A read model. versions: domain -> version of its operator set; functions: (domain, name, overload) -> Function; where: its path, if it has one."""
 
-    def __init__(self, graph, versions, functions, metadata, ir_version, producer):
+    def __init__(self, graph, versions, functions, metadata, ir_version, producer, where=None):
         self.graph, self.versions, self.functions = graph, versions, functions
         self.metadata, self.ir_version, self.producer = metadata, ir_version, producer
+        self.where = where
         self.known_names = set()  # of values that decide on shapes: names_that_must_be_known
 
 

@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from ..core.errors import ArgumentError, ShapeError
+from ..core.errors import ArgumentError, DtypeError, ShapeError
 from ..core.tensor import Tensor
 from ..ops.arithmetic import isfinite
 from ..ops.creation import as_tensor
 from ..ops.reductions import any as any_
-from .values import DTYPES, dtype_of, is_plain, is_readable, known, outside
+from ..ops.shape import stack
+from .values import DTYPES, STRING, dtype_of, is_plain, is_readable, is_text, known, outside
 
 
 def checked(value, expected, stays, floats=None):
@@ -15,22 +16,27 @@ def checked(value, expected, stays, floats=None):
 
     stays: a NumPy array remains one. floats: the dtype in place of the file's floating ones.
     """
-    if value is None:
-        return value
+    wants_tensor = expected is not None and expected.element_type is not None
+    if value is None and not wants_tensor:
+        return value  # an optional
+    if isinstance(value, (list, tuple)) and not wants_tensor:
+        return list(value)  # a sequence
     weak = isinstance(value, (bool, int, float, list, tuple)) or (isinstance(value, Tensor) and value.weak_type)
-    if isinstance(value, (list, tuple)):
-        if expected is None or expected.element_type is None or not is_plain(value):
-            return list(value)  # a sequence
-        try:
-            value = np.array(value)
-        except ValueError:
-            raise ShapeError(f"Input {expected.name!r} is a list whose rows differ in length.") from None
-    if isinstance(value, np.ndarray) and value.dtype.kind in "OUS":
-        value = np.asarray(value, object)
-    elif stays and isinstance(value, (np.ndarray, np.generic, int, float)):
-        value = np.asarray(value)
-    else:
-        value = as_tensor(value)
+    if wants_tensor and is_text(value) != (expected.element_type == STRING) and not isinstance(value, Tensor):
+        raise _misfit(value, expected)
+    try:
+        if isinstance(value, (list, tuple)):
+            value = np.array(value) if is_plain(value) or is_text(value) else _stacked(value)
+        if isinstance(value, str) or (isinstance(value, np.ndarray) and value.dtype.kind in "OUS"):
+            value = np.asarray(value, object)
+        elif stays and isinstance(value, (np.ndarray, np.generic, int, float)):
+            value = np.asarray(value)
+        else:
+            value = as_tensor(value)
+    except (DtypeError, ArgumentError, ShapeError, ValueError, TypeError):
+        if expected is None:
+            raise
+        raise _misfit(value, expected) from None
     if expected is None:
         return value
     if expected.element_type in DTYPES and value.dtype.kind not in "OUS":
@@ -47,6 +53,42 @@ def checked(value, expected, stays, floats=None):
                 f"Input {expected.name!r} has shape {list(value.shape)}, the model takes {list(expected.shape)}."
             )
     return value
+
+
+def differing_sizes(inputs, given):
+    """A text on two sizes of inputs that have one name in the file, but differ; None if there are none.
+
+    Files are sloppy with such names, so this explains why a model cannot run: it is no error as long as it does.
+    """
+    seen = {}
+    for v in inputs:
+        for axis, (name, n) in enumerate(zip(v.shape or (), getattr(given.get(v.name), "shape", ()))):
+            if isinstance(name, str):
+                other, place, size = seen.setdefault(name, (v.name, axis, n))
+                if size != n:
+                    return (
+                        f"Axis {place} of input {other!r} has size {size}, and axis {axis} of {v.name!r} has {n}: "
+                        f"the model calls both {name!r}."
+                    )
+    return None
+
+
+def _stacked(value):
+    """A Tensor of a list in which there are Tensors: jit makes these of numbers."""
+    return stack([_stacked(v) if isinstance(v, (list, tuple)) else as_tensor(v) for v in value])
+
+
+def _misfit(value, expected):
+    """The error for what no tensor of the input can be made of."""
+    takes = f"the model takes {str(expected).removeprefix(f'{expected.name}: ')}"
+    if isinstance(value, (list, tuple)) and (is_plain(value) or any(isinstance(v, (list, Tensor)) for v in value)):
+        return ShapeError(
+            f"Input {expected.name!r} is a list whose rows differ in length, or that is not of numbers; {takes}."
+        )
+    what = "None" if value is None else "text" if is_text(value) else f"of type {type(value).__name__}"
+    return ArgumentError(
+        f"Input {expected.name!r} is {what}, {takes}.", fix="give it a Tensor, an array, or a list of numbers."
+    )
 
 
 _ORDER = "biufc"  # kinds of dtypes: Python's numbers become what is not before them

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..core.dtype import is_float
-from ..core.errors import ArgumentError, OutOfMemoryError, PequegradError
+from ..core.errors import ArgumentError, OutOfMemoryError, PequegradError, UnsupportedModelError
 from ..core.tensor import Tensor
 from ..ops.arithmetic import clip, isfinite, where
 from .graphs import Function, Reference, subgraphs
@@ -45,12 +45,14 @@ class Scope:
     """Values by name, and those of the graphs around. versions, functions: of the model; rounds: a Rounds, for all scopes of a call.
 
     floats: the floating dtype that the model was converted to, if it was: known numbers that meet such Tensors become it.
+    may_train: False where nodes that the file trains (Dropout, BatchNormalization) infer all the same.
     """
 
-    def __init__(self, model, versions, outer=None, arguments=None, rounds=None, floats=None):
+    def __init__(self, model, versions, outer=None, arguments=None, rounds=None, floats=None, may_train=True):
         self.model, self.versions, self.outer = model, versions, outer
         self.rounds = rounds or outer.rounds
         self.floats = floats if outer is None else outer.floats
+        self.may_train = may_train if outer is None else outer.may_train
         self.values = {"": None}
         self.arguments = arguments or {}  # attributes of the function that is called
 
@@ -79,8 +81,11 @@ class Scope:
             inputs = [self[name] for name in node.inputs]
             try:
                 outputs = self.apply(node, inputs)
-            except (PequegradError, NotImplementedError):
+            except PequegradError as error:
+                _name(error, node)
                 raise
+            except NotImplementedError as error:
+                raise UnsupportedModelError(f"{node}: {error}", fix=_fix([node])) from None
             except MemoryError as error:
                 raise OutOfMemoryError(f"{node}: {error}") from None
             except (
@@ -107,7 +112,7 @@ class Scope:
             return self.call(function, node, inputs)
         operator = find(node.domain, node.op, self.versions.get(node.domain, 1))
         if operator is None:
-            raise NotImplementedError(missing([(node, self.versions)]))
+            raise UnsupportedModelError(missing([(node, self.versions)]), fix=_fix([node]))
         attributes = {name: self.attribute(value) for name, value in node.attributes.items()}
         attributes = {name: value for name, value in attributes.items() if value is not None}
         return apply_operator(operator, node, inputs, attributes, self)
@@ -119,18 +124,34 @@ class Scope:
     def call(self, function, node, inputs):
         """A model-local function."""
         given = {name: self.attribute(value) for name, value in node.attributes.items()}
-        inner = Scope(self.model, function.versions, None, {**function.attributes, **given}, self.rounds, self.floats)
+        inner = Scope(
+            self.model,
+            function.versions,
+            None,
+            {**function.attributes, **given},
+            self.rounds,
+            self.floats,
+            self.may_train,
+        )
         inner.values.update(dict.fromkeys(function.inputs))
         inner.values.update(zip(function.inputs, inputs))
         inner.run_nodes(function.nodes)
         return [inner[name] for name in function.outputs]
 
 
+def _name(error, node):
+    """Puts the node into the error's message, if neither this one nor one inside of it is there."""
+    if not hasattr(error, "node"):
+        error.node = node
+        if str(node) not in str(error):
+            error.args = (f"{node}: {error}",)
+
+
 def apply_operator(operator, node, inputs, attributes, scope):
     """The outputs, a list, of an operator for these values."""
-    unknown = set(attributes) - operator.attributes
-    if unknown and not operator.any_attributes:
-        raise NotImplementedError(f"{node}: the attribute {sorted(unknown)[0]!r} is not supported.")
+    unknown = _unknown(operator, attributes)
+    if unknown:
+        raise UnsupportedModelError(_no_attribute(node, unknown), fix=_ATTRIBUTE)
     while inputs and inputs[-1] is None:
         inputs = inputs[:-1]
     if len(inputs) > len(operator.inputs) and not operator.variadic:
@@ -150,6 +171,8 @@ def apply_operator(operator, node, inputs, attributes, scope):
         options["scope"] = scope
     sizes = tracing.of_sizes
     traced = sizes is not None and node in sizes.traced
+    if operator.wants_mode:
+        options["may_train"] = scope.may_train
     if operator.wants_needed:
         options["needed"] = None if traced else _is_needed(node, scope)
     what = f"A result of {node}"
@@ -226,22 +249,43 @@ def _checked(found, what):
 
 def missing(nodes):
     """The text that says which operators are not there."""
-    found = sorted(
-        {f"{f'{n.domain}.' if n.domain else ''}{n.op} (operator set {v.get(n.domain, '?')})" for n, v in nodes}
-    )
-    return f"ONNX operators that are not implemented: {', '.join(found)}."
+    found = {}
+    for n, v in nodes:
+        title = f"{f'{n.domain}.' if n.domain else ''}{n.op} (operator set {v.get(n.domain, '?')})"
+        found.setdefault(title, []).append(_place(n))
+    texts = [f"{title}: {_several(places)}" for title, places in sorted(found.items())]
+    return f"ONNX operators that are not implemented: {'; '.join(texts)}."
+
+
+def _place(node):
+    return f"node {node.name!r}" if node.name else f"the node that gives {next(filter(None, node.outputs), '?')!r}"
+
+
+def _several(places):
+    return places[0] if len(places) == 1 else f"{places[0]} and {len(places) - 1} more"
+
+
+def _fix(nodes):
+    """What to do about operators, attributes or types that are not there."""
+    if any(node.domain == "com.microsoft" for node in nodes):
+        return "these are onnxruntime's own: save models before it optimises them, quantise in QDQ form (quant_format=QuantFormat.QDQ)."
+    if any(node.domain for node in nodes):
+        return "export the model with operators of ONNX's own domain, or as functions of the model."
+    return "export the model with other operators or types; docs/onnx.md says which are there."
 
 
 def check_operators(model):
-    """NotImplementedError, with all of them, for operators that are not there."""
-    absent = []
+    """UnsupportedModelError, a NotImplementedError, with all of them, for operators that are not there, and for attributes."""
+    absent, strange = [], []
 
     def look(nodes, versions):
         for node in nodes:
-            if (node.domain, node.op, node.overload) not in model.functions and find(
-                node.domain, node.op, versions.get(node.domain, 1)
-            ) is None:
-                absent.append((node, versions))
+            if (node.domain, node.op, node.overload) not in model.functions:
+                operator = find(node.domain, node.op, versions.get(node.domain, 1))
+                if operator is None:
+                    absent.append((node, versions))
+                elif _unknown(operator, node.attributes):
+                    strange.append((node, _unknown(operator, node.attributes)))
             for graph in subgraphs(node):
                 look(graph.nodes, versions)
 
@@ -250,7 +294,21 @@ def check_operators(model):
         assert isinstance(function, Function)
         look(function.nodes, function.versions)
     if absent:
-        raise NotImplementedError(missing(absent))
+        raise UnsupportedModelError(missing(absent), where=model.where, fix=_fix([node for node, _ in absent]))
+    if strange:
+        raise UnsupportedModelError(_no_attribute(*strange[0]), where=model.where, fix=_ATTRIBUTE)
+
+
+_ATTRIBUTE = "its name may be wrong, or it may be of another operator set than the model says."
+
+
+def _unknown(operator, attributes):
+    """The name of an attribute that the operator does not have; None if there is none."""
+    return None if operator.any_attributes else min(set(attributes) - operator.attributes, default=None)
+
+
+def _no_attribute(node, name):
+    return f"{node}: the attribute {name!r} is not supported."
 
 
 def is_floats(array):

@@ -6,14 +6,15 @@ import numpy as np
 
 from ..core.device import Device
 from ..core.dtype import canonical
-from ..core.errors import ArgumentError
+from ..core.errors import ArgumentError, PequegradError, ShapeError
 from ..core.node import state
 from ..core.tensor import Tensor
 from ..nn.module import StatefulModule, parameter
 from ..ops.creation import as_tensor
-from .inputs import checked
+from .inputs import checked, differing_sizes
 from .interpreter import Rounds, Scope, check_operators
 from .masks import join_masks
+from .modes import trains
 from .needs import names_that_must_be_known, roles
 from .reading import read
 from .values import DependsOnData, Fixed, is_plain, is_readable, is_text
@@ -38,6 +39,8 @@ class OnnxModel(StatefulModule):
     run(...) gives a dict from names. Sizes of inputs that the file leaves open may be any, and differ from call to call.
     fixed_names: what decides on shapes, or how often a loop goes. pg.jit(model)(x, np.array([2, 3])) makes NumPy arrays, lists and
     numbers for these inputs, and strings, constants of the program; other values make another one.
+    eval() makes Dropout and BatchNormalization infer where the file has them in training mode; train() gives back what the file says,
+    and what was written for inference remains that. A loaded model does what the file says.
     most_rounds: the loops of the model may go so many rounds in one call, else an error is raised.
     """
 
@@ -48,7 +51,7 @@ class OnnxModel(StatefulModule):
     def __init__(self, model):
         check_operators(model)
         join_masks(model.graph)
-        self.model = model
+        self.model, self._training = model, trains(model)
         constants, self.known_names, self.fixed_names = names_that_must_be_known(model)
         model.known_names = self.known_names
         self.weights, self.constants = {}, {}
@@ -92,11 +95,24 @@ class OnnxModel(StatefulModule):
 
     def run(self, *args, **kwargs):
         """{name of an output: its value} for inputs in their order, or by name."""
-        scope = Scope(self.model, self.model.versions, rounds=Rounds(self.most_rounds), floats=self.floats)
+        scope = Scope(
+            self.model,
+            self.model.versions,
+            rounds=Rounds(self.most_rounds),
+            floats=self.floats,
+            may_train=self.training,
+        )
         scope.values.update(self.constants)
         scope.values.update(self.weights)
-        scope.values.update(self._bound(args, kwargs))
-        scope.run_nodes(self.model.graph.nodes)
+        given = self._bound(args, kwargs)
+        scope.values.update(given)
+        try:
+            scope.run_nodes(self.model.graph.nodes)
+        except PequegradError as error:
+            differ = differing_sizes(self.inputs, given)
+            if differ is None:
+                raise
+            raise ShapeError(differ, origin=str(error).splitlines()[0], fix="give inputs that agree in it.") from error
         return {v.name: _result(scope[v.name]) for v in self.outputs}
 
     def _bound(self, args, kwargs):

@@ -150,23 +150,26 @@ def _read_and_given(node):
 def roles(model, constants):
     """{name of an initialiser: "parameter", "buffer" or "constant"}: what is trained, what belongs to it, and all else.
 
-    Files of torch's exporter say which were parameters and buffers; in others all arrays of floats are parameters, but
-    for those that an operator takes as statistics.
+    Files of torch's exporter say which were parameters and buffers, but not of all that they make of these (the bias of a
+    convolution with its BatchNormalization): what an operator takes as weights is a parameter, too. In others all arrays
+    of floats are parameters, but for those that an operator takes as statistics.
     """
     said, found = model.graph.roles, {}
-    statistics = _statistics(model.graph.nodes, model.versions, model.functions, {})
+    statistics, weights = (
+        _taken_as(kind, model.graph.nodes, model.versions, model.functions, {}) for kind in ("statistics", "weights")
+    )
     for name, array in model.graph.initializers.items():
         if name in constants or not is_floats(array):
             found[name] = "constant"
         elif name in statistics:
             found[name] = "buffer"
         else:
-            found[name] = said.get(name, "constant") if said else "parameter"
+            found[name] = said.get(name, "parameter" if not said or name in weights else "constant")
     return found
 
 
-def _statistics(nodes, versions, functions, seen):
-    """The names that operators take as statistics, also inside of functions and subgraphs. seen: function -> positions."""
+def _taken_as(kind, nodes, versions, functions, seen):
+    """The names that operators take as `kind`, "statistics" or "weights", also inside of functions and subgraphs. seen: function -> positions."""
     found = set()
     for node in nodes:
         key = node.domain, node.op, node.overload
@@ -174,13 +177,13 @@ def _statistics(nodes, versions, functions, seen):
         if key in functions:
             if key not in seen:
                 function = functions[key]
-                inner = _statistics(function.nodes, function.versions, functions, seen)
+                inner = _taken_as(kind, function.nodes, function.versions, functions, seen)
                 seen[key] = {i for i, name in enumerate(function.inputs) if name in inner}
             positions = seen[key]
         else:
             operator = find(node.domain, node.op, versions.get(node.domain, 1))
-            positions = set() if operator is None else operator.statistics
+            positions = set() if operator is None else getattr(operator, kind)
         found.update(name for i, name in enumerate(node.inputs) if i in positions)
         for graph in subgraphs(node):
-            found |= _statistics(graph.nodes, versions, functions, seen)
+            found |= _taken_as(kind, graph.nodes, versions, functions, seen)
     return found

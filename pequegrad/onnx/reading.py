@@ -3,7 +3,7 @@
 import os
 import re
 
-from ..core.errors import MissingPackageError, ModelFileError, PequegradError
+from ..core.errors import MissingPackageError, ModelFileError, PequegradError, UnsupportedModelError
 from .graphs import Function, Graph, Input, Model, Node, Reference, reads_of, subgraphs
 from .tensors import Tensors
 
@@ -40,7 +40,12 @@ def read(source):
         try:
             message.ParseFromString(bytes(source))
         except Exception as error:  # google.protobuf's DecodeError, and what its C code raises
-            raise ModelFileError(f"No ONNX model: {error}.", where=where) from None
+            text = str(error).rstrip(".") or type(error).__name__
+            raise ModelFileError(
+                f"No ONNX model, or a part of one: {text}.",
+                where=where,
+                fix="the file may be truncated: copy or export it again.",
+            ) from None
     elif isinstance(source, onnx.ModelProto):
         message = source
     else:
@@ -82,7 +87,9 @@ class _Reader:
 
     def model(self, message):
         if not message.HasField("graph"):
-            self.fail("The model has no graph.")
+            self.fail(
+                "The model has no graph.", fix="the file may be empty, or of another kind: copy or export it again."
+            )
         versions = {("" if o.domain == "ai.onnx" else o.domain): o.version for o in message.opset_import}
         if not versions:
             versions = {"": 1}
@@ -91,11 +98,15 @@ class _Reader:
             functions[f.domain, f.name, getattr(f, "overload", "")] = self.function(f, versions)
         newest = self.onnx.defs.onnx_opset_version()
         if not 1 <= versions.get("", 1) <= newest:
-            raise NotImplementedError(f"The model uses operator set {versions['']}; 1 to {newest} are known.")
+            raise UnsupportedModelError(
+                f"The model uses operator set {versions['']}; 1 to {newest} are known.",
+                where=self.where,
+                fix=f"export it with opset_version={newest}, or install a newer onnx.",
+            )
         metadata = {entry.key: entry.value for entry in message.metadata_props}
         graph = self.graph(message.graph, 0)
         self.check_calls(graph, functions)
-        return Model(graph, versions, functions, metadata, message.ir_version, message.producer_name)
+        return Model(graph, versions, functions, metadata, message.ir_version, message.producer_name, self.where)
 
     def function(self, message, versions):
         defaults = dict.fromkeys(message.attribute)

@@ -5,8 +5,10 @@ import os
 import numpy as np
 
 from ..core.dtype import canonical
+from ..core.errors import PequegradError
 from .values import DTYPES, NAMES, STRING
 
+_AGAIN = "the file may be truncated, or belong to another model: copy or export both again."
 _LARGEST = 1 << 34  # elements of a tensor: more is no model, but an attack
 _LARGEST_SPARSE = 1 << 28  # elements of one that a small file can ask for
 
@@ -57,16 +59,24 @@ class Tensors:
         path = os.path.realpath(os.path.join(self.folder, location))
         root = os.path.realpath(self.folder)
         if os.path.isabs(location) or os.path.commonpath([root, path]) != root or not os.path.isfile(path):
-            self.fail(f"Tensor {t.name!r} is in {location!r}, which is no file in the model's folder.")
+            self.fail(
+                f"Tensor {t.name!r} is in {location!r}, which is no file in the model's folder.",
+                fix="keep the model and the file of its data in one folder.",
+            )
         try:
             offset, length = int(entries.get("offset", 0)), entries.get("length")
             with open(path, "rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 length = size - offset if length is None else int(length)
                 if offset < 0 or length < 0 or offset + length > size:
-                    self.fail(f"Tensor {t.name!r} reaches beyond its file {location!r}.")
+                    end = offset + length
+                    self.fail(
+                        f"Tensor {t.name!r} reaches to byte {end:,} of {location!r}, which has {size:,}.", fix=_AGAIN
+                    )
                 file.seek(offset)
                 data = file.read(length)
+        except PequegradError:
+            raise
         except (OSError, ValueError) as error:
             self.fail(f"Tensor {t.name!r} cannot be read from {location!r}: {error}.")
         itemsize = self._dtype(t).itemsize

@@ -137,48 +137,66 @@ PG_FN uint16_t pg_nextafter16(uint16_t a, uint16_t b, float x, float y)
 
 /* U: unsigned of the same width. W: unsigned of at least 32 bits, so that nothing is promoted to int,
  * whose overflow is undefined. */
-#define PG_SCALAR_INTEGER(name, T, U, W, BITS, LOWEST, HIGHEST)                                  \
-    PG_SCALAR_COMPARE(name, T)                                                                   \
-    PG_FN T pg_add_##name(T a, T b) { return (T)((W)a + (W)b); }                                 \
-    PG_FN T pg_sub_##name(T a, T b) { return (T)((W)a - (W)b); }                                 \
-    PG_FN T pg_mul_##name(T a, T b) { return (T)((W)a * (W)b); }                                 \
-    PG_FN T pg_neg_##name(T a) { return (T)(0 - (W)a); }                                         \
-    PG_FN T pg_max_##name(T a, T b) { return a > b ? a : b; }                                    \
-    PG_FN T pg_min_##name(T a, T b) { return a < b ? a : b; }                                    \
-    PG_FN T pg_clamp_##name(T lo, T a, T hi) { return pg_min_##name(pg_max_##name(a, lo), hi); } \
-    PG_FN T pg_not_##name(T a) { return (T)~a; }                                                 \
-    PG_FN T pg_and_##name(T a, T b) { return (T)(a & b); }                                       \
-    PG_FN T pg_or_##name(T a, T b) { return (T)(a | b); }                                        \
-    PG_FN T pg_xor_##name(T a, T b) { return (T)(a ^ b); }                                       \
-    PG_FN T pg_shift_left_##name(T a, T b) { return (T)((U)b < BITS ? (W)a << (U)b : 0); }       \
-    PG_FN T pg_shift_right_logical_##name(T a, T b)                                              \
-    {                                                                                            \
-        return (T)((U)b < BITS ? (U)a >> (U)b : 0);                                              \
-    }                                                                                            \
-    PG_FN T pg_shift_right_arithmetic_##name(T a, T b)                                           \
-    {                                                                                            \
-        /* a count out of range leaves the sign: all ones for a negative number, else 0 */       \
-        return (T)((U)b < BITS ? a >> (U)b : LOWEST == 0 ? 0 : a >> (BITS - 1));                 \
-    }                                                                                            \
-    PG_FN T pg_popcount_##name(T a) { return (T)__builtin_popcountll((U)a); }                    \
-    PG_FN T pg_clz_##name(T a) { return (T)(a ? __builtin_clzll((U)a) - (64 - BITS) : BITS); }   \
-    PG_FN T pg_integer_pow_##name(T x, int64_t exponent)                                         \
-    {                                                                                            \
-        T result = 1;                                                                            \
-        for (; exponent; exponent >>= 1, x = pg_mul_##name(x, x))                                \
-            if (exponent & 1) result = pg_mul_##name(result, x);                                 \
-        return result;                                                                           \
-    }                                                                                            \
-    /* truncates, saturates, NaN becomes 0; HIGHEST + 1 and LOWEST are exact as float */         \
-    PG_FN T pg_##name##_from_float32(float x)                                                    \
-    {                                                                                            \
-        const float above = (float)(HIGHEST / 2 + 1) * 2.0f;                                     \
-        return x != x ? (T)0 : x >= above ? HIGHEST : x <= (float)LOWEST ? LOWEST : (T)x;        \
-    }                                                                                            \
-    PG_FN T pg_##name##_from_float64(double x)                                                   \
-    {                                                                                            \
-        const double above = (double)(HIGHEST / 2 + 1) * 2.0;                                    \
-        return x != x ? (T)0 : x >= above ? HIGHEST : x <= (double)LOWEST ? LOWEST : (T)x;       \
+/* A power of two times 1 less this is the number below it. */
+#define PG_HALF_EPSILON_F 5.9604644775390625e-8f
+#define PG_HALF_EPSILON 1.1102230246251565404e-16
+
+#define PG_SCALAR_INTEGER(name, T, U, W, BITS, LOWEST, HIGHEST)                                                          \
+    PG_SCALAR_COMPARE(name, T)                                                                                           \
+    PG_FN T pg_add_##name(T a, T b) { return (T)((W)a + (W)b); }                                                         \
+    PG_FN T pg_sub_##name(T a, T b) { return (T)((W)a - (W)b); }                                                         \
+    PG_FN T pg_mul_##name(T a, T b) { return (T)((W)a * (W)b); }                                                         \
+    PG_FN T pg_neg_##name(T a) { return (T)(0 - (W)a); }                                                                 \
+    PG_FN T pg_max_##name(T a, T b) { return a > b ? a : b; }                                                            \
+    PG_FN T pg_min_##name(T a, T b) { return a < b ? a : b; }                                                            \
+    PG_FN T pg_clamp_##name(T lo, T a, T hi) { return pg_min_##name(pg_max_##name(a, lo), hi); }                         \
+    PG_FN T pg_not_##name(T a) { return (T)~a; }                                                                         \
+    PG_FN T pg_and_##name(T a, T b) { return (T)(a & b); }                                                               \
+    PG_FN T pg_or_##name(T a, T b) { return (T)(a | b); }                                                                \
+    PG_FN T pg_xor_##name(T a, T b) { return (T)(a ^ b); }                                                               \
+    PG_FN T pg_shift_left_##name(T a, T b) { return (T)((U)b < BITS ? (W)a << (U)b : 0); }                               \
+    PG_FN T pg_shift_right_logical_##name(T a, T b)                                                                      \
+    {                                                                                                                    \
+        return (T)((U)b < BITS ? (U)a >> (U)b : 0);                                                                      \
+    }                                                                                                                    \
+    PG_FN T pg_shift_right_arithmetic_##name(T a, T b)                                                                   \
+    {                                                                                                                    \
+        /* a count out of range leaves the sign: all ones for a negative number, else 0 */                               \
+        return (T)((U)b < BITS ? a >> (U)b : LOWEST == 0 ? 0 : a >> (BITS - 1));                                         \
+    }                                                                                                                    \
+    PG_FN T pg_popcount_##name(T a) { return (T)__builtin_popcountll((U)a); }                                            \
+    PG_FN T pg_clz_##name(T a) { return (T)(a ? __builtin_clzll((U)a) - (64 - BITS) : BITS); }                           \
+    PG_FN T pg_integer_pow_##name(T x, int64_t exponent)                                                                 \
+    {                                                                                                                    \
+        T result = 1;                                                                                                    \
+        for (; exponent; exponent >>= 1, x = pg_mul_##name(x, x))                                                        \
+            if (exponent & 1) result = pg_mul_##name(result, x);                                                         \
+        return result;                                                                                                   \
+    }                                                                                                                    \
+    /* Truncates, saturates, NaN becomes 0. HIGHEST + 1 and LOWEST are exact as float. Of 32 and 64 bits only what fits\
+     * is converted, so that compilers convert whole vectors, and 0 for what becomes 0: gcc takes the float of the\
+     * result for a truncation, which would keep the sign of -0.5. */ \
+    PG_FN T pg_##name##_from_float32(float x)                                                                            \
+    {                                                                                                                    \
+        const float above = (float)(HIGHEST / 2 + 1) * 2.0f;                                                             \
+        if (sizeof(T) < 4)                                                                                               \
+            return x != x ? (T)0 : x >= above ? HIGHEST : x <= (float)LOWEST ? LOWEST : (T)x;                            \
+        const float below = above * (1 - PG_HALF_EPSILON_F);                                                             \
+        float y = (x >= 1) | (x <= -1) ? x : 0;                                                                          \
+        y = y < (float)LOWEST ? (float)LOWEST : y;                                                                       \
+        y = y > below ? below : y;                                                                                       \
+        return x >= above ? HIGHEST : (T)y;                                                                              \
+    }                                                                                                                    \
+    PG_FN T pg_##name##_from_float64(double x)                                                                           \
+    {                                                                                                                    \
+        const double above = (double)(HIGHEST / 2 + 1) * 2.0;                                                            \
+        if (sizeof(T) < 4)                                                                                               \
+            return x != x ? (T)0 : x >= above ? HIGHEST : x <= (double)LOWEST ? LOWEST : (T)x;                           \
+        const double below = above * (1 - PG_HALF_EPSILON);                                                              \
+        double y = (x >= 1) | (x <= -1) ? x : 0;                                                                         \
+        y = y < (double)LOWEST ? (double)LOWEST : y;                                                                     \
+        y = y > below ? below : y;                                                                                       \
+        return x >= above ? HIGHEST : (T)y;                                                                              \
     }
 
 #define PG_SCALAR_SIGNED(name, T, U, W, BITS, LOWEST, HIGHEST)             \
@@ -398,7 +416,8 @@ PG_FN float pg_erf_inv_float32(float x)
     q = 0.00943887047f + q * t;
     q = 1.00167406f + q * t;
     q = 2.83297682f + q * t;
-    float ratio = w < 5 ? p : q; /* one choice after the other: gcc does not vectorise nested ones */
+    float ratio =
+        w < 5 ? p : q; /* one choice after the other: gcc does not vectorise nested ones */
     return (fabsf(x) == 1 ? INFINITY : ratio) * x;
 }
 

@@ -163,6 +163,33 @@ def test_statistics_are_buffers(exporter):
 
 
 @pytest.mark.skipif(not FULL, reason="ResNet-18 as it is: 11 million parameters")
+def test_biases_that_were_folded_are_trained():
+    """A BatchNormalization in a convolution without a bias gives it one, of which the newer exporter does not say what it is."""
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3, bias=False), torch.nn.BatchNorm2d(4), torch.nn.ReLU(), torch.nn.Conv2d(4, 2, 3),
+        torch.nn.BatchNorm2d(2), torch.nn.GroupNorm(2, 2, affine=False),
+    ).eval()  # fmt: skip
+    pytest.importorskip("onnxscript", reason="torch.onnx.export(dynamo=True) needs onnxscript")
+    x, files = torch.randn(2, 3, 8, 8), {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for dynamo in (False, True):
+            files[dynamo] = io.BytesIO()
+            torch.onnx.export(network, (x,), files[dynamo], dynamo=dynamo, input_names=["x"], verbose=False)
+    model = pg.onnx.load(files[True].getvalue())
+    sizes = sorted(p.shape for p in model.parameters())
+    assert sizes == [(2,), (2, 4, 3, 3), (4,), (4, 3, 3, 3)] and not model.buffers()
+    script = pg.onnx.load(
+        files[False].getvalue()
+    )  # of this exporter all floats are parameters, also those of the GroupNorm
+    assert [p.shape for p in script.parameters() if p.size > 2] == [(4, 3, 3, 3), (4,), (2, 4, 3, 3)]
+    written = pg.onnx.export(model, (x.numpy(),))
+    convolutions = [node for node in written.graph.node if node.op_type == "Conv"]
+    assert [len(node.input) for node in convolutions] == [3, 3]
+    assert {tuple(i.dims) for i in written.graph.initializer if i.data_type == 1} >= set(sizes)
+
+
 def test_resnet18_of_its_true_size():
     torch.manual_seed(0)
     network = resnet18(torch.nn, torch.nn.Module, torch.relu, width=64, classes=1000).eval()

@@ -18,12 +18,12 @@ def leaky_relu(x, *, alpha=0.01):
     return pg.leaky_relu(x, alpha)
 
 
-@op("PRelu", since=7)
+@op("PRelu", since=7, weights=("slope",))
 def prelu(x, slope):
     return pg.where(x < 0, slope * x, x)
 
 
-@op("PRelu")
+@op("PRelu", weights=("slope",))
 def prelu_1(x, slope):
     """With one slope, or one per channel."""
     return prelu(x, pg.reshape(slope, (-1,) + (1,) * (x.ndim - 2)) if slope.size > 1 else slope)

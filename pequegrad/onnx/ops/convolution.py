@@ -9,6 +9,7 @@ import pequegrad as pg
 
 from ...core.errors import ArgumentError, ShapeError
 from ..registry import op
+from .integers import integer_product
 from .sampling import rows_of, sampled
 from .windows import each, padding, window_of
 
@@ -17,7 +18,7 @@ def _with_bias(y, bias):
     return y if bias is None else y + pg.reshape(bias, (1, -1) + (1,) * (y.ndim - 2))
 
 
-@op("Conv")
+@op("Conv", weights=("w", "b"))
 def conv(x, w, b=None, *, auto_pad="NOTSET", dilations=None, group=1, kernel_shape=None, pads=None, strides=None):
     window = window_of(w, kernel_shape, "Conv")
     n = len(window)
@@ -26,7 +27,7 @@ def conv(x, w, b=None, *, auto_pad="NOTSET", dilations=None, group=1, kernel_sha
     return _with_bias(pg.conv_general_dilated(x, w, strides, pairs, None, dilations, None, group), b)
 
 
-@op("ConvTranspose")
+@op("ConvTranspose", weights=("w", "b"))
 def conv_transpose(x, w, b=None, *, auto_pad="NOTSET", dilations=None, group=1, kernel_shape=None, output_padding=None,
                    output_shape=None, pads=None, strides=None):  # fmt: skip
     """The transpose of a convolution: x spread by the strides, convolved with the kernel backwards."""
@@ -56,15 +57,19 @@ def conv_transpose(x, w, b=None, *, auto_pad="NOTSET", dilations=None, group=1, 
     return _with_bias(pg.conv_general_dilated(x, w, (1,) * n, pairs, strides, dilations, None, group), b)
 
 
-@op("ConvInteger", since=10)
+_FEW = 32  # channels: with so many, windows of 3 x 3 on float32 are transformed first (runtime/cpu/conv_winograd.c), which rounds
+
+
+@op("ConvInteger", since=10, either=("w", "w_zero_point"))
 def conv_integer(x, w, x_zero_point=None, w_zero_point=None, **options):
-    """The convolution of integers less their zero points, in int32."""
-    x, w = x.astype("int32"), w.astype("int32")
-    if x_zero_point is not None:
-        x = x - x_zero_point.astype("int32")
+    """The convolution of integers less their zero points (of w: one, or one per output), in int32."""
+    x_zero_point = None if x_zero_point is None else pg.reshape(x_zero_point, ())
     if w_zero_point is not None:
-        w = w - pg.reshape(w_zero_point.astype("int32"), (-1,) + (1,) * (w.ndim - 1))
-    return conv(x, w, **options)
+        w_zero_point = w_zero_point.reshape((-1,) + (1,) * (w.ndim - 1))
+    product = lambda x, w: conv(x, w, **options)
+    terms, axes = math.prod(w.shape[1:]), tuple(range(1, w.ndim))
+    direct = tuple(w.shape[2:]) != (3, 3) or min(w.shape[:2]) < _FEW
+    return integer_product(product, x, w, (x_zero_point, w_zero_point), terms, axes, narrow=direct)
 
 
 @op("Col2Im", since=18, known=("image_shape", "block_shape"))
@@ -87,7 +92,7 @@ def col2im(x, image_shape, block_shape, *, dilations=None, pads=None, strides=No
     return out[(slice(None), slice(None), *(slice(a, a + size) for (a, _), size in zip(pairs, space)))]
 
 
-@op("DeformConv", since=19)
+@op("DeformConv", since=19, weights=("w", "b"))
 def deform_conv(x, w, offset, b=None, mask=None, *, dilations=None, group=1, kernel_shape=None, offset_group=1, pads=None,
                 strides=None):  # fmt: skip
     """A convolution whose elements of x lie off the grid, where `offset` says (Dai et al., 2017)."""

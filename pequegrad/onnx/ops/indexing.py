@@ -13,7 +13,7 @@ from ..values import known, outside, tensor
 # ---- reading -----------------------------------------------------------------------------------------------
 
 
-@op("Gather", either=("indices",))
+@op("Gather", either=("indices",), weights=("data",))
 def gather(data, indices, *, axis=0):
     axis = axis % max(1, data.ndim)
     if isinstance(indices, np.ndarray):

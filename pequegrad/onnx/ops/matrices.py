@@ -6,26 +6,30 @@ from ...core.dtype import is_float
 from ...core.errors import ShapeError
 from ..registry import op
 from ..values import tensor
+from .integers import integer_product
 
 
-@op("MatMul")
+@op("MatMul", weights=("a", "b"))
 def matmul(a, b):
     return pg.matmul(a, b)
 
 
-@op("MatMulInteger", since=10)
+@op("MatMulInteger", since=10, either=("b", "b_zero_point"))
 def matmul_integer(a, b, a_zero_point=None, b_zero_point=None):
     """Zero points: one number, one per row of a, one per column of b."""
-    a, b = a.astype("int32"), b.astype("int32")
-    if a_zero_point is not None:
-        zero = a_zero_point.astype("int32")
-        a = a - (pg.expand_dims(zero, -1) if zero.ndim == 1 and zero.size > 1 else zero)
-    if b_zero_point is not None:
-        b = b - b_zero_point.astype("int32")
-    return pg.matmul(a, b)
+    if a_zero_point is not None and a_zero_point.ndim == 1 and a_zero_point.size > 1:
+        a_zero_point = pg.expand_dims(a_zero_point, -1)
+    return integer_matmul(a, b, a_zero_point, b_zero_point)
 
 
-@op("Gemm")
+def integer_matmul(a, b, a_zero, b_zero):
+    """a @ b in int32, less zero points that broadcast; b and its own may be known."""
+    if b.ndim == 0 or a.ndim == 0:
+        raise ShapeError(f"Products of matrices take no numbers: shapes {list(a.shape)} and {list(b.shape)}.")
+    return integer_product(pg.matmul, a, b, (a_zero, b_zero), a.shape[-1], 0 if b.ndim == 1 else -2, wider=False)
+
+
+@op("Gemm", weights=("a", "b", "c"))
 def gemm(a, b, c=None, *, alpha=1.0, beta=1.0, broadcast=1, transA=0, transB=0):
     """alpha * a @ b + beta * c"""
     if a.ndim != 2 or b.ndim != 2:

@@ -44,18 +44,20 @@ def _batch_norm(x, scale, b, mean, var, *, epsilon, momentum, training, spatial=
     return y.astype(x.dtype), *running, *(new.astype(old.dtype) for old, new in zip((mean, var), saved))
 
 
-@op("BatchNormalization", statistics=("mean", "var"))
-def batch_norm_1(x, scale, b, mean, var, *, epsilon=1e-5, momentum=0.9, spatial=1, is_test=0, n_outputs=1):
+@op("BatchNormalization", statistics=("mean", "var"), weights=("scale", "b"))
+def batch_norm_1(
+    x, scale, b, mean, var, *, epsilon=1e-5, momentum=0.9, spatial=1, is_test=0, n_outputs=1, may_train=True
+):
     """Before set 14 a model trains if it asks for the running statistics."""
-    rest = {"epsilon": epsilon, "momentum": momentum, "spatial": spatial, "training": n_outputs > 1 and not is_test}
+    training = n_outputs > 1 and not is_test and may_train
+    rest = {"epsilon": epsilon, "momentum": momentum, "spatial": spatial, "training": training}
     return _batch_norm(x, scale, b, mean, var, **rest)[:n_outputs]
 
 
-@op("BatchNormalization", since=14, statistics=("input_mean", "input_var"))
-def batch_norm(x, scale, b, input_mean, input_var, *, epsilon=1e-5, momentum=0.9, training_mode=0):
-    found = _batch_norm(
-        x, scale, b, input_mean, input_var, epsilon=epsilon, momentum=momentum, training=bool(training_mode)
-    )
+@op("BatchNormalization", since=14, statistics=("input_mean", "input_var"), weights=("scale", "b"))
+def batch_norm(x, scale, b, input_mean, input_var, *, epsilon=1e-5, momentum=0.9, training_mode=0, may_train=True):
+    training = bool(training_mode) and may_train
+    found = _batch_norm(x, scale, b, input_mean, input_var, epsilon=epsilon, momentum=momentum, training=training)
     return found[:3]
 
 
@@ -153,10 +155,10 @@ def dropout_10(data, *, ratio=0.5, n_outputs=1):
 
 
 @op("Dropout", since=12, known=("training_mode",), folds=False)
-def dropout(data, ratio=None, training_mode=None, *, seed=None, n_outputs=1):
+def dropout(data, ratio=None, training_mode=None, *, seed=None, n_outputs=1, may_train=True):
     """Zeros with probability `ratio` in training; the mask says what stays."""
     data = tensor(data)
-    if training_mode is None or not training_mode.reshape(-1).tolist()[0]:
+    if not may_train or training_mode is None or not training_mode.reshape(-1).tolist()[0]:
         return (data, pg.ones(data.shape, "bool"))[:n_outputs]
     ratio = tensor(0.5 if ratio is None else ratio, data).astype("float32")
     key = next_key(data.device) if seed is None else random_key(seed, data.device)

@@ -7,7 +7,8 @@ import pequegrad as pg
 from ...core.errors import ShapeError
 from ..registry import op
 from ..values import dtype_of
-from .convolution import conv
+from .convolution import conv_integer
+from .matrices import integer_matmul
 
 
 def _laid_out(v, x, axis, block_size):
@@ -72,34 +73,30 @@ def dynamic_quantize_linear(x):
     return _saturated(x / scale, zero, "uint8"), scale, zero.astype("uint8")
 
 
-def _less_zero(x, zero):
-    x = x.astype("int32")
-    return x if zero is None else x - zero.astype("int32")
-
-
 def _lines(v, ndim, axis):
     """One number per row (axis -2) or column (axis -1) of matrices, or one alone, so that it broadcasts."""
     if v.ndim != 1:
         return v
-    return pg.reshape(v, () if v.size == 1 else (-1, 1) if axis == -2 else (-1,))
+    return v.reshape(() if v.size == 1 else (-1, 1) if axis == -2 else (-1,))
 
 
-@op("QLinearMatMul", since=10)
+@op("QLinearMatMul", since=10, either=("b", "b_zero_point"))
 def qlinear_matmul(a, a_scale, a_zero_point, b, b_scale, b_zero_point, y_scale, y_zero_point):
     a_scale, a_zero_point, y_scale, zero = (
         _lines(v, a.ndim, -2) for v in (a_scale, a_zero_point, y_scale, y_zero_point)
     )
     b_scale, b_zero_point = (_lines(v, b.ndim, -1) for v in (b_scale, b_zero_point))
-    total = pg.matmul(_less_zero(a, a_zero_point), _less_zero(b, b_zero_point))
+    total = integer_matmul(a, b, a_zero_point, b_zero_point)
     scale = a_scale.astype("float32") * b_scale.astype("float32") / y_scale.astype("float32")
     return _saturated(total.astype("float32") * scale, zero, y_zero_point.dtype)
 
 
-@op("QLinearConv", since=10)
+@op("QLinearConv", since=10, either=("w", "w_zero_point"))
 def qlinear_conv(x, x_scale, x_zero_point, w, w_scale, w_zero_point, y_scale, y_zero_point, b=None, **options):
     """A convolution of integers; the bias is int32 with scale x_scale * w_scale."""
-    per_output = lambda v: pg.reshape(v, (-1,) + (1,) * (w.ndim - 1)) if v.size > 1 else pg.reshape(v, ())
-    total = conv(_less_zero(x, pg.reshape(x_zero_point, ())), _less_zero(w, per_output(w_zero_point)), b, **options)
+    total = conv_integer(x, w, x_zero_point, w_zero_point, **options)
+    if b is not None:
+        total = total + pg.reshape(b, (-1,) + (1,) * (x.ndim - 2))
     scale = pg.reshape(x_scale, ()) * w_scale / pg.reshape(y_scale, ())
     scale = pg.reshape(scale, (-1,) + (1,) * (x.ndim - 2)) if scale.size > 1 else pg.reshape(scale, ())
     return _saturated(total.astype("float32") * scale, pg.reshape(y_zero_point, ()), y_zero_point.dtype)

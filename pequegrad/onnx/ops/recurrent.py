@@ -149,19 +149,19 @@ def _recurrent(step, names, x, w, r, b, lengths, states, p, options, *, activati
     return y, *last
 
 
-@op("RNN", since=7)
+@op("RNN", since=7, weights=("w", "r", "b"))
 def rnn(x, w, r, b=None, sequence_lens=None, initial_h=None, **common):
     return _recurrent(_rnn, ["Tanh"], x, w, r, b, sequence_lens, [initial_h], None, {}, **common)
 
 
-@op("GRU", since=7)
+@op("GRU", since=7, weights=("w", "r", "b"))
 def gru(x, w, r, b=None, sequence_lens=None, initial_h=None, *, linear_before_reset=0, **common):
     """Gates in the order update, reset, new (Cho et al., 2014); linear_before_reset: reset behind the product."""
     options = {"linear_before_reset": linear_before_reset}
     return _recurrent(_gru, ["Sigmoid", "Tanh"], x, w, r, b, sequence_lens, [initial_h], None, options, **common)
 
 
-@op("LSTM", since=7)
+@op("LSTM", since=7, weights=("w", "r", "b", "p"))
 def lstm(x, w, r, b=None, sequence_lens=None, initial_h=None, initial_c=None, p=None, *, input_forget=0, **common):
     """Gates in the order input, output, forget, new; p: peepholes of the first three (Gers & Schmidhuber, 2000)."""
     states, options = [initial_h, initial_c], {"input_forget": input_forget}
