@@ -83,7 +83,7 @@ typedef struct pg_memory_stats {
 void pg_device_memory_stats(pg_device *device, pg_memory_stats *out);
 void pg_device_reset_peak(pg_device *device);
 void pg_device_set_memory_limit(pg_device *device, int64_t bytes);
-void pg_device_empty_cache(pg_device *device);      /* gives memory back: cached, and packed weights */
+void pg_device_empty_cache(pg_device *device); /* gives memory back: cached, and packed weights */
 pg_status pg_device_synchronize(pg_device *device); /* waits for all work given to the device */
 
 /* Threads of the CPU backend: PG_NUM_THREADS, else what the cgroup and affinity mask allow. */
