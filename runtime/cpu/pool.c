@@ -20,8 +20,8 @@ enum {
     MAX_THREADS = 1024,
     CHUNKS_PER_THREAD = 4, /* so that a thread which loses its core delays the rest by little */
     SPINS = 1500,          /* about 20 us: longer starves others where cores are shared */
-    PATIENCE = 1000 *
-        1000, /* nanoseconds for which a thread then still asks, letting others go first */
+    PATIENCE =
+        10000000, /* nanoseconds for which a thread then still asks, letting others go first */
 };
 
 static struct {
@@ -65,7 +65,8 @@ static int64_t now(void)
 }
 
 /* Waits until `word` is, or is no more, `value`; false if that takes long. To sleep and be woken costs more than most
- * kernels where processors that idle belong to somebody else meanwhile, as those of virtual machines do. */
+ * kernels where processors that idle belong to somebody else meanwhile, as those of virtual machines do: a host may then put
+ * two of them on one core, and leave them there for a second. */
 static bool await_awake(atomic_uint *word, uint32_t value, bool is)
 {
     for (int i = 0; i < SPINS; i++) {
