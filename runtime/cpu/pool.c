@@ -20,8 +20,9 @@ enum {
     MAX_THREADS = 1024,
     CHUNKS_PER_THREAD = 4, /* so that a thread which loses its core delays the rest by little */
     SPINS = 1500,          /* about 20 us: longer starves others where cores are shared */
-    PATIENCE =
-        10000000, /* nanoseconds for which a thread then still asks, letting others go first */
+    PATIENCE = 10000000,   /* nanoseconds for which a thread then still asks, yielding, */
+    INTERRUPTION = 200000, /* unless somebody else takes the processor for as long as this */
+    INTERRUPTIONS = 3,     /* and so often */
 };
 
 static struct {
@@ -73,8 +74,13 @@ static bool await_awake(atomic_uint *word, uint32_t value, bool is)
         if ((atomic_load(word) == value) == is) return true;
         relax();
     }
-    for (int64_t end = now() + PATIENCE; now() < end; sched_yield())
+    int64_t begin = now(), before = begin, after = begin;
+    for (int crowded = 0; after - begin < PATIENCE && crowded < INTERRUPTIONS; before = after) {
         if ((atomic_load(word) == value) == is) return true;
+        sched_yield();
+        after = now();
+        crowded += after - before > INTERRUPTION;
+    }
     return false;
 }
 
