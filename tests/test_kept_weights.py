@@ -52,6 +52,15 @@ def test_parts_of_an_array_are_told_apart(rng, shapes):
             np.testing.assert_array_equal(np.asarray(conv(x, w[i : i + 16])), whole[:, i : i + 16])
 
 
+@pytest.fixture
+def one_thread():
+    """Each thread needs memory of its own."""
+    before = pg.num_threads()
+    pg.set_num_threads(1)
+    yield
+    pg.set_num_threads(before)
+
+
 def in_use():
     gc.collect()
     return pg.memory_stats()["in_use"]
@@ -87,7 +96,7 @@ def test_what_is_kept_gives_way_when_memory_is_short(rng):
         pg.set_memory_limit(limit)
 
 
-def test_where_memory_is_short_for_keeping_weights_they_are_packed_anew(rng):
+def test_where_memory_is_short_for_keeping_weights_they_are_packed_anew(rng, one_thread):
     """Few places and many weights: these are packed piece by piece, and keeping them would take as much memory again."""
     x, w = operands(rng, [((1, 512, 8, 8)), ((512, 512, 3, 3))])
     expected, limit = np.asarray(conv(x, w)), pg.memory_stats()["limit"]
@@ -100,7 +109,7 @@ def test_where_memory_is_short_for_keeping_weights_they_are_packed_anew(rng):
         pg.set_memory_limit(limit)
 
 
-def test_fewer_products_are_given_up_where_memory_is_short(rng):
+def test_fewer_products_are_given_up_where_memory_is_short(rng, one_thread):
     x, w = operands(rng, [(1, 256, 16, 16), (256, 256, 3, 3)])
     expected, limit = np.asarray(conv(x, w)), pg.memory_stats()["limit"]
     pg.empty_cache()
