@@ -11,6 +11,8 @@ from ..layer import Layer, check_sizes, uniform
 
 _MODES = ("zeros", "reflect", "replicate", "circular")
 
+AXES = ("depth", "height", "width")  # as messages call them
+
 
 class _Convolution(Layer):
     """The parameters of a convolution over `n` axes of space, or of its transpose."""
@@ -51,7 +53,7 @@ class _Convolution(Layer):
         if x.ndim not in (self.n + 1, self.n + 2) or x.shape[-self.n - 1] != self.in_channels:
             raise ShapeError(
                 f"{type(self).__name__}({self.in_channels}, {self.out_channels}) got an input of shape {list(x.shape)}.",
-                fix=f"it must be [N, {self.in_channels}, {self.n} of space], or without N.",
+                fix=f"it must be [N, {self.in_channels}, {', '.join(AXES[-self.n :])}], or without N.",
             )
         return x
 
